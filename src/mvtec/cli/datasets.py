@@ -1,0 +1,174 @@
+"""`mvtec datasets`: check, describe, split, make and download."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, print_json, print_table, progress, say, warn
+
+app = typer.Typer(help="Where images come from: check, describe, split, make, download.", no_args_is_help=True)
+
+Category = Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder, with test/ and ground_truth/.")]
+
+
+@app.command()
+def check(directory: Category, as_json: AsJson = False) -> None:
+    """List every problem of a data set with its file and how to mend it; exit 1 if there is any."""
+    from mvtec.datasets.check import check as find_problems
+    from mvtec.datasets.tree import read_tree
+
+    dataset = read_tree(directory)
+    with progress("checking", len(dataset.samples)) as step:
+        problems = find_problems(dataset, step)
+    if as_json:
+        found = [asdict(problem) for problem in problems]
+        print_json("datasets check", inputs={"directory": directory}, problems=found)
+    else:
+        for problem in problems:
+            say(f"{problem.file}: {problem.problem}. {problem.mend}. [{problem.kind}]")
+        say(
+            f"{len(dataset.samples)} photos checked, {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
+        )
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(directory: Category, as_json: AsJson = False) -> None:
+    """Print the data card: classes, images per class, dimensions, defect sizes, imbalance."""
+    from mvtec.datasets.info import describe
+    from mvtec.datasets.tree import read_tree
+
+    dataset = read_tree(directory)
+    with progress("reading", len(dataset.labelled)) as step:
+        card = describe(dataset, step)
+    if as_json:
+        content = asdict(card) | {"sizes_wh": [[*size, count] for size, count in card.sizes_wh.items()]}
+        print_json("datasets info", inputs={"directory": directory}, card=content)
+        return
+    say(f"category   {card.category}")
+    say(f"images     {sum(card.images.values())} in test/, {card.train_good} in train/good/")
+    say("size       " + ", ".join(f"{w}×{h} ({count})" for (w, h), count in card.sizes_wh.items()))
+    say(f"imbalance  {card.imbalance_ratio:.2f} (largest class over smallest)")
+    say("")
+    rows = []
+    for name, count in card.images.items():
+        size = card.defect_size.get(name)
+        cells = ["–"] * 3 if size is None else [f"{v:.2f} %" for v in (size.minimum, size.median, size.maximum)]
+        rows.append([name, str(count), *cells])
+    print_table(["class", "images", "smallest defect", "median", "largest"], rows)
+
+
+@app.command()
+def split(
+    directory: Category,
+    out: Annotated[Path, typer.Option(help="The split file to write.")],
+    per_class: Annotated[int | None, typer.Option(help="Draw so many photos of each class first; else all.")] = None,
+    test_fraction: Annotated[float, typer.Option(help="Share of each class that goes to test.")] = 0.2,
+    val_fraction: Annotated[float, typer.Option(help="Share of each class that goes to val.")] = 0.0,
+    folds: Annotated[int, typer.Option(help="Divide train into so many folds for cross-validation.")] = 0,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Divide a data set into train, val and test: stratified, deterministic, near-identical photos together."""
+    from mvtec.datasets.split import PARTS, make_split
+    from mvtec.datasets.tree import read_tree
+    from mvtec.files import check_output, write_json
+
+    check_output(out, overwrite=overwrite)
+    dataset = read_tree(directory)
+    with progress("comparing photos", len(dataset.labelled)) as step:
+        made = make_split(
+            dataset,
+            per_class=per_class,
+            test_fraction=test_fraction,
+            val_fraction=val_fraction,
+            folds=folds,
+            seed=seed,
+            on_photo=step,
+        )
+    write_json(out, made.to_json(), overwrite=overwrite)
+    classes = sorted({Path(path).parent.name for path in made.images})
+    count = {
+        name: [sum(Path(path).parent.name == name for path in made.part(part)) for part in PARTS] for name in classes
+    }
+    short = [
+        f"{name} has {sum(parts)} photos, not {per_class}"
+        for name, parts in count.items()
+        if sum(parts) < (per_class or 0)
+    ]
+    if as_json:
+        sizes = {part: len(made.part(part)) for part in PARTS}
+        print_json(
+            "datasets split",
+            inputs={"directory": directory},
+            outputs=[out],
+            warnings=short,
+            hash=made.hash,
+            photos=sizes,
+        )
+        return
+    for line in short:
+        warn(line)
+    rows = [[name, *map(str, parts)] for name, parts in count.items()]
+    rows.append(["all", *(str(len(made.part(part))) for part in PARTS)])
+    print_table(["class", *PARTS], rows)
+    say(f"{out}: split {made.hash[:12]}" + (f", {folds} folds" if folds else ""))
+
+
+@app.command()
+def make(
+    out: Annotated[Path, typer.Option(help="The category's folder to make.")],
+    category: Annotated[str, typer.Option(help="What to draw.")] = "bottle",
+    per_class: Annotated[int, typer.Option(help="Photos of each class.")] = 20,
+    size: Annotated[int, typer.Option(help="Width and height in pixels.")] = 900,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a synthetic category in the MVTec layout, with pixel-exact masks."""
+    from mvtec.datasets.synthetic import folders, make_dataset
+
+    total = sum(count for _, _, count in folders(per_class))
+    with progress("drawing", total) as step:
+        make_dataset(
+            out, category=category, per_class=per_class, side=size, seed=seed, overwrite=overwrite, on_photo=step
+        )
+    if as_json:
+        print_json("datasets make", inputs={"category": category, "seed": seed}, outputs=[out], photos=total)
+    else:
+        say(f"{out}: {total} photos of {category}, drawn, {size}×{size} pixels")
+
+
+@app.command()
+def download(
+    category: Annotated[str, typer.Argument(metavar="CATEGORY", help="A category of MVTec AD, such as bottle.")],
+    out: Annotated[Path, typer.Option(help="The category's folder to make.")],
+    url: Annotated[str | None, typer.Option(help="Another address of the archive.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="SHA-256 the archive must have.")] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch a category of MVTec AD from its public address; a broken download goes on where it stopped."""
+    from mvtec.datasets.download import LICENCE
+    from mvtec.datasets.download import download as fetch_category
+
+    typer.echo(LICENCE, err=True)
+    with bar("downloading", None, as_bytes=True) as update:
+        digest = fetch_category(
+            category,
+            out,
+            url=url,
+            sha256=sha256,
+            overwrite=overwrite,
+            on_bytes=lambda done, total: update(completed=done, total=total),
+        )
+    if as_json:
+        print_json("datasets download", inputs={"category": category}, outputs=[out], sha256=digest)
+    else:
+        say(f"{out}: {category}, archive SHA-256 {digest}")

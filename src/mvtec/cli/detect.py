@@ -1,0 +1,138 @@
+"""`mvtec train-detector` and `mvtec predict`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, progress, say, warn
+
+
+class Part(str, Enum):
+    train = "train"
+    val = "val"
+    test = "test"
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, mps, or a GPU's number.")]
+
+
+def train_detector(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A YOLO folder, or an MVTec category.")],
+    out: Annotated[Path, typer.Option(help="The run's folder to make.")],
+    model: Annotated[
+        str, typer.Option(help="yolo11n.pt for pretrained, yolo11n.yaml for the bare model, …")
+    ] = "yolo11n.pt",
+    weights: Annotated[Path | None, typer.Option(help="Take the weights from this file, as many as fit.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch the weights if they are not here.")] = False,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
+    split_file: Annotated[Path | None, typer.Option("--split", help="For a category: the split to train by.")] = None,
+    fold: Annotated[int | None, typer.Option(help="For a category: take this fold of the split as val.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the train photos.")] = None,
+    imgsz: Annotated[int, typer.Option(help="Scale photos to so many pixels, a multiple of 32.")] = 640,
+    batch: Annotated[int | None, typer.Option(help="Photos per step; -1 finds what fits the GPU.")] = None,
+    freeze: Annotated[int | None, typer.Option(help="Keep the weights of so many first layers.")] = None,
+    device: Device = "auto",
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune a YOLO detector; an MVTec category is converted first, into OUT/data.
+
+    The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
+    """
+    from mvtec.detect.prepare import yolo_folder_for
+    from mvtec.detect.recipe import Recipe
+    from mvtec.detect.train import checkpoint_of, discard_empty_run, prepare_run, train
+    from mvtec.detect.weights import find_start
+
+    chosen = {"epochs": epochs, "batch": batch, "freeze": freeze}
+    recipe = Recipe(imgsz=imgsz, seed=seed, **{name: value for name, value in chosen.items() if value is not None})
+    with bar("downloading", None, as_bytes=True) as update:
+        start = find_start(
+            model,
+            weights=weights,
+            download=download,
+            from_scratch=from_scratch,
+            on_bytes=lambda done, total: update(completed=done, total=total),
+        )
+    prepare_run(out, resume=resume, overwrite=overwrite)
+    try:
+        folder = yolo_folder_for(data, out, split_file, fold)
+        with bar("training", recipe.epochs) as update:
+
+            def show(epoch: int, total: int, losses: dict[str, float]) -> None:
+                note = " ".join(f"{name.removesuffix('_loss')} {value:.2f}" for name, value in losses.items())
+                update(completed=epoch, total=total, note=note)
+
+            record = train(
+                folder,
+                out,
+                start=start,
+                recipe=recipe,
+                device=device,
+                resume=resume,
+                command=command_words(),
+                on_epoch=show,
+            )
+    except BaseException:
+        discard_empty_run(out)
+        raise
+    checkpoint = checkpoint_of(out)
+    if as_json:
+        print_json(
+            "train-detector",
+            inputs={"data": data, "model": model, "seed": seed},
+            outputs=[out],
+            checkpoint=str(checkpoint),
+            seconds=record.seconds,
+            seconds_per_epoch=record.seconds_per_epoch,
+        )
+        return
+    took, there = record.settings["transferred"]
+    source = "random weights" if start.weights is None else f"{start.weights}, {took} of {there} tensors"
+    say(f"trained {recipe.epochs} epochs in {record.seconds:.0f} s from {source}")
+    say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run of train-detector.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A YOLO folder, a category, photos, or one photo.")],
+    out: Annotated[Path, typer.Option(help="The folder to make.")],
+    part: Annotated[Part, typer.Option(help="Of a YOLO folder, predict on this part.")] = Part.test,
+    min_score: Annotated[float, typer.Option(help="Leave detections below out of the results.")] = 0.001,
+    draw_score: Annotated[float, typer.Option(help="Leave detections below out of the pictures.")] = 0.25,
+    iou: Annotated[float, typer.Option(help="Of two boxes that overlap by more, keep the better.")] = 0.7,
+    max_detections: Annotated[int, typer.Option(help="At most so many per photo.")] = 100,
+    pictures: Annotated[bool, typer.Option(help="Draw boxes, masks and scores.")] = True,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write COCO results for the photos of a source, and pictures with boxes, masks and scores."""
+    from mvtec.detect.predict import PredictOptions
+    from mvtec.detect.predict import predict as run_model
+    from mvtec.detect.source import read_source
+
+    options = PredictOptions(min_score, draw_score, iou, max_detections, device, pictures)
+    photos = read_source(source, part.value)
+    with progress("predicting", len(photos.photos)) as step:
+        provenance = run_model(run, photos, out, options=options, overwrite=overwrite, on_photo=step)
+    seen = len(provenance.seen_in_training)
+    notes = (
+        [f"the model was trained on {seen} of these {len(photos.photos)} photos; figures on them mean little"]
+        if seen
+        else []
+    )
+    if as_json:
+        print_json("predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes)
+        return
+    for line in notes:
+        warn(line)
+    say(f"{out / 'predictions.json'}: {len(photos.photos)} photos")
+    if photos.truth is not None:
+        say(f"judge them with: mvtec evaluate boxes {photos.truth} {out / 'predictions.json'}")

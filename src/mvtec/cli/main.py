@@ -1,0 +1,65 @@
+"""The command `mvtec`: gathers the groups, and is the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mvtec import __version__
+from mvtec.cli import convert, datasets, demo, detect, evaluate
+from mvtec.cli.console import fail, prefer_plain_output
+
+app = typer.Typer(
+    name="mvtec",
+    help="From annotation to model: MVTec-layout defect photos in, a measured detector out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(convert.app, name="convert")
+app.add_typer(evaluate.app, name="evaluate")
+app.command("train-detector")(detect.train_detector)
+app.command("predict")(detect.predict)
+app.command("demo")(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mvtec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line."""
+    prefer_plain_output()
+    from mvtec.errors import MvtecError
+
+    try:
+        app()
+    except MvtecError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        fail("interrupted; nothing half-written was left behind", code=130)
+    except BrokenPipeError:
+        raise SystemExit(1) from None
+    except ImportError as error:
+        if "libGL" not in str(error):
+            raise
+        fail(
+            f"opencv-python: {error}. This machine has no display libraries; lay the build without them over it: "
+            "pip install --force-reinstall --no-deps opencv-python-headless"
+        )
+    except OSError as error:  # a full disk, a folder that vanished
+        fail(f"{error.filename or 'disk'}: {error.strerror or error}. Check the disk and the permissions.")

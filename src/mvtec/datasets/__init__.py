@@ -1,0 +1,1 @@
+"""Where images come from: read the MVTec tree, check, describe, split, make and download."""

@@ -1,0 +1,83 @@
+"""Finds every problem of a data set before a model learns from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mvtec.datasets.images import BadMaskError, BadPhotoError, read_mask, read_photo
+from mvtec.datasets.tree import Dataset, Sample
+from mvtec.files import sha256_file
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and how to mend it.
+
+    Attributes:
+        kind: What sort of problem, a fixed word such as `empty-mask`.
+        file: The file at fault, relative to the data set's folder.
+        problem: What is wrong with it.
+        mend: What to do.
+    """
+
+    kind: str
+    file: str
+    problem: str
+    mend: str
+
+
+def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> list[Problem]:
+    """Open every photo and mask, and list what is wrong, sorted by file.
+
+    Args:
+        dataset: The data set; each of its images is decoded once.
+        on_sample: Called after each sample, for a progress bar.
+    """
+    problems = []
+    first_with: dict[str, str] = {}
+    for sample in dataset.samples:
+        problems += _problems_of(dataset, sample)
+        content = sha256_file(sample.photo)
+        other = first_with.setdefault(content, sample.path)
+        if other != sample.path:
+            problems.append(
+                Problem("duplicate-photo", sample.path, f"is the same photo as {other}", "Keep one of the two")
+            )
+        on_sample()
+    problems += [
+        Problem("doubled-name", path, f"has the name of {other} with another ending", "Rename or remove one of the two")
+        for path, other in dataset.doubled
+    ]
+    problems += [Problem(*_orphan(mask)) for mask in dataset.orphan_masks]
+    return sorted(problems, key=lambda problem: (problem.file, problem.kind))
+
+
+def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
+    problems = []
+    try:
+        read_photo(sample.photo)
+    except BadPhotoError as error:
+        return [Problem("unreadable-photo", sample.path, error.problem, error.mend)]
+    if sample.official_split == "train" and not sample.is_good:
+        problems.append(
+            Problem("defect-in-train", sample.path, "is not under train/good/", "Move it to test/, with its mask")
+        )
+    elif not sample.is_good:
+        try:
+            read_mask(sample)
+        except BadMaskError as error:
+            file = sample.path if sample.mask is None else sample.mask.relative_to(dataset.root).as_posix()
+            problems.append(Problem(error.kind, file, error.problem, error.mend))
+    elif sample.mask is not None:
+        file = sample.mask.relative_to(dataset.root).as_posix()
+        problems.append(
+            Problem("mask-for-good", file, "is a mask of a photo that counts as good", "Remove it, or move the photo")
+        )
+    return problems
+
+
+def _orphan(mask: str) -> tuple[str, str, str, str]:
+    if not mask.rsplit(".", 1)[0].endswith("_mask"):
+        return ("orphan-mask", mask, "is not named NNN_mask, so it belongs to no photo", "Rename it after its photo")
+    return ("orphan-mask", mask, "belongs to no photo", "Put its photo under test/, or remove the mask")

@@ -1,0 +1,150 @@
+"""The whole workflow on the synthetic set: make, check, split, convert, train, predict, evaluate, report."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvtec.convert.instances import InstanceOptions
+from mvtec.convert.yolo_folder import masks_to_yolo
+from mvtec.datasets.check import check
+from mvtec.datasets.info import describe
+from mvtec.datasets.split import make_split
+from mvtec.datasets.synthetic import folders, make_dataset
+from mvtec.datasets.tree import read_tree
+from mvtec.detect.predict import PredictOptions, predict
+from mvtec.detect.recipe import Recipe
+from mvtec.detect.source import read_source
+from mvtec.detect.train import prepare_run, train
+from mvtec.detect.weights import Start, find_start
+from mvtec.errors import MvtecError, WeightsError
+from mvtec.evaluate.boxes import evaluate_boxes
+from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.predictions import load
+from mvtec.evaluate.report import write_report
+from mvtec.files import check_output, remove, write_json
+
+MODEL = "yolo11n.pt"
+
+Stage = Callable[[str, int | None], AbstractContextManager[Callable[..., None]]]
+
+
+@dataclass(frozen=True)
+class DemoSize:
+    """How large the demo is; the default takes less than ten minutes on two CPU cores.
+
+    Attributes:
+        per_class: Photos of each class.
+        side: Width and height of a photo in pixels.
+        epochs: Epochs of training.
+        imgsz: Pixels the detector sees.
+    """
+
+    per_class: int = 20
+    side: int = 448
+    epochs: int = 60
+    imgsz: int = 256
+
+
+def run_demo(
+    out: Path, *, size: DemoSize, seed: int, overwrite: bool, command: list[str], stage: Stage
+) -> dict[str, Metric]:
+    """Run every step and write `out/report.html`.
+
+    Args:
+        out: The folder to make: data/, split.json, yolo/, run/, predictions/, report.html.
+        size: How large.
+        seed: Seed of the data, the split and the training.
+        overwrite: Replace what is there.
+        command: The words of the command line, for the record.
+        stage: Called with the name and the number of steps of each stage; its `with` block moves the bar.
+
+    Returns:
+        The figures of the report.
+
+    Raises:
+        OutputError: `out` exists already or cannot be written.
+    """
+    start, note = _start()
+    check_output(out, overwrite=overwrite)
+    if os.path.lexists(out):
+        remove(out)
+    out.mkdir()
+    try:
+        return _run_steps(out, start=start, note=note, size=size, seed=seed, command=command, stage=stage)
+    except BaseException:
+        remove(out)
+        raise
+
+
+def _run_steps(
+    out: Path, *, start: Start, note: str, size: DemoSize, seed: int, command: list[str], stage: Stage
+) -> dict[str, Metric]:
+    with stage("drawing the data set", sum(count for *_, count in folders(size.per_class))) as step:
+        make_dataset(
+            out / "data" / "bottle", per_class=size.per_class, side=size.side, seed=seed, on_photo=lambda: step(1)
+        )
+    dataset = read_tree(out / "data" / "bottle")
+    with stage("checking it", len(dataset.samples)) as step:
+        problems = check(dataset, lambda: step(1))
+    if problems:
+        raise MvtecError(problems[0].file, problems[0].problem, problems[0].mend)
+    card = describe(dataset)
+    with stage("splitting it", len(dataset.labelled)) as step:
+        split = make_split(dataset, seed=seed, on_photo=lambda: step(1))
+    write_json(out / "split.json", split.to_json(), overwrite=False)
+    with stage("converting masks to labels", len(split.images)) as step:
+        masks_to_yolo(
+            dataset,
+            out / "yolo",
+            split=split,
+            task="segment",
+            images="copy",
+            options=InstanceOptions(),
+            on_sample=lambda: step(1),
+        )
+    run = out / "run"
+    prepare_run(run, resume=False, overwrite=False)
+    with stage("training the detector", size.epochs) as step:
+        train(
+            out / "yolo",
+            run,
+            start=start,
+            recipe=Recipe(epochs=size.epochs, imgsz=size.imgsz, seed=seed),
+            command=command,
+            on_epoch=lambda epoch, _epochs, _losses: step(completed=epoch),
+        )
+    source = read_source(out / "yolo")
+    with stage("predicting the test photos", len(source.photos)) as step:
+        predict(run, source, out / "predictions", options=PredictOptions(), on_photo=lambda: step(1))
+    truth = out / "yolo" / "annotations" / "instances_test.json"
+    with stage("scoring", None):
+        judged = load(truth, out / "predictions" / "predictions.json")
+        metrics = evaluate_boxes(judged, seed=seed)
+        write_json(out / "metrics.json", {name: metric.to_json() for name, metric in metrics.items()}, overwrite=False)
+        write_report(
+            out / "report.html",
+            title="Demo: a detector for synthetic bottles",
+            judged=judged,
+            metrics=metrics,
+            photo_root=source.root,
+            run=run,
+            data_card=card,
+            notes=("The photos are drawn by this program. What these figures say holds for drawings.", note),
+        )
+    return metrics
+
+
+def _start() -> tuple[Start, str]:
+    """Pretrained weights where this machine has them; else none, and a note that says so."""
+    try:
+        start = find_start(MODEL)
+    except WeightsError:
+        return find_start(MODEL, from_scratch=True), (
+            f"No pretrained weights were found on this machine ({MODEL}), so the detector was trained from scratch, "
+            "from random weights. With pretrained weights expect more from the same photos."
+        )
+    return start, f"The training began with the pretrained weights {start.weights}."

@@ -1,0 +1,143 @@
+"""Runs a trained detector over photos and writes COCO results, with where they come from beside them.
+
+OUT/
+  predictions.json   COCO results: image_id, category_id, bbox, score, for segmentation models segmentation
+  provenance.json    which model, which photos, and which of them the model was trained on
+  images/            the photos with boxes, masks and scores drawn
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mvtec.convert.coco import CocoImage, encode_rle
+from mvtec.convert.provenance import Provenance
+from mvtec.datasets.images import read_photo
+from mvtec.detect.offline import quiet, ultralytics
+from mvtec.detect.source import Source
+from mvtec.detect.train import checkpoint_of, choose_device
+from mvtec.errors import InputError
+from mvtec.files import sha256_file, staged_folder, write_json
+from mvtec.run import read_run
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to predict.
+
+    Attributes:
+        min_score: Detections below it are left out of the results. The low default is what average precision wants:
+            it looks at the whole curve.
+        draw_score: Detections below it are left out of the pictures.
+        iou: Of two boxes that overlap by more, the one with the lower score goes.
+        max_detections: At most so many per photo; COCO looks at 100.
+        device: See `choose_device`.
+        draw: Whether to write pictures.
+    """
+
+    min_score: float = 0.001
+    draw_score: float = 0.25
+    iou: float = 0.7
+    max_detections: int = 100
+    device: str = "auto"
+    draw: bool = True
+
+    def __post_init__(self) -> None:
+        for option, value in (("--min-score", self.min_score), ("--draw-score", self.draw_score), ("--iou", self.iou)):
+            if not 0 <= value <= 1:
+                raise InputError(option, f"{value} is not between 0 and 1", "Give a number from 0 to 1")
+        if self.max_detections < 1:
+            raise InputError("--max-detections", f"{self.max_detections} is none", "Give 1 or more")
+
+
+def predict(
+    run: Path,
+    source: Source,
+    out: Path,
+    *,
+    options: PredictOptions,
+    overwrite: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
+) -> Provenance:
+    """Write a run's predictions for the photos of a source into the folder `out`.
+
+    Boxes are in pixels of the photo, x, y, w, h, rounded to 1/100 pixel; category ids count from 1 in class order, as
+    in the annotation files of `mvtec convert`.
+
+    Raises:
+        InputError: `run` is no finished run, or a photo cannot be read.
+        OutputError: `out` exists already or cannot be written.
+    """
+    record = read_run(run)
+    checkpoint = checkpoint_of(run)
+    with staged_folder(out, overwrite=overwrite) as staged:
+        if options.draw:
+            (staged / "images").mkdir()
+        with quiet(staged / "predict.log") as loud:
+            device = choose_device(options.device)
+            model = ultralytics().YOLO(str(checkpoint))
+            results: list[dict[str, Any]] = []
+            digests: dict[str, str] = {}
+            for photo, image in source.photos:
+                digests[image.file_name] = sha256_file(photo)
+                found = model.predict(
+                    read_photo(photo),
+                    imgsz=record.settings["imgsz"],
+                    conf=options.min_score,
+                    iou=options.iou,
+                    max_det=options.max_detections,
+                    device=device,
+                    retina_masks=True,
+                    verbose=False,
+                )[0]
+                results += _detections(found, image)
+                if options.draw:
+                    picture = found[found.boxes.conf >= options.draw_score].plot()
+                    target = staged / "images" / Path(image.file_name).with_suffix(".jpg")
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
+                with loud():
+                    on_photo()
+        (staged / "predict.log").unlink()
+        names = dict(enumerate((model.names[index] for index in sorted(model.names)), start=1))
+        provenance = Provenance(
+            model=str(checkpoint.resolve()),
+            model_sha256=sha256_file(checkpoint),
+            split=record.split,
+            categories=names,
+            options=asdict(options),
+            image_root=str(source.root.resolve()),
+            image_ids={image.file_name: image.id for _, image in source.photos},
+            image_sha256=digests,
+            seen_in_training=sorted(name for name, digest in digests.items() if digest in record.train_images),
+        )
+        write_json(staged / "predictions.json", results, overwrite=False)
+        write_json(staged / "provenance.json", provenance.to_json(), overwrite=False)
+    return provenance
+
+
+def _detections(found: Any, image: CocoImage) -> list[dict[str, Any]]:
+    """COCO results of one photo, best score first."""
+    boxes = found.boxes
+    detections = []
+    masks = None if found.masks is None else found.masks.data.cpu().numpy().astype(bool)
+    for index, (box, score, label) in enumerate(
+        zip(boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True)
+    ):
+        x1, y1, x2, y2 = box
+        detection: dict[str, Any] = {
+            "image_id": image.id,
+            "category_id": int(label) + 1,
+            "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
+            "score": round(score, 5),
+        }
+        if masks is not None:
+            detection["segmentation"] = encode_rle(np.ascontiguousarray(masks[index]))
+        detections.append(detection)
+    return detections

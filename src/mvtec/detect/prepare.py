@@ -1,0 +1,42 @@
+"""Gives a training its YOLO folder, converting an MVTec category first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mvtec.convert.instances import InstanceOptions
+from mvtec.convert.yolo_folder import is_yolo_folder, masks_to_yolo
+from mvtec.datasets.split import make_split, read_split
+from mvtec.datasets.tree import read_tree
+from mvtec.errors import InputError
+
+
+def yolo_folder_for(data: Path, run: Path, split_file: Path | None = None, fold: int | None = None) -> Path:
+    """The YOLO folder to train on: `data` itself, or `run/data`, made from the category `data`.
+
+    Labels are polygons: a detector learns boxes from them, and they stay tight when a photo is turned.
+
+    Args:
+        data: A YOLO folder, its `data.yaml`, or an MVTec category.
+        run: The run's folder.
+        split_file: The split of a category; None draws the default one, a fifth of each class as test.
+        fold: The fold of the split to take as val.
+
+    Raises:
+        InputError: `data` is neither, or a photo or mask breaks a rule.
+    """
+    if is_yolo_folder(data):
+        if split_file is not None or fold is not None:
+            raise InputError("--split", f"{data} is a YOLO folder and has its parts already", "Leave it out")
+        return data
+    converted = run / "data"
+    if converted.is_dir():  # a resumed run
+        return converted
+    dataset = read_tree(data)
+    if split_file is None and fold is not None:
+        raise InputError("--fold", "a fold of which split", "Give --split, too")
+    split = make_split(dataset) if split_file is None else read_split(split_file)
+    if fold is not None:
+        split = split.fold(fold)
+    masks_to_yolo(dataset, converted, split=split, task="segment", options=InstanceOptions())
+    return converted

@@ -1,0 +1,61 @@
+"""The settings a detector is trained with: made for tens of photos, not for the 118,000 of COCO."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mvtec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the user chooses of a training.
+
+    Attributes:
+        epochs: Passes over the train photos.
+        imgsz: Photos are scaled so that their longer side has this many pixels; a multiple of 32.
+        batch: Photos per optimiser step; -1 lets Ultralytics find what fits the GPU.
+        freeze: Layers, counted from the input, whose weights stay as they are; ignored from random weights.
+        seed: Seed of all that is random.
+    """
+
+    epochs: int = 100
+    imgsz: int = 640
+    batch: int = 8
+    freeze: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise InputError("--epochs", f"{self.epochs} is no number of epochs", "Give 1 or more")
+        if self.imgsz < 32 or self.imgsz % 32:
+            raise InputError("--imgsz", f"{self.imgsz} is no multiple of 32", "Give 320, 640, …")
+        if self.batch < 1 and self.batch != -1:
+            raise InputError(
+                "--batch", f"{self.batch} is no number of photos", "Give 1 or more, or -1 to let it be found"
+            )
+        if self.freeze < 0:
+            raise InputError("--freeze", f"{self.freeze} is no number of layers", "Give 0 or more")
+
+    def ultralytics_settings(self, *, has_polygons: bool, pretrained: bool) -> dict[str, Any]:
+        """The settings as Ultralytics names them; what is not listed is its default.
+
+        Args:
+            has_polygons: The labels are polygons. Only then photos are turned by any angle: the box of a turned polygon
+                is tight, and the box of a turned box is up to √2 too large on each side.
+            pretrained: The training starts from weights worth keeping.
+        """
+        return {
+            **asdict(self),
+            "freeze": self.freeze if pretrained else None,
+            # Ultralytics adds up gradients until it has seen 64 photos. With 64 train photos that is one step an epoch.
+            "nbs": max(self.batch, 1),
+            "optimizer": "AdamW",
+            "lr0": 0.002,
+            "mosaic": 0.0,
+            "degrees": 180.0 if has_polygons else 0.0,
+            "flipud": 0.5,
+            "fliplr": 0.5,
+            "cache": "ram",
+        }

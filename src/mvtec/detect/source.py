@@ -1,0 +1,79 @@
+"""What to predict on: lists the photos of a source and gives them the image ids of its annotation file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
+from mvtec.convert.yolo_folder import is_yolo_folder, read_yolo_folder
+from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.split import Part
+from mvtec.datasets.tree import IMAGE_SUFFIXES, read_tree
+from mvtec.errors import InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Photos to predict on.
+
+    Attributes:
+        root: The folder the file names of the records are relative to.
+        photos: Each photo with its COCO image record.
+        truth: The annotation file that the image ids come from, or None where they are numbered from 1.
+    """
+
+    root: Path
+    photos: tuple[tuple[Path, CocoImage], ...]
+    truth: Path | None
+
+
+def read_source(source: Path, part: Part = "test") -> Source:
+    """List the photos of a source.
+
+    Args:
+        source: A YOLO folder, of which one part is taken; an MVTec category, of which `test/` is taken; a folder of
+            photos; or one photo.
+        part: The part of a YOLO folder.
+
+    Raises:
+        InputError: There is no such source, or no photo in it.
+    """
+    if is_yolo_folder(source):
+        return _yolo_part(source, part)
+    if source.is_file():
+        return _numbered(source.parent, [source])
+    if (source / "test").is_dir():
+        return _numbered(source, [sample.photo for sample in read_tree(source).labelled])
+    if not source.is_dir():
+        raise InputError(source, "no such photo or folder", "Give photos, a YOLO folder, or an MVTec category")
+    photos = sorted(file for file in source.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not photos:
+        raise InputError(source, "holds no photo", f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+    return _numbered(source, photos)
+
+
+def _yolo_part(source: Path, part: Part) -> Source:
+    folder = read_yolo_folder(source)
+    photos = folder.images[part]
+    if not photos:
+        has = ", ".join(name for name, listed in folder.images.items() if listed)
+        raise InputError(folder.data_yaml, f"has no {part} part", f"Give --part with one of: {has}")
+    truth = folder.annotations(part)
+    if truth is None:
+        return _numbered(photos[0].parent, list(photos))
+    annotations: CocoDataset = read_coco(truth)
+    at = {photo.name: photo for photo in photos}
+    for image in annotations.images:
+        if image.file_name not in at:
+            raise InputError(truth, f"names {image.file_name}, which is not in images/{part}", "Convert the data again")
+    return Source(photos[0].parent, tuple((at[image.file_name], image) for image in annotations.images), truth)
+
+
+def _numbered(root: Path, photos: list[Path]) -> Source:
+    records = []
+    for number, photo in enumerate(sorted(photos), start=1):
+        width, height = photo_size_wh(photo)
+        name = photo.relative_to(root).as_posix()
+        records.append((photo, CocoImage(id=number, file_name=name, width=width, height=height)))
+    return Source(root, tuple(records), None)

@@ -1,0 +1,37 @@
+"""The errors a user can cause. Each says which file, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class MvtecError(Exception):
+    """A mistake the user can mend; the command line prints it as one line and exits with 2.
+
+    Args:
+        file: The file, folder or option at fault.
+        problem: What is wrong, without a full stop.
+        mend: How to mend it, as a sentence of its own, without a full stop.
+    """
+
+    def __init__(self, file: str | Path, problem: str, mend: str) -> None:
+        self.file = str(file)
+        self.problem = problem
+        self.mend = mend
+        super().__init__(f"{self.file}: {problem}. {mend}.")
+
+
+class InputError(MvtecError):
+    """Something that was given to us is missing, unreadable or contradictory."""
+
+
+class OutputError(MvtecError):
+    """The place to write to is taken or cannot be written."""
+
+
+class WeightsError(MvtecError):
+    """The pretrained weights asked for are not on this machine, or do not fit the model."""
+
+
+class LeakError(MvtecError):
+    """A figure would be dishonest: the model was trained on an image it is judged on."""

@@ -1,0 +1,1 @@
+"""Judges predictions: box mAP with intervals, cross-checks, the report."""

@@ -1,0 +1,127 @@
+"""`mvtec evaluate boxes`: COCO's twelve figures, for each class too, each with a 95 % interval."""
+
+from __future__ import annotations
+
+import warnings as python_warnings
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval, recall
+from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
+from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.predictions import Judged
+
+IOU50, IOU75 = 0, 5  # places of 0.50 and 0.75 among the ten thresholds
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """How one of the twelve figures is counted: from which sizes, and what of the R×10 table of one class."""
+
+    name: str
+    area: str
+    count: Callable[[Matches, Floats], Floats]
+
+
+def _ap(matches: Matches, weights: Floats) -> Floats:
+    return average_precision(matches, weights)
+
+
+def _ap50(matches: Matches, weights: Floats) -> Floats:
+    return average_precision(matches, weights)[:, IOU50 : IOU50 + 1]
+
+
+def _ap75(matches: Matches, weights: Floats) -> Floats:
+    return average_precision(matches, weights)[:, IOU75 : IOU75 + 1]
+
+
+def _ar(max_detections: int) -> Callable[[Matches, Floats], Floats]:
+    return lambda matches, weights: recall(matches, weights, max_detections)
+
+
+# In the order of pycocotools' summary.
+FIGURES = (
+    _Definition("AP", "all", _ap),
+    _Definition("AP50", "all", _ap50),
+    _Definition("AP75", "all", _ap75),
+    _Definition("AP_small", "small", _ap),
+    _Definition("AP_medium", "medium", _ap),
+    _Definition("AP_large", "large", _ap),
+    _Definition("AR1", "all", _ar(1)),
+    _Definition("AR10", "all", _ar(10)),
+    _Definition("AR100", "all", _ar(100)),
+    _Definition("AR_small", "small", _ar(100)),
+    _Definition("AR_medium", "medium", _ar(100)),
+    _Definition("AR_large", "large", _ar(100)),
+)
+PER_CLASS = ("AP", "AP50", "AP75", "AR100")
+
+
+def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> dict[str, Metric]:
+    """Score predictions.
+
+    The values over all classes are pycocotools' own. The intervals are percentile bootstrap intervals over images
+    (Efron, 1979): the images are drawn anew with replacement, detections and truth with them.
+
+    Args:
+        judged: Truth and predictions.
+        resamples: How often to draw; 0 for no intervals.
+        seed: Seed of the draw.
+
+    Returns:
+        The twelve figures by name, then `AP/defect`, `AP50/defect`, `AP75/defect`, `AR100/defect` of each class.
+    """
+    figures = match(judged.truth_json, judged.results)
+    as_it_is = np.ones((1, figures.images))
+    weights = draw_weights(figures.images, resamples, seed) if resamples and figures.images > 1 else None
+    metrics = {}
+    for definition, stat in zip(FIGURES, figures.stats, strict=True):
+        of_classes = [figures.matches[k, definition.area] for k in range(len(figures.names))]
+        value = None if stat < 0 else float(stat)
+        metrics[definition.name] = _metric(figures, definition, of_classes, value, weights)
+    for k, name in enumerate(figures.names):
+        for definition in FIGURES:
+            if definition.name in PER_CLASS:
+                matches = figures.matches[k, definition.area]
+                counted = float(_mean_of_classes(definition, [matches], as_it_is)[0])
+                value = None if np.isnan(counted) else counted
+                metrics[f"{definition.name}/{name}"] = _metric(figures, definition, [matches], value, weights)
+    return metrics
+
+
+def count_instances(judged: Judged) -> dict[str, int]:
+    """Ground-truth instances per class name."""
+    names = judged.truth.category_names()
+    counts = Counter(names[annotation.category_id] for annotation in judged.truth.annotations)
+    return {name: counts[name] for _, name in sorted(names.items())}
+
+
+def _metric(
+    figures: CocoFigures,
+    definition: _Definition,
+    of_classes: list[Matches],
+    value: float | None,
+    weights: Floats | None,
+) -> Metric:
+    instances = int(sum(matches.instances.sum() for matches in of_classes))
+    if value is None:
+        size = "" if definition.area == "all" else f" of {definition.area} size"
+        return Metric(None, figures.images, instances, reason=f"no instance{size}")
+    if weights is None:
+        reason = "one image has no spread" if figures.images < 2 else "no resampling was asked for"
+        return Metric(value, figures.images, instances, reason=reason)
+    ends = interval(_mean_of_classes(definition, of_classes, weights))
+    if ends is None:
+        return Metric(value, figures.images, instances, reason="no resample holds an instance")
+    return Metric(value, figures.images, instances, low=ends[0], high=ends[1])
+
+
+def _mean_of_classes(definition: _Definition, of_classes: list[Matches], weights: Floats) -> Floats:
+    """float64 R: the mean over thresholds and over the classes that a resample holds instances of."""
+    table = np.stack([definition.count(matches, weights).mean(axis=1) for matches in of_classes])
+    with python_warnings.catch_warnings():
+        python_warnings.simplefilter("ignore", RuntimeWarning)  # a resample without any instance is NaN
+        return np.asarray(np.nanmean(table, axis=0), np.float64)

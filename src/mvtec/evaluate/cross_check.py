@@ -1,0 +1,212 @@
+"""Scores the same predictions with three tools and explains, step by step, why their figures differ."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections import defaultdict
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.detect.offline import ultralytics
+from mvtec.errors import InputError
+from mvtec.evaluate.matching import IOU_THRESHOLDS, MAX_DETECTIONS, match, run_cocoeval
+from mvtec.evaluate.predictions import Judged
+
+CONFIDENCE_FLOOR = 0.001  # Ultralytics' val looks at nothing below
+ULTRALYTICS_MAX_DETECTIONS = 300
+
+
+@dataclass(frozen=True)
+class Score:
+    """AP50 and AP as one tool counts them; None where it finds nothing to count."""
+
+    ap50: float | None
+    ap: float | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One difference between pycocotools and Ultralytics.
+
+    Attributes:
+        name: What differs.
+        score: The figures once this difference, and those before it, are taken over from Ultralytics.
+        explanation: One line.
+    """
+
+    name: str
+    score: Score
+    explanation: str
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """The figures of each tool, and the way from pycocotools' to Ultralytics'."""
+
+    tools: dict[str, Score]
+    steps: tuple[Step, ...]
+
+
+def cross_check(judged: Judged) -> CrossCheck:
+    """Score with pycocotools, faster-coco-eval and Ultralytics' own metric.
+
+    Raises:
+        InputError: faster-coco-eval is not installed.
+    """
+    truth, results = judged.truth_json, judged.results
+    coco = _coco_score(truth, results, MAX_DETECTIONS)
+    above = [result for result in results if result["score"] >= CONFIDENCE_FLOOR]
+    wide = (*MAX_DETECTIONS[:2], ULTRALYTICS_MAX_DETECTIONS)
+    floored = _coco_score(truth, above, MAX_DETECTIONS)
+    widened = _coco_score(truth, above, wide)
+    interpolated = _ultralytics_curve(*_coco_hits(truth, above))
+    final = _ultralytics_score(truth, above)
+    dropped = len(results) - len(above)
+    crowded = _most_detections(results)
+    empty = [name for name, count in _instances(truth).items() if not count]
+    steps = (
+        Step(
+            "confidence floor",
+            floored,
+            f"Ultralytics ignores scores below {CONFIDENCE_FLOOR}: {dropped} of {len(results)} detections go",
+        ),
+        Step(
+            "maxDets",
+            widened,
+            f"COCO counts the best 100 of a class in an image, Ultralytics 300; the most here is {crowded}",
+        ),
+        Step(
+            "interpolation",
+            interpolated,
+            "COCO averages 101 steps of the precision curve, Ultralytics joins them with straight lines: the last "
+            "step down becomes a slope, so its figure is mostly higher",
+        ),
+        Step("matching", final, "both match by falling score; what remains is rounding in the overlap"),
+        Step(
+            "empty classes",
+            final,
+            f"no tool counts a class without an instance here: {', '.join(empty) or 'there is none'}",
+        ),
+    )
+    tools = {"pycocotools": coco, "faster-coco-eval": _faster_score(truth, results), "ultralytics": final}
+    return CrossCheck(tools, steps)
+
+
+def _coco_score(truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...]) -> Score:
+    evaluation = run_cocoeval(truth, results, max_detections)
+    precision = evaluation.eval["precision"][:, :, :, 0, -1]
+    return Score(_mean_defined(precision[0]), _mean_defined(precision))
+
+
+def _mean_defined(precision: npt.NDArray[np.float64]) -> float | None:
+    defined = precision[precision > -1]
+    return float(defined.mean()) if defined.size else None
+
+
+def _faster_score(truth: dict[str, Any], results: list[dict[str, Any]]) -> Score:
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as error:
+        raise InputError(
+            "--cross-check",
+            "needs faster-coco-eval, which is not installed",
+            "pip install 'mvtec-workflow[crosscheck]'",
+        ) from error
+    if not results:
+        return Score(0.0, 0.0)
+    with contextlib.redirect_stdout(io.StringIO()):
+        gt = COCO(truth)
+        evaluation = COCOeval_faster(gt, gt.loadRes([dict(result) for result in results]), iouType="bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    ap, ap50 = float(evaluation.stats[0]), float(evaluation.stats[1])
+    return Score(None if ap50 < 0 else ap50, None if ap < 0 else ap)
+
+
+Hits = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.float64]
+
+
+def _coco_hits(truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[Hits, Numbers, Numbers, Numbers]:
+    """pycocotools' matches in the form of Ultralytics' metric: hits N×10, then place, class, class of each instance."""
+    figures = match(truth, results)
+    hits, order, labels, targets = [], [], [], []
+    for k in range(len(figures.names)):
+        matches = figures.matches[k, "all"]
+        count = len(matches.image)
+        hits.append(matches.hit.T)
+        order.append(-np.arange(count, dtype=np.float64))
+        labels.append(np.full(count, k, np.float64))
+        targets.append(np.full(int(matches.instances.sum()), k, np.float64))
+    return np.concatenate(hits), np.concatenate(order), np.concatenate(labels), np.concatenate(targets)
+
+
+def _ultralytics_curve(hits: Hits, scores: Numbers, labels: Numbers, targets: Numbers) -> Score:
+    ultralytics()
+    from ultralytics.utils.metrics import ap_per_class
+
+    if not len(targets):
+        return Score(None, None)
+    ap = ap_per_class(hits, scores, labels, targets)[5]
+    return Score(float(ap[:, 0].mean()), float(ap.mean()))
+
+
+def _ultralytics_score(truth: dict[str, Any], results: list[dict[str, Any]]) -> Score:
+    """Ultralytics' mAP50 and mAP50-95, with its own matching and its own curve."""
+    ultralytics()
+    import torch
+    from ultralytics.engine.validator import BaseValidator
+    from ultralytics.utils.metrics import box_iou
+
+    settings = SimpleNamespace(iouv=torch.linspace(0.5, 0.95, IOU_THRESHOLDS))
+    by_image: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for result in results:
+        by_image[result["image_id"]].append(result)
+    truth_of: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for annotation in truth["annotations"]:
+        truth_of[annotation["image_id"]].append(annotation)
+    hits, scores, labels, targets = [], [], [], []
+    for image in truth["images"]:
+        found = sorted(by_image[image["id"]], key=lambda result: -result["score"])[:ULTRALYTICS_MAX_DETECTIONS]
+        true = truth_of[image["id"]]
+        found_labels = torch.tensor([float(result["category_id"]) for result in found])
+        true_labels = torch.tensor([float(annotation["category_id"]) for annotation in true])
+        correct = np.zeros((len(found), IOU_THRESHOLDS), bool)
+        if found and true:
+            overlap = box_iou(_corners(true), _corners(found))
+            correct = BaseValidator.match_predictions(settings, found_labels, true_labels, overlap).numpy()
+        hits.append(correct)
+        scores.append(np.array([result["score"] for result in found], np.float64))
+        labels.append(found_labels.numpy().astype(np.float64))
+        targets.append(true_labels.numpy().astype(np.float64))
+    return _ultralytics_curve(
+        np.concatenate(hits), np.concatenate(scores), np.concatenate(labels), np.concatenate(targets)
+    )
+
+
+def _corners(records: list[dict[str, Any]]) -> Any:
+    """float32 N×4: x1, y1, x2, y2."""
+    import torch
+
+    boxes = torch.tensor([record["bbox"] for record in records], dtype=torch.float32)
+    return torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1)
+
+
+def _most_detections(results: list[dict[str, Any]]) -> int:
+    counts: dict[tuple[int, int], int] = defaultdict(int)
+    for result in results:
+        counts[result["image_id"], result["category_id"]] += 1
+    return max(counts.values(), default=0)
+
+
+def _instances(truth: dict[str, Any]) -> dict[str, int]:
+    counts = {category["id"]: 0 for category in truth["categories"]}
+    for annotation in truth["annotations"]:
+        counts[annotation["category_id"]] += 1
+    return {category["name"]: counts[category["id"]] for category in truth["categories"]}

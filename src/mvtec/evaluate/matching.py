@@ -1,0 +1,136 @@
+"""Runs pycocotools and keeps what its twelve figures are made of, so that they can be counted again.
+
+COCO's figures are defined by `pycocotools/cocoeval.py` and https://cocodataset.org/#detection-eval: average precision
+is the mean of 101 interpolated precisions, over the IoU thresholds 0.50, 0.55, … 0.95.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+Floats = npt.NDArray[np.float64]
+
+IOU_THRESHOLDS = 10
+AREAS = ("all", "small", "medium", "large")  # small: below 32² pixels; large: 96² and above
+MAX_DETECTIONS = (1, 10, 100)
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The detections of one class in one range of sizes, matched to the truth at each IoU threshold.
+
+    Detections stand by falling score, as COCOeval orders them.
+
+    Attributes:
+        image: int N, the index of each detection's image.
+        rank: int N, its place among the detections of its image and class, from 0.
+        hit: bool 10×N, whether it matches an instance that counts.
+        counts: bool 10×N, whether it counts at all; one that matches an instance of another size does not.
+        instances: int I, the instances that count in each image.
+    """
+
+    image: npt.NDArray[np.int64]
+    rank: npt.NDArray[np.int64]
+    hit: npt.NDArray[np.bool_]
+    counts: npt.NDArray[np.bool_]
+    instances: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class CocoFigures:
+    """What pycocotools says.
+
+    Attributes:
+        stats: float 12, its summary; -1 where undefined.
+        matches: By class index and name of the size range.
+        names: Class names, in the order of the indices.
+        images: The number of images.
+    """
+
+    stats: Floats
+    matches: dict[tuple[int, str], Matches]
+    names: tuple[str, ...]
+    images: int
+
+
+def run_cocoeval(
+    truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...] = MAX_DETECTIONS
+) -> COCOeval:
+    """pycocotools' evaluation of boxes, accumulated and summarised, without its prints."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        gt = COCO()
+        gt.dataset = truth
+        gt.createIndex()
+        if results:
+            # pycocotools writes into the lists it is given
+            found = gt.loadRes([dict(result) for result in results])
+        else:
+            found = COCO()
+            found.dataset = {**truth, "annotations": []}
+            found.createIndex()
+        evaluation = COCOeval(gt, found, "bbox")
+        evaluation.params.maxDets = list(max_detections)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        if max_detections == MAX_DETECTIONS:
+            evaluation.summarize()
+    return evaluation
+
+
+def match(truth: dict[str, Any], results: list[dict[str, Any]]) -> CocoFigures:
+    """Match detections to the truth once, with pycocotools.
+
+    Args:
+        truth: A COCO annotation file.
+        results: COCO results for the same image and category ids.
+    """
+    evaluation = run_cocoeval(truth, results)
+    params = evaluation.params
+    images, areas = len(params.imgIds), len(params.areaRng)
+    names = {category["id"]: category["name"] for category in truth["categories"]}
+    matches = {}
+    for k in range(len(params.catIds)):
+        for a, area in enumerate(AREAS):
+            begin = (k * areas + a) * images
+            matches[k, area] = _collect(evaluation.evalImgs[begin : begin + images])
+    return CocoFigures(
+        stats=np.asarray(evaluation.stats, np.float64),
+        matches=matches,
+        names=tuple(names[number] for number in params.catIds),
+        images=images,
+    )
+
+
+def _collect(of_images: list[dict[str, Any] | None]) -> Matches:
+    image, rank, score, matched, ignored = [], [], [], [], []
+    instances = np.zeros(len(of_images), np.int64)
+    for index, entry in enumerate(of_images):
+        if entry is None:
+            continue
+        instances[index] = int((np.asarray(entry["gtIgnore"]) == 0).sum())
+        count = len(entry["dtScores"])
+        image.append(np.full(count, index))
+        rank.append(np.arange(count))
+        score.append(np.asarray(entry["dtScores"], np.float64))
+        matched.append(np.asarray(entry["dtMatches"]).reshape(IOU_THRESHOLDS, count) != 0)
+        ignored.append(np.asarray(entry["dtIgnore"]).reshape(IOU_THRESHOLDS, count) != 0)
+    if not image:
+        empty = np.zeros((IOU_THRESHOLDS, 0), bool)
+        return Matches(np.zeros(0, np.int64), np.zeros(0, np.int64), empty, empty, instances)
+    order = np.argsort(-np.concatenate(score), kind="mergesort")
+    hit, skip = np.concatenate(matched, axis=1)[:, order], np.concatenate(ignored, axis=1)[:, order]
+    return Matches(
+        image=np.concatenate(image)[order].astype(np.int64),
+        rank=np.concatenate(rank)[order].astype(np.int64),
+        hit=hit & ~skip,
+        counts=~skip,
+        instances=instances,
+    )

@@ -1,0 +1,157 @@
+"""Writes `report.html`: one self-contained page with the data, the training, the figures and every test photo."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
+from mvtec.evaluate.gallery import Card, make_cards
+from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.predictions import Judged
+from mvtec.files import staged_file
+from mvtec.run import RunRecord, read_run
+
+if TYPE_CHECKING:
+    from mvtec.datasets.info import DataCard
+
+MAX_CARDS = 60
+_CHART_WH = (260, 120)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of the training log.
+
+    Attributes:
+        name: What it shows.
+        points: SVG points, `x,y x,y …`, inside 260×120.
+        first: Its first value.
+        last: Its last value.
+        epochs: How many values it has.
+    """
+
+    name: str
+    points: str
+    first: float
+    last: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What the detector does at one score threshold, in counts."""
+
+    min_score: float
+    found: int
+    instances: int
+    false_alarms: int
+    good_with_alarm: int
+    good: int
+
+
+def write_report(
+    out: Path,
+    *,
+    title: str,
+    judged: Judged,
+    metrics: dict[str, Metric],
+    photo_root: Path,
+    run: Path | None = None,
+    data_card: DataCard | None = None,
+    notes: tuple[str, ...] = (),
+    min_score: float = 0.25,
+    overwrite: bool = False,
+) -> None:
+    """Write the page.
+
+    Args:
+        out: The file.
+        title: Its heading.
+        judged: Truth and predictions.
+        metrics: What `evaluate_boxes` said of them.
+        photo_root: The folder the file names of the truth are relative to.
+        run: The run folder, for curves and settings.
+        data_card: The whole data set in numbers.
+        notes: What a reader must know before the figures.
+        min_score: The score from which on a prediction is drawn and counted at the operating point.
+        overwrite: Replace what is there.
+
+    Raises:
+        BadPhotoError: A photo cannot be read.
+        OutputError: `out` exists already or cannot be written.
+    """
+    cards = make_cards(judged, photo_root, min_score)
+    record: RunRecord | None = None if run is None else read_run(run)
+    environment = Environment(
+        loader=PackageLoader("mvtec.evaluate"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.jinja").render(
+        title=title,
+        notes=[*notes, *judged.warnings],
+        card=data_card,
+        record=record,
+        curves=[] if run is None else read_curves(run / "results.csv"),
+        chart=_CHART_WH,
+        figures=[(definition.name, metrics[definition.name]) for definition in FIGURES],
+        classes=[
+            (name, count, [metrics[f"{figure}/{name}"] for figure in PER_CLASS])
+            for name, count in count_instances(judged).items()
+        ],
+        per_class=PER_CLASS,
+        images=len(judged.truth.images),
+        point=_operating_point(cards, min_score),
+        cards=_worst_first(cards)[:MAX_CARDS],
+        hidden=max(0, len(cards) - MAX_CARDS),
+    )
+    with staged_file(out, overwrite=overwrite) as staged:
+        staged.write_text(page, encoding="utf-8")
+
+
+def read_curves(results_csv: Path) -> list[Curve]:
+    """The losses, and where a val part was judged its mAP, of Ultralytics' `results.csv`; empty without the file."""
+    if not results_csv.is_file():
+        return []
+    with results_csv.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    curves = []
+    for column in rows[0] if rows else []:
+        name = column.strip()
+        if not (name.startswith("train/") or "mAP" in name):
+            continue
+        values = [float(row[column]) for row in rows if row[column]]
+        if values:
+            curves.append(Curve(name, _points(values), values[0], values[-1], len(values)))
+    return curves
+
+
+def _points(values: list[float]) -> str:
+    width, height = _CHART_WH
+    top = max(*values, 1e-9)
+    step = width / max(1, len(values) - 1)
+    return " ".join(f"{index * step:.1f},{height - value / top * height:.1f}" for index, value in enumerate(values))
+
+
+def _worst_first(cards: list[Card]) -> list[Card]:
+    return sorted(cards, key=lambda card: (-(card.missed + card.false_alarms), not card.truth, card.name))
+
+
+def _operating_point(cards: list[Card], min_score: float) -> OperatingPoint:
+    good = [card for card in cards if not card.truth]
+    instances = sum(len(card.truth) for card in cards)
+    return OperatingPoint(
+        min_score=min_score,
+        found=instances - sum(card.missed for card in cards),
+        instances=instances,
+        false_alarms=sum(card.false_alarms for card in cards),
+        good_with_alarm=sum(bool(card.found) for card in good),
+        good=len(good),
+    )

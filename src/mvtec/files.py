@@ -1,0 +1,153 @@
+"""Whole-file writes and content hashes: an output appears complete or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mvtec.errors import InputError, OutputError
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output place before any work is done.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or its folder cannot be made or written.
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise OutputError(path, "exists already", "Choose another --out, or pass --overwrite")
+    parent = path.absolute().parent
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise OutputError(
+            path, f"cannot be written ({error.strerror or error})", "Choose a folder you can write to as --out"
+        ) from error
+
+
+@contextmanager
+def staged_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; move it into place when the block ends without an error.
+
+    Raises:
+        OutputError: See `check_output`.
+    """
+    check_output(path, overwrite=overwrite)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.absolute().parent)
+    os.close(descriptor)
+    staged = Path(name)
+    try:
+        yield staged
+        _give_default_mode(staged, 0o666)
+        if path.is_dir() and not path.is_symlink():
+            raise OutputError(path, "is a folder, and a file is to be written there", "Choose another --out")
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def staged_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; move it into place whole when the block ends without an error.
+
+    An older folder of that name is removed only after the new one is complete.
+
+    Raises:
+        OutputError: See `check_output`.
+    """
+    check_output(path, overwrite=overwrite)
+    parent = path.absolute().parent
+    staged = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=parent))
+    try:
+        yield staged
+        _give_default_mode(staged, 0o777)
+        older = staged.with_suffix(".old")
+        if os.path.lexists(path):
+            path.rename(older)
+        staged.rename(path)
+        if os.path.lexists(older):
+            remove(older)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link (never what it points to) or a folder with all in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _give_default_mode(path: Path, mode: int) -> None:
+    """Undo the private mode of temporary files: what we hand over has the mode any new file has."""
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(mode & ~umask)
+
+
+def json_bytes(value: Any) -> bytes:
+    """The one JSON form we write: sorted keys, one space of indent, UTF-8, a newline at the end."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def write_json(path: Path, value: Any, *, overwrite: bool) -> None:
+    """Write `value` as JSON, whole or not at all.
+
+    Raises:
+        OutputError: See `check_output`.
+    """
+    with staged_file(path, overwrite=overwrite) as staged:
+        staged.write_bytes(json_bytes(value))
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Parse the JSON file `path`.
+
+    Args:
+        path: The file.
+        what: What it should be, for the error line, such as "a COCO annotation file".
+
+    Raises:
+        InputError: There is no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(path, "no such file", f"Give the path of {what}") from error
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", f"Give the path of {what}") from error
+    except ValueError as error:
+        raise InputError(path, f"is not JSON ({error})", f"Give the path of {what}") from error
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            digest = hashlib.sha256()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "Check the path and its permissions") from error
+
+
+def sha256_json(value: Any) -> str:
+    """Hex SHA-256 of `value` as `json_bytes` writes it."""
+    return hashlib.sha256(json_bytes(value)).hexdigest()
