@@ -8,11 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 
 from mvtec.errors import InputError, OutputError
 from mvtec.files import sha256_file
 
-_TRIES = 6
+_TRIES = 5
 _TIMEOUT_S = 30
 _BLOCK = 1 << 16
 
@@ -59,6 +60,7 @@ def fetch(
             break
         except (
             _InterruptedError,
+            urllib3.exceptions.HTTPError,
             requests.ConnectionError,
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
@@ -107,7 +109,8 @@ def _fetch_rest(url: str, part: Path, on_bytes: Callable[[int, int | None], None
         total = _total(response)
         done = have if resumed else 0
         with part.open("ab" if resumed else "wb") as stream:
-            for block in response.iter_content(_BLOCK):
+            # not iter_content: it waits for whole blocks, and loses the bytes of the one that a break cuts short
+            while block := response.raw.read1(_BLOCK):
                 stream.write(block)
                 done += len(block)
                 on_bytes(done, total)

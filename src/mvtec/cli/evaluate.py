@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvtec.cli.console import AsJson, Seed, print_json, print_table, say, warn
+from mvtec.cli.console import AsJson, Overwrite, Seed, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from mvtec.evaluate.cross_check import CrossCheck
@@ -30,20 +30,29 @@ def boxes(
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Score with three tools and explain each difference.")
     ] = False,
+    report: Annotated[Path | None, typer.Option(help="Also write a page with every photo, as HTML.")] = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Score boxes: pycocotools' twelve figures, per class too, with 95 % bootstrap intervals over images."""
     from mvtec.evaluate.boxes import PER_CLASS, count_instances, evaluate_boxes
     from mvtec.evaluate.cross_check import cross_check as check_tools
     from mvtec.evaluate.predictions import load
+    from mvtec.evaluate.report import report_predictions
+    from mvtec.files import check_output
 
+    if report is not None:
+        check_output(report, overwrite=overwrite)
     judged = load(truth, predictions)
     metrics = evaluate_boxes(judged, resamples=resamples, seed=seed)
     checked = check_tools(judged) if cross_check else None
+    if report is not None:
+        report_predictions(report, judged=judged, metrics=metrics, overwrite=overwrite)
     if as_json:
         print_json(
             "evaluate boxes",
             inputs={"truth": truth, "predictions": predictions, "resamples": resamples, "seed": seed},
+            outputs=[] if report is None else [report],
             metrics=metrics,
             warnings=list(judged.warnings),
             cross_check=None if checked is None else asdict(checked),
@@ -65,6 +74,9 @@ def boxes(
     if checked is not None:
         say("")
         _print_cross_check(checked)
+    if report is not None:
+        say("")
+        say(f"report: {report.absolute()}")
 
 
 def _print_cross_check(checked: CrossCheck) -> None:

@@ -83,8 +83,8 @@ def cross_check(judged: Judged) -> CrossCheck:
         Step(
             "interpolation",
             interpolated,
-            "COCO averages 101 steps of the precision curve, Ultralytics joins them with straight lines: the last "
-            "step down becomes a slope, so its figure is mostly higher",
+            "COCO averages the precision curve at 101 recalls as it stands, in steps; Ultralytics joins its "
+            "points with straight lines first, so steps become slopes",
         ),
         Step("matching", final, "both match by falling score; what remains is rounding in the overlap"),
         Step(

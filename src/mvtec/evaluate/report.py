@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from mvtec.errors import InputError
 from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
 from mvtec.evaluate.gallery import Card, make_cards
 from mvtec.evaluate.metric import Metric
@@ -89,7 +90,7 @@ def write_report(
     record: RunRecord | None = None if run is None else read_run(run)
     environment = Environment(
         loader=PackageLoader("mvtec.evaluate"),
-        autoescape=select_autoescape(),
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -114,6 +115,29 @@ def write_report(
     )
     with staged_file(out, overwrite=overwrite) as staged:
         staged.write_text(page, encoding="utf-8")
+
+
+def report_predictions(out: Path, *, judged: Judged, metrics: dict[str, Metric], overwrite: bool = False) -> None:
+    """Write the page of predictions made by `mvtec predict`, which say where photos and run are.
+
+    Raises:
+        InputError: The predictions do not say where they come from, or the photos have gone.
+        OutputError: `out` exists already or cannot be written.
+    """
+    if judged.provenance is None:
+        raise InputError(
+            "--report", "the predictions do not say where the photos are", "Predict with mvtec predict, then try again"
+        )
+    run = Path(judged.provenance.model).parent.parent
+    write_report(
+        out,
+        title=f"Detector {run.name} on {len(judged.truth.images)} photos",
+        judged=judged,
+        metrics=metrics,
+        photo_root=Path(judged.provenance.image_root),
+        run=run if (run / "run.json").is_file() else None,
+        overwrite=overwrite,
+    )
 
 
 def read_curves(results_csv: Path) -> list[Curve]:

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mvtec.convert.geometry import box_of, split_mask
+
+masks = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14)))
+
+
+def drawn(*rows: str) -> np.ndarray:
+    return np.array([[cell == "#" for cell in row] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("mask", "boxes", "areas"),
+    [
+        pytest.param(drawn("....", ".##.", "...."), [(1, 1, 2, 1)], [2], id="two_pixels"),
+        pytest.param(drawn("#..", ".#.", "..#"), [(0, 0, 3, 3)], [3], id="corners_touch"),
+        pytest.param(
+            drawn("#.#", "...", "#.#"), [(0, 0, 1, 1), (2, 0, 1, 1), (0, 2, 1, 1), (2, 2, 1, 1)], [1] * 4, id="four"
+        ),
+        pytest.param(drawn("###", "#.#", "###"), [(0, 0, 3, 3)], [8], id="hole"),
+        pytest.param(
+            drawn("#####", "#...#", "#.#.#", "#...#", "#####"), [(0, 0, 5, 5), (2, 2, 1, 1)], [16, 1], id="nested"
+        ),
+        pytest.param(drawn("##", "##"), [(0, 0, 2, 2)], [4], id="full_image"),
+        pytest.param(drawn("..", ".."), [], [], id="empty"),
+    ],
+)
+def test_boxes_and_areas(mask, boxes, areas):
+    regions = split_mask(mask)
+    assert [region.box_xywh for region in regions] == boxes
+    assert [region.area for region in regions] == areas
+
+
+@given(masks)
+def test_regions_are_a_partition_and_their_boxes_are_tight(mask):
+    regions = split_mask(mask)
+    total = np.zeros(mask.shape, int)
+    for region in regions:
+        full = region.full(mask.shape)
+        total += full
+        ys, xs = np.nonzero(full)
+        assert region.box_xywh == (xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1)
+        assert region.area == full.sum()
+    np.testing.assert_array_equal(total, mask.astype(int))
+
+
+def flood_groups(mask: np.ndarray, reach: int) -> set[frozenset[tuple[int, int]]]:
+    """Pixels joined step by step to all within `reach` rows and columns: the rule, written the slow way."""
+    left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
+    groups = set()
+    while left:
+        group, waiting = set(), [left.pop()]
+        while waiting:
+            pixel = waiting.pop()
+            group.add(pixel)
+            near = {p for p in left if max(abs(p[0] - pixel[0]), abs(p[1] - pixel[1])) <= reach}
+            left -= near
+            waiting += near
+        groups.add(frozenset(group))
+    return groups
+
+
+@settings(deadline=None)
+@given(masks, st.integers(0, 5))
+def test_the_merge_gap_counts_the_sound_pixels_between(mask, gap):
+    regions = split_mask(mask, merge_gap=gap)
+    found = {frozenset((int(y), int(x)) for y, x in np.argwhere(region.full(mask.shape))) for region in regions}
+    assert found == flood_groups(mask, gap + 1)
+
+
+@given(masks)
+def test_one_instance_per_image(mask):
+    regions = split_mask(mask, per="image")
+    assert len(regions) == int(mask.any())
+    assert [region.box_xywh for region in regions] == ([box_of(mask)] if mask.any() else [])

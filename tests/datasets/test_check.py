@@ -1,0 +1,83 @@
+import shutil
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from conftest import Category, noise, write_png
+
+from mvtec.datasets.check import check
+from mvtec.datasets.tree import read_tree
+
+
+def kinds(category: Category) -> list[tuple[str, str]]:
+    return [(problem.kind, problem.file) for problem in check(read_tree(category.root))]
+
+
+def cut(path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+MASK = "ground_truth/crack/001_mask.png"
+SPOILERS: list[tuple[str, Callable[[Category], object], list[tuple[str, str]]]] = [
+    ("missing", lambda c: c.mask("crack", 1).unlink(), [("missing-mask", "test/crack/001.png")]),
+    ("odd_sized", lambda c: write_png(c.mask("crack", 1), np.ones((40, 47))), [("odd-sized-mask", MASK)]),
+    ("empty", lambda c: write_png(c.mask("crack", 1), np.zeros((40, 48))), [("empty-mask", MASK)]),
+    ("cut_mask", lambda c: cut(c.mask("crack", 1)), [("unreadable-mask", MASK)]),
+    ("text_mask", lambda c: c.mask("crack", 1).write_text("no image"), [("unreadable-mask", MASK)]),
+    ("no_bytes", lambda c: c.mask("crack", 1).write_bytes(b""), [("unreadable-mask", MASK)]),
+    ("colour", lambda c: write_png(c.mask("crack", 1), noise(3)), [("colour-mask", MASK)]),
+    ("orphan", lambda c: c.photo("crack", 1).unlink(), [("orphan-mask", MASK)]),
+    ("cut_photo", lambda c: cut(c.photo("crack", 1)), [("unreadable-photo", "test/crack/001.png")]),
+    (
+        "duplicate",
+        lambda c: shutil.copy(c.photo("crack", 1), c.photo("good", 0)),
+        [("duplicate-photo", "test/good/000.png")],
+    ),
+    (
+        "mask_for_good",
+        lambda c: write_png(c.mask("good", 0), np.ones((40, 48))),
+        [("mask-for-good", "ground_truth/good/000_mask.png")],
+    ),
+    (
+        "badly_named",
+        lambda c: write_png(c.mask("crack", 1).with_name("extra.png"), np.ones((40, 48))),
+        [("orphan-mask", "ground_truth/crack/extra.png")],
+    ),
+    (
+        "doubled",
+        lambda c: write_png(c.photo("crack", 1).with_suffix(".bmp"), noise(50)),
+        [("doubled-name", "test/crack/001.png")],
+    ),
+    (
+        "defect_in_train",
+        lambda c: write_png(c.root / "train" / "crack" / "000.png", noise(51)),
+        [("defect-in-train", "train/crack/000.png")],
+    ),
+]
+
+
+def test_a_clean_category_has_no_problem(category: Category):
+    assert kinds(category) == []
+
+
+@pytest.mark.parametrize(("spoil", "expected"), [pytest.param(s, e, id=name) for name, s, e in SPOILERS])
+def test_each_problem_is_named_with_its_file(category: Category, spoil, expected):
+    spoil(category)
+    assert kinds(category) == expected
+
+
+def test_a_mask_with_three_equal_channels_is_grey(category: Category):
+    mask = np.zeros((40, 48, 3))
+    mask[4:9, 4:9] = 255
+    write_png(category.mask("crack", 1), mask)
+    assert kinds(category) == []
+
+
+def test_the_command_lists_problems_and_exits_1(category: Category, mvtec):
+    assert mvtec("datasets", "check", category.root).code == 0
+    category.mask("crack", 1).unlink()
+    outcome = mvtec("datasets", "check", category.root)
+    assert outcome.code == 1
+    assert (
+        "test/crack/001.png: has no ground-truth mask. Put the mask at ground_truth/crack/001_mask.png." in outcome.out
+    )

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import noise, write_png
+from PIL import Image
+
+from mvtec.datasets.images import BadPhotoError, photo_size_wh, read_photo
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tiff"])
+def test_the_header_gives_the_size_decoding_gives(tmp_path: Path, suffix: str):
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise(1)).save(path)
+    assert photo_size_wh(path) == (48, 40)
+    assert read_photo(path).shape == (40, 48, 3)
+
+
+def test_a_turned_jpeg_has_the_size_it_is_shown_at(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by a quarter to show it
+    Image.fromarray(noise(1)).save(tmp_path / "photo.jpg", exif=exif)
+    assert photo_size_wh(tmp_path / "photo.jpg") == (40, 48)
+    assert read_photo(tmp_path / "photo.jpg").shape == (48, 40, 3)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_cut_photo_is_refused_by_its_header_too(tmp_path: Path, suffix: str):
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(np.tile(noise(1), (20, 20, 1))).save(path)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(BadPhotoError, match="cut off"):
+        photo_size_wh(path)
+    with pytest.raises(BadPhotoError, match="cut off"):
+        read_photo(path)
+
+
+def test_unicode_and_spaces_in_names(tmp_path: Path):
+    path = tmp_path / "Flasche nº 1 – grün.png"
+    write_png(path, noise(1))
+    assert read_photo(path).shape == (40, 48, 3)

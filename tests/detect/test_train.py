@@ -1,0 +1,226 @@
+"""Trains tiny models for real: two epochs of a nano YOLO at 64 pixels."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Category, make_category
+
+from mvtec.cli.main import main
+from mvtec.convert.coco import read_coco, read_results
+
+pytestmark = pytest.mark.slow
+
+TINY = (
+    "--model",
+    "yolov5n.yaml",
+    "--from-scratch",
+    "--epochs",
+    "2",
+    "--imgsz",
+    "64",
+    "--batch",
+    "4",
+    "--device",
+    "cpu",
+)
+
+
+def call(*words: object) -> int:
+    sys.argv = ["mvtec", *map(str, words)]
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def category(tmp_path_factory: pytest.TempPathFactory) -> Category:
+    return make_category(tmp_path_factory.mktemp("train") / "widget")
+
+
+@pytest.fixture(scope="module")
+def run(category: Category, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, trained on the category itself."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    assert call("train-detector", category.root, "--out", out, *TINY) == 0
+    return out
+
+
+def test_the_record_says_how_it_was_made(run: Path):
+    record = json.loads((run / "run.json").read_text())
+    split = json.loads((run / "data" / "split.json").read_text())
+    assert record["split"] == split["hash"]
+    assert set(record["train_images"]) == {split["images"][path] for path in split["train"]}
+    assert record["weights"] is None
+    assert record["settings"]["epochs"] == 2
+    assert record["versions"]["ultralytics"]
+    assert record["command"][:2] == ["mvtec", "train-detector"]
+
+
+def test_without_a_val_part_the_last_epoch_is_kept_and_nothing_is_judged(run: Path):
+    assert [path.name for path in (run / "weights").iterdir()] == ["last.pt"]
+    header = (run / "results.csv").read_text().splitlines()[0]
+    assert "metrics" not in header
+    assert len((run / "results.csv").read_text().splitlines()) == 3
+
+
+def test_predictions_can_be_judged_and_drawn(run: Path, tmp_path: Path, mvtec):
+    outcome = mvtec("predict", run, run / "data", "--out", tmp_path / "p", "--draw-score", "0")
+    assert outcome.code == 0, outcome.err
+    truth = read_coco(run / "data" / "annotations" / "instances_test.json")
+    results = read_results(tmp_path / "p" / "predictions.json")
+    assert {result.image_id for result in results} <= {image.id for image in truth.images}
+    assert {result.category_id for result in results} <= {1, 2}
+    assert len(list((tmp_path / "p" / "images").iterdir())) == len(truth.images)
+    provenance = json.loads((tmp_path / "p" / "provenance.json").read_text())
+    assert provenance["seen_in_training"] == []
+    judged = mvtec("evaluate", "boxes", run / "data/annotations/instances_test.json", tmp_path / "p/predictions.json")
+    assert judged.code == 0, judged.err
+
+
+def test_a_judgement_on_train_photos_is_refused(run: Path, tmp_path: Path, mvtec):
+    outcome = mvtec("predict", run, run / "data", "--out", tmp_path / "p", "--part", "train", "--no-pictures")
+    assert "trained on 12 of these 12 photos" in outcome.err
+    truth = run / "data" / "annotations" / "instances_train.json"
+    outcome = mvtec("evaluate", "boxes", truth, tmp_path / "p" / "predictions.json")
+    assert outcome.code == 2
+    assert "the model was trained on crack_" in outcome.err
+
+
+def test_a_train_photo_under_another_name_is_found_too(run: Path, category: Category, tmp_path: Path, mvtec):
+    """The whole category has other file names than the YOLO folder; contents give the train photos away."""
+    assert mvtec("predict", run, category.root, "--out", tmp_path / "p", "--no-pictures").code == 0
+    mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "truth.json")
+    outcome = mvtec("evaluate", "boxes", tmp_path / "truth.json", tmp_path / "p" / "predictions.json")
+    assert (outcome.code, "trained on test/crack/" in outcome.err) == (2, True)
+
+
+def test_one_photo_and_a_folder_of_photos(run: Path, category: Category, tmp_path: Path, mvtec):
+    assert mvtec("predict", run, category.photo("crack", 0), "--out", tmp_path / "one").code == 0
+    assert mvtec("predict", run, category.root / "test" / "crack", "--out", tmp_path / "five").code == 0
+    assert len(list((tmp_path / "five" / "images").iterdir())) == 5
+
+
+def test_the_same_seed_gives_the_same_model(run: Path, category: Category, tmp_path: Path, mvtec):
+    assert mvtec("train-detector", category.root, "--out", tmp_path / "again", *TINY).code == 0
+    for name in ("run", "again"):
+        where = run if name == "run" else tmp_path / "again"
+        mvtec("predict", where, run / "data", "--out", tmp_path / f"p-{name}", "--no-pictures")
+    first, second = ((tmp_path / f"p-{name}" / "predictions.json").read_bytes() for name in ("run", "again"))
+    assert first == second
+
+
+def test_with_a_val_part_the_best_epoch_is_kept(category: Category, tmp_path: Path, mvtec):
+    mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json", "--val-fraction", "0.2")
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", "--split", tmp_path / "s.json", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert sorted(path.name for path in (tmp_path / "run" / "weights").iterdir()) == ["best.pt", "last.pt"]
+    assert "best.pt: chosen by val" in outcome.out
+    assert "metrics/mAP50(B)" in json.loads((tmp_path / "run" / "run.json").read_text())["figures"]
+
+
+def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch):
+    from mvtec.detect import train as module
+
+    original = module._run_training
+
+    def interrupted(model, plan, out, device, resume, on_epoch):
+        def stop(epoch: int, epochs: int, losses: dict[str, float]) -> None:
+            on_epoch(epoch, epochs, losses)
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+        return original(model, plan, out, device, resume, stop)
+
+    command = ("train-detector", category.root, "--out", tmp_path / "run", *TINY[:4], "3", *TINY[5:])
+    monkeypatch.setattr(module, "_run_training", interrupted)
+    outcome = mvtec(*command)
+    assert outcome.code == 130
+    assert "Traceback" not in outcome.err
+    monkeypatch.undo()
+    assert mvtec("predict", tmp_path / "run", category.root, "--out", tmp_path / "p").code == 2
+    assert "is an unfinished run. Pass --resume" in mvtec(*command).err
+    outcome = mvtec(*command, "--resume")
+    assert outcome.code == 0, outcome.err
+    rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
+    assert mvtec(*command, "--resume").code == 2
+
+
+def test_a_segmentation_model_predicts_masks(category: Category, tmp_path: Path, mvtec):
+    words = ("--model", "yolov8n-seg.yaml", "--from-scratch", "--epochs", "1", "--imgsz", "64", "--device", "cpu")
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *words)
+    assert outcome.code == 0, outcome.err
+    options = ("--min-score", "0", "--max-detections", "3")
+    assert mvtec("predict", tmp_path / "run", tmp_path / "run/data", "--out", tmp_path / "p", *options).code == 0
+    results = json.loads((tmp_path / "p" / "predictions.json").read_text())
+    assert results
+    assert all(result["segmentation"]["size"] == [40, 48] for result in results)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(["--model", "yolo99x.yaml", "--from-scratch"], "no model that Ultralytics knows", id="model"),
+        pytest.param(["--device", "77", "--model", "yolov5n.yaml", "--from-scratch"], "no device 77", id="device"),
+        pytest.param(["--model", "yolo11n.pt"], "--from-scratch", id="no_weights"),
+        pytest.param(
+            ["--fold", "0", "--model", "yolov5n.yaml", "--from-scratch"], "Give --split", id="fold_of_nothing"
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(category: Category, tmp_path: Path, mvtec, words, message):
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *words)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_are_no_checkpoint_are_named(category: Category, tmp_path: Path, mvtec):
+    (tmp_path / "bad.pt").write_bytes(b"not a checkpoint")
+    words = ("--model", "yolov5n.yaml", "--weights", tmp_path / "bad.pt")
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *words)
+    assert outcome.code == 2
+    assert "bad.pt: cannot be loaded" in outcome.err
+
+
+SPY = """
+import socket, sys
+calls = []
+def refuse(*args, **kwargs):
+    calls.append(args)
+    raise OSError("no network in this test")
+socket.getaddrinfo = refuse
+socket.socket.connect = refuse
+sys.argv = ["mvtec", *sys.argv[1:]]
+from mvtec.cli.main import main
+try:
+    main()
+finally:
+    print("CALLS", calls)
+"""
+
+
+def test_nothing_calls_out(category: Category, tmp_path: Path):
+    """A training, a prediction with pictures and a cross-check, with every way to the network watched."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("YOLO_", "PYTEST_"))}
+    environment["MVTEC_CACHE"] = str(tmp_path / "cache")
+    run, predictions = tmp_path / "run", tmp_path / "p"
+    for words in (
+        ["train-detector", category.root, "--out", run, *TINY],
+        ["predict", run, run / "data", "--out", predictions, "--draw-score", "0"],
+        ["evaluate", "boxes", run / "data/annotations/instances_test.json", predictions / "predictions.json"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", SPY, *map(str, words)], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "CALLS []" in done.stdout

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from mvtec.detect.recipe import Recipe
+from mvtec.detect.weights import cache_folder, find_start
+from mvtec.errors import InputError, WeightsError
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MVTEC_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("MVTEC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "cache" / "weights").mkdir(parents=True)
+    return tmp_path / "weights"
+
+
+def test_weights_that_are_not_here_name_the_three_ways_on(weights: Path):
+    with pytest.raises(WeightsError) as caught:
+        find_start("yolo11n.pt")
+    assert all(option in str(caught.value) for option in ("--weights", "--download", "--from-scratch"))
+    assert str(weights) in str(caught.value)
+
+
+def test_the_order_in_which_weights_are_found(weights: Path, tmp_path: Path):
+    cached = cache_folder() / "weights" / "yolo11n.pt"
+    cached.write_bytes(b"")
+    assert find_start("yolo11n.pt").weights == cached
+    (weights / "yolo11n.pt").write_bytes(b"")
+    assert find_start("yolo11n.pt").weights == weights / "yolo11n.pt"
+    own = tmp_path / "own.pt"
+    own.write_bytes(b"")
+    assert find_start("yolo11n.pt", weights=own).weights == own
+    assert find_start(str(own)).weights == own
+
+
+def test_a_bare_architecture_takes_weights_of_its_name(weights: Path):
+    (weights / "yolo11n.pt").write_bytes(b"")
+    assert find_start("yolo11n.yaml").weights == weights / "yolo11n.pt"
+
+
+def test_from_scratch_uses_none(weights: Path):
+    (weights / "yolo11n.pt").write_bytes(b"")
+    start = find_start("yolo11n.pt", from_scratch=True)
+    assert (start.architecture, start.weights, start.record()) == ("yolo11n.yaml", None, None)
+    with pytest.raises(InputError, match="contradicts"):
+        find_start("yolo11n.pt", from_scratch=True, download=True)
+
+
+def test_a_wrong_weights_path_is_named(tmp_path: Path):
+    with pytest.raises(WeightsError, match=r"gone\.pt: no such weights file"):
+        find_start("yolo11n.pt", weights=tmp_path / "gone.pt")
+
+
+@pytest.mark.parametrize("options", [{"epochs": 0}, {"imgsz": 100}, {"batch": 0}, {"freeze": -1}], ids=str)
+def test_settings_that_make_no_sense_are_refused(options):
+    with pytest.raises(InputError):
+        Recipe(**options)
+
+
+def test_boxes_are_not_turned_and_polygons_are():
+    recipe = Recipe()
+    assert recipe.ultralytics_settings(has_polygons=False, pretrained=True)["degrees"] == 0
+    assert recipe.ultralytics_settings(has_polygons=True, pretrained=True)["degrees"] == 180
+    assert recipe.ultralytics_settings(has_polygons=True, pretrained=False)["freeze"] is None

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from mvtec.errors import OutputError
+from mvtec.files import check_output, json_bytes, staged_file, staged_folder, write_json
+
+
+def test_json_is_the_same_bytes_whatever_the_order_of_keys():
+    assert json_bytes({"b": 1, "a": "ä"}) == json_bytes({"a": "ä", "b": 1}) == '{\n "a": "ä",\n "b": 1\n}\n'.encode()
+
+
+def test_existing_output_is_refused_and_kept(tmp_path: Path):
+    path = tmp_path / "out.json"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        write_json(path, 1, overwrite=False)
+    assert path.read_text() == "mine"
+    write_json(path, 1, overwrite=True)
+    assert path.read_text() == "1\n"
+
+
+def write_half_a_folder(out: Path) -> None:
+    with staged_folder(out, overwrite=True) as staged:
+        (staged / "half").write_text("")
+        raise RuntimeError
+
+
+def write_half_a_file(out: Path) -> None:
+    with staged_file(out, overwrite=True) as staged:
+        staged.write_text("half")
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("write_half", [write_half_a_folder, write_half_a_file])
+def test_a_failure_leaves_neither_output_nor_remains(tmp_path: Path, write_half):
+    with pytest.raises(RuntimeError):
+        write_half(tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overwriting_a_folder_fails_without_losing_the_old_one(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("")
+    with pytest.raises(RuntimeError):
+        write_half_a_folder(tmp_path / "out")
+    assert (tmp_path / "out" / "old").exists()
+    with staged_folder(tmp_path / "out", overwrite=True) as staged:
+        (staged / "new").write_text("")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "new"]
+
+
+def test_overwriting_a_link_leaves_what_it_points_to(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "photo").write_text("")
+    (tmp_path / "out").symlink_to(tmp_path / "data")
+    with staged_folder(tmp_path / "out", overwrite=True):
+        pass
+    assert (tmp_path / "data" / "photo").exists()
+    assert not (tmp_path / "out").is_symlink()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"out: cannot be written"):
+        check_output(tmp_path / "file" / "out", overwrite=False)
