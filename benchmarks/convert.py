@@ -1,0 +1,203 @@
+"""Masks to COCO, against the floor and against peers, in one process on the same masks.
+
+    python benchmarks/convert.py [DIR]      default: MVTec AD bottle in ../shared/data, else a synthetic set
+
+The floor is decoding the mask PNGs with OpenCV. Each contender is run in turn, several rounds; a ratio is the median of
+its times over the floor's, round by round, so that a machine that speeds up or slows down does not decide. Errors are
+against the pixel rule: box corners off by more than nothing, areas unlike the number of pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from mvtec.convert.coco import to_coco
+from mvtec.convert.instances import InstanceOptions, Tally, label_samples
+from mvtec.datasets.synthetic import make_dataset
+from mvtec.datasets.tree import Dataset, Sample, read_tree
+
+ROUNDS = 7
+Boxes = list[tuple[tuple[float, ...], float]]
+
+
+def decode_floor(samples: list[Sample]) -> list[Boxes]:
+    for sample in samples:
+        cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+    return []
+
+
+def ours(dataset: Dataset, samples: list[Sample]) -> list[Boxes]:
+    coco = to_coco(label_samples(dataset, samples, InstanceOptions(), Tally()), dataset.defects, {})
+    of_image: dict[int, Boxes] = {image.id: [] for image in coco.images}
+    for annotation in coco.annotations:
+        of_image[annotation.image_id].append((annotation.bbox, annotation.area))
+    return list(of_image.values())
+
+
+def full_frame_components(samples: list[Sample]) -> list[Boxes]:
+    """What a careful script does: label the whole frame, encode each component."""
+    found = []
+    for sample in samples:
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        boxes: Boxes = []
+        for label in range(1, count):
+            coco_mask.encode(np.asfortranarray(labels == label, dtype=np.uint8))
+            boxes.append((tuple(stats[label, :4]), float(stats[label, cv2.CC_STAT_AREA])))
+        found.append(boxes)
+    return found
+
+
+def bare_pycocotools(samples: list[Sample]) -> list[Boxes]:
+    """One RLE a photo, without instances."""
+    found = []
+    for sample in samples:
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        rle = coco_mask.encode(np.asfortranarray(mask > 0, dtype=np.uint8))
+        found.append([(tuple(coco_mask.toBbox(rle)), float(coco_mask.area(rle)))])
+    return found
+
+
+def supervision_converter(samples: list[Sample]) -> list[Boxes]:
+    """supervision's polygons of a mask, and their boxes."""
+    import supervision as sv
+
+    found = []
+    for sample in samples:
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE) > 0
+        boxes: Boxes = []
+        for polygon in sv.mask_to_polygons(mask):
+            x1, y1, x2, y2 = sv.polygon_to_xyxy(polygon)
+            boxes.append(((x1, y1, x2 - x1, y2 - y1), float(cv2.contourArea(polygon))))
+        found.append(boxes)
+    return found
+
+
+def ultralytics_converter(samples: list[Sample]) -> list[Boxes]:
+    """Ultralytics' mask converter: class-index masks in, segment labels out; the labels' boxes as it reads them."""
+    from mvtec.detect.offline import ultralytics
+
+    ultralytics()
+    from ultralytics.data.converter import convert_segment_masks_to_yolo_seg
+
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        masks, labels = Path(folder) / "masks", Path(folder) / "labels"
+        masks.mkdir(), labels.mkdir()
+        for number, sample in enumerate(samples):
+            # it wants pixel values that are class numbers; that rewriting is not timed, see `prepare`
+            (masks / f"{number:05}.png").symlink_to(_PREPARED[sample.path])
+        convert_segment_masks_to_yolo_seg(str(masks), str(labels), classes=1)
+        for number, sample in enumerate(samples):
+            height, width = _SIZES[sample.path]
+            boxes: Boxes = []
+            for line in (labels / f"{number:05}.txt").read_text().splitlines():
+                points = np.array([float(word) for word in line.split()[1:]]).reshape(-1, 2) * (width, height)
+                (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+                area = cv2.contourArea(points.astype(np.float32))
+                boxes.append(((x1, y1, x2 - x1, y2 - y1), float(area)))
+            found.append(boxes)
+    return found
+
+
+_PREPARED: dict[str, Path] = {}
+_SIZES: dict[str, tuple[int, int]] = {}
+
+
+def prepare(samples: list[Sample], folder: Path) -> None:
+    for number, sample in enumerate(samples):
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        _SIZES[sample.path] = mask.shape
+        _PREPARED[sample.path] = folder / f"{number:05}.png"
+        cv2.imwrite(str(_PREPARED[sample.path]), (mask > 0).astype(np.uint8))
+
+
+def truth(samples: list[Sample]) -> list[Boxes]:
+    """Boxes and areas by the pixel rule, the slow and plain way."""
+    found = []
+    for sample in samples:
+        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE) > 0
+        count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+        boxes: Boxes = []
+        for label in range(1, count):
+            ys, xs = np.nonzero(labels == label)
+            box = (xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1)
+            boxes.append((tuple(float(v) for v in box), float(len(xs))))
+        found.append(boxes)
+    return found
+
+
+def errors(found: list[Boxes], expected: list[Boxes]) -> tuple[int, str, str]:
+    """Photos with another number of instances; worst box corner in pixels and worst area in percent on the others."""
+    other, worst_box, worst_area = 0, 0.0, 0.0
+    for mine, true in zip(found, expected, strict=True):
+        if len(mine) != len(true):
+            other += 1
+            continue
+        for (box, area), (true_box, true_area) in zip(sorted(mine), sorted(true), strict=True):
+            worst_box = max(worst_box, max(abs(a - b) for a, b in zip(box, true_box, strict=True)))
+            worst_area = max(worst_area, 100 * abs(area - true_area) / true_area)
+    return other, f"{worst_box:.2f}", f"{worst_area:.2f}"
+
+
+def measure(contenders: dict[str, Callable[[], list[Boxes]]]) -> tuple[dict[str, list[float]], dict[str, list[Boxes]]]:
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    results = {name: run() for name, run in contenders.items()}  # a warm-up each
+    for _ in range(ROUNDS):
+        for name, run in contenders.items():
+            began = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - began)
+    return times, results
+
+
+def main() -> None:
+    shared = Path(os.environ.get("MVTEC_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    root = Path(sys.argv[1]) if sys.argv[1:] else shared / "mvtec_ad" / "bottle"
+    with tempfile.TemporaryDirectory() as temporary:
+        if not root.is_dir():
+            root = Path(temporary) / "bottle"
+            make_dataset(root, per_class=20)
+        dataset = read_tree(root)
+        samples = [sample for sample in dataset.labelled if not sample.is_good]
+        (Path(temporary) / "prepared").mkdir()
+        prepare(samples, Path(temporary) / "prepared")
+        contenders: dict[str, Callable[[], Any]] = {
+            "decode only (floor)": lambda: decode_floor(samples),
+            "mvtec": lambda: ours(dataset, samples),
+            "pycocotools, no instances": lambda: bare_pycocotools(samples),
+            "components of the full frame": lambda: full_frame_components(samples),
+            "supervision": lambda: supervision_converter(samples),
+            "ultralytics": lambda: ultralytics_converter(samples),
+        }
+        times, results = measure(contenders)
+        expected = truth(samples)
+    floor = times["decode only (floor)"]
+    print(f"{root.name}: {len(samples)} masks, {sum(map(len, expected))} instances, {ROUNDS} rounds\n")
+    print("| | ms a mask | × floor | photos with other instances | worst box, px | worst area, % |")
+    print("|---|---|---|---|---|---|")
+    rows = {}
+    for name, spent in times.items():
+        ratio = statistics.median(mine / low for mine, low in zip(spent, floor, strict=True))
+        milliseconds = 1000 * statistics.median(spent) / len(samples)
+        cells = errors(results[name], expected) if results[name] else ("–", "–", "–")
+        rows[name] = {"ms": milliseconds, "ratio": ratio}
+        print(f"| {name} | {milliseconds:.2f} | {ratio:.2f} | {' | '.join(map(str, cells))} |")
+    if os.environ.get("BENCH_JSON"):
+        Path(os.environ["BENCH_JSON"]).write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
