@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,15 @@ def test_a_mistake_is_one_line_and_leaves_nothing(category: Category, tmp_path: 
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_overwrite_gives_the_old_run_back(run: Path, category: Category, tmp_path: Path, mvtec):
+    shutil.copytree(run, tmp_path / "run")
+    words = ("train-detector", category.root, "--out", tmp_path / "run", "--overwrite")
+    assert mvtec(*words, "--model", "yolo99x.yaml", "--from-scratch").code == 2
+    assert (tmp_path / "run" / "run.json").read_bytes() == (run / "run.json").read_bytes()
+    assert mvtec(*words, *TINY).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_weights_that_are_no_checkpoint_are_named(category: Category, tmp_path: Path, mvtec):

@@ -41,7 +41,7 @@ def test_ultralytics_reads_every_label(folder: Path):
         boxes = np.array([a.bbox for a in expected]).reshape(-1, 4)
         if label["segments"]:
             # Ultralytics takes a polygon's box through pixel centres: half a pixel less on each side
-            boxes = boxes + [0.5, 0.5, -1, -1]
+            boxes = boxes + np.array([0.5, 0.5, -1, -1])
         np.testing.assert_allclose(found, boxes, atol=0.01)
         assert label["cls"].ravel().tolist() == [a.category_id - 1 for a in expected]
 

@@ -95,7 +95,7 @@ def train_detector(
         return
     took, there = record.settings["transferred"]
     source = "random weights" if start.weights is None else f"{start.weights}, {took} of {there} tensors"
-    say(f"trained {recipe.epochs} epochs in {record.seconds:.0f} s from {source}")
+    say(f"trained {record.settings['epochs']} epochs in {record.seconds:.0f} s from {source}")
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
 
 

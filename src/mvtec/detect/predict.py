@@ -19,9 +19,10 @@ import numpy as np
 from mvtec.convert.coco import CocoImage, encode_rle
 from mvtec.convert.provenance import Provenance
 from mvtec.datasets.images import read_photo
-from mvtec.detect.offline import quiet, ultralytics
+from mvtec.detect.model import choose_device, load_model
+from mvtec.detect.offline import quiet
 from mvtec.detect.source import Source
-from mvtec.detect.train import checkpoint_of, choose_device
+from mvtec.detect.train import checkpoint_of
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, staged_folder, write_json
 from mvtec.run import read_run
@@ -81,7 +82,7 @@ def predict(
             (staged / "images").mkdir()
         with quiet(staged / "predict.log") as loud:
             device = choose_device(options.device)
-            model = ultralytics().YOLO(str(checkpoint))
+            model = load_model(str(checkpoint))
             results: list[dict[str, Any]] = []
             digests: dict[str, str] = {}
             for photo, image in source.photos:

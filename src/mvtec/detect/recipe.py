@@ -53,6 +53,10 @@ class Recipe:
             "nbs": max(self.batch, 1),
             "optimizer": "AdamW",
             "lr0": 0.002,
+            # The camera is fixed: parts are turned, but never far off nor of another size, and size tells classes
+            # apart.
+            "scale": 0.1,
+            "translate": 0.05,
             "mosaic": 0.0,
             "degrees": 180.0 if has_polygons else 0.0,
             "flipud": 0.5,

@@ -1,0 +1,117 @@
+"""Ultralytics' models, trainers and devices, with their errors put into our words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mvtec.detect.offline import ultralytics
+from mvtec.detect.weights import Start
+from mvtec.errors import InputError, WeightsError
+
+
+def choose_device(device: str) -> str:
+    """`auto` becomes the first GPU, Apple's, or the CPU.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    import torch
+
+    if device == "auto":
+        return "0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    ultralytics()
+    from ultralytics.utils.torch_utils import select_device
+
+    try:
+        select_device(device, verbose=False)
+    except (ValueError, RuntimeError, AssertionError) as error:
+        raise InputError("--device", f"there is no device {device}", "Give cpu, or a GPU's number, or auto") from error
+    return device
+
+
+def load_model(checkpoint: str) -> Any:
+    """An Ultralytics model from a checkpoint or an architecture file.
+
+    Raises:
+        InputError: Ultralytics knows no such model.
+        WeightsError: The checkpoint cannot be loaded.
+    """
+    module = ultralytics()
+    try:
+        return module.YOLO(checkpoint)
+    except FileNotFoundError as error:
+        raise InputError(
+            checkpoint, "is no model that Ultralytics knows", "Give one such as yolo11n.pt or yolov8n-seg.pt"
+        ) from error
+    except Exception as error:  # a vendor's loader fails in many ways on a broken file
+        raise WeightsError(checkpoint, f"cannot be loaded ({first_line(error)})", "Give a YOLO checkpoint") from error
+
+
+def build_model(start: Start, seed: int) -> tuple[Any, tuple[int, int]]:
+    """The model to train, and how many of its tensors came from the weights; the others are random, from the seed.
+
+    Raises:
+        InputError: Ultralytics knows no such model.
+        WeightsError: The weights cannot be loaded, or fit fewer than a quarter of the tensors.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    model = load_model(start.architecture)
+    own = model.model.state_dict()
+    if start.weights is None:
+        return model, (0, len(own))
+    if str(start.weights) == start.architecture:
+        return model, (len(own), len(own))
+    source = load_model(str(start.weights))
+    theirs = source.model.state_dict()
+    fitting = sum(name in own and own[name].shape == tensor.shape for name, tensor in theirs.items())
+    if fitting < len(own) // 4:
+        raise WeightsError(
+            start.weights,
+            f"does not fit {start.architecture}: {fitting} of {len(own)} tensors have the same name and shape",
+            "Give the --model these weights were made for",
+        )
+    model.load(str(start.weights))
+    return model, (fitting, len(own))
+
+
+def trainer_class(task: str, has_val: bool) -> type:
+    """Ultralytics' trainer of the task; without a val part one that judges nothing while it trains."""
+    from ultralytics.models.yolo.detect import DetectionTrainer
+    from ultralytics.models.yolo.segment import SegmentationTrainer
+
+    base: Any = {"detect": DetectionTrainer, "segment": SegmentationTrainer}.get(task)
+    if base is None:
+        raise InputError("--model", f"is made for the task {task}", "Give a detection or a segmentation model")
+    if has_val:
+        return base
+
+    class TrainerWithoutVal(base):  # type: ignore[misc]
+        def save_metrics(self, metrics: dict[str, float]) -> None:
+            super().save_metrics({k: v for k, v in metrics.items() if k.startswith(("train/", "lr/"))})
+
+        def validate(self) -> tuple[dict[str, float], None]:
+            return {}, None
+
+        def final_eval(self) -> None:
+            from ultralytics.utils.torch_utils import strip_optimizer
+
+            strip_optimizer(self.last)
+
+    return TrainerWithoutVal
+
+
+def mixed_precision(device: str) -> str | bool:
+    """Mixed precision where it is safe without Ultralytics' own test, which fetches a model."""
+    import torch
+
+    if device in {"cpu", "mps"}:
+        return False
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else False
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a vendor's message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__

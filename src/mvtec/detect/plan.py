@@ -1,0 +1,81 @@
+"""What a run sets out to do: written before the training, and compared when it is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mvtec.convert.yolo_folder import YoloFolder
+from mvtec.detect.recipe import Recipe
+from mvtec.detect.weights import Start
+from mvtec.errors import InputError
+from mvtec.files import read_json, sha256_file
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run sets out to do; a resumed run must set out to do the same.
+
+    Attributes:
+        data: The `data.yaml`.
+        split: Hash of the split, if the data has one.
+        has_val: Whether a val part chooses the checkpoint.
+        train_images: SHA-256 of each train and val photo, mapped to its file name.
+        weights: File and SHA-256 of the weights trained from; None for random ones.
+        transferred: How many of the model's tensors took a value from the weights, and how many there are.
+        settings: Every setting given to Ultralytics.
+    """
+
+    data: str
+    split: str | None
+    has_val: bool
+    train_images: dict[str, str]
+    weights: dict[str, str] | None
+    transferred: tuple[int, int]
+    settings: dict[str, Any]
+
+
+def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tuple[int, int]) -> Plan:
+    """The plan of a training that begins now."""
+    photos = [*folder.images["train"], *folder.images["val"]]
+    return Plan(
+        data=str(folder.data_yaml.resolve()),
+        split=None if folder.split is None else folder.split.hash,
+        has_val=bool(folder.images["val"]),
+        train_images={sha256_file(photo): photo.name for photo in photos},
+        weights=start.record(),
+        transferred=transferred,
+        settings={
+            "model": start.architecture,
+            **recipe.ultralytics_settings(has_polygons=_has_polygons(folder), pretrained=start.weights is not None),
+        },
+    )
+
+
+def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
+    """The plan of the unfinished run in `out`.
+
+    Raises:
+        InputError: It is broken, or the data holds other photos than it names.
+    """
+    try:
+        plan = TypeAdapter(Plan).validate_python(read_json(out / "plan.json", "the plan of a run"))
+    except ValidationError as error:
+        raise InputError(out / "plan.json", "is no plan of a run", "Begin anew with --overwrite") from error
+    photos = [*folder.images["train"], *folder.images["val"]]
+    if {sha256_file(photo) for photo in photos} != set(plan.train_images):
+        raise InputError(folder.data_yaml, "holds other photos than the run began with", "Begin anew with --overwrite")
+    return replace(plan, transferred=(plan.transferred[0], plan.transferred[1]))
+
+
+def _has_polygons(folder: YoloFolder) -> bool:
+    """Whether any label of the train part is more than a box."""
+    for photo in folder.images["train"]:
+        label = photo.parent.parent.parent / "labels" / photo.parent.name / f"{photo.stem}.txt"
+        if label.is_file():
+            for line in label.read_text(encoding="utf-8").splitlines():
+                return len(line.split()) > 5
+    return False
