@@ -13,6 +13,12 @@ def kinds(category: Category) -> list[tuple[str, str]]:
     return [(problem.kind, problem.file) for problem in check(read_tree(category.root))]
 
 
+def flip_a_bit(path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
 def cut(path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
@@ -23,6 +29,8 @@ SPOILERS: list[tuple[str, Callable[[Category], object], list[tuple[str, str]]]] 
     ("odd_sized", lambda c: write_png(c.mask("crack", 1), np.ones((40, 47))), [("odd-sized-mask", MASK)]),
     ("empty", lambda c: write_png(c.mask("crack", 1), np.zeros((40, 48))), [("empty-mask", MASK)]),
     ("cut_mask", lambda c: cut(c.mask("crack", 1)), [("unreadable-mask", MASK)]),
+    ("damaged_mask", lambda c: flip_a_bit(c.mask("crack", 1)), [("unreadable-mask", MASK)]),
+    ("damaged_photo", lambda c: flip_a_bit(c.photo("crack", 1)), [("unreadable-photo", "test/crack/001.png")]),
     ("text_mask", lambda c: c.mask("crack", 1).write_text("no image"), [("unreadable-mask", MASK)]),
     ("no_bytes", lambda c: c.mask("crack", 1).write_bytes(b""), [("unreadable-mask", MASK)]),
     ("colour", lambda c: write_png(c.mask("crack", 1), noise(3)), [("colour-mask", MASK)]),
@@ -61,9 +69,10 @@ def test_a_clean_category_has_no_problem(category: Category):
 
 
 @pytest.mark.parametrize(("spoil", "expected"), [pytest.param(s, e, id=name) for name, s, e in SPOILERS])
-def test_each_problem_is_named_with_its_file(category: Category, spoil, expected):
+def test_each_problem_is_named_with_its_file(category: Category, spoil, expected, capfd: pytest.CaptureFixture[str]):
     spoil(category)
     assert kinds(category) == expected
+    assert capfd.readouterr().err == ""  # no library adds a complaint of its own
 
 
 def test_a_mask_with_three_equal_channels_is_grey(category: Category):

@@ -194,6 +194,19 @@ def test_a_failed_overwrite_gives_the_old_run_back(run: Path, category: Category
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_photo_that_ultralytics_would_leave_out_stops_the_training(category: Category, tmp_path: Path, mvtec):
+    yolo = tmp_path / "yolo"
+    mvtec("convert", "masks-to-yolo", category.root, "--out", yolo, "--images", "copy")
+    photo = next((yolo / "images" / "train").iterdir())
+    content = bytearray(photo.read_bytes())
+    content[len(content) // 2] ^= 0x55
+    photo.write_bytes(content)
+    outcome = mvtec("train-detector", yolo, "--out", tmp_path / "run", *TINY)
+    assert outcome.code == 2
+    assert f"{photo.name}: or its label cannot be read" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_weights_that_are_no_checkpoint_are_named(category: Category, tmp_path: Path, mvtec):
     (tmp_path / "bad.pt").write_bytes(b"not a checkpoint")
     words = ("--model", "yolov5n.yaml", "--weights", tmp_path / "bad.pt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,8 @@ Photo = npt.NDArray[np.uint8]
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSED = frozenset({5, 6, 7, 8})
 # The bytes a complete file ends with. Decoders fill in what is missing from a cut file instead of failing.
-_ENDINGS = {b"\x89PNG": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
+_PNG = b"\x89PNG"
+_ENDINGS = {_PNG: b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
 _TAIL = 4096  # some cameras pad their files
 
 _MEND_PHOTO = "Replace it with the original, or take it out of the data set"
@@ -131,8 +133,11 @@ def _decode(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
     if not data.size or _ends_short(data[:4].tobytes(), data[-_TAIL:].tobytes()):
         return None
     try:
+        if data[:4].tobytes() == _PNG:  # libpng would print its complaint and go on
+            with Image.open(io.BytesIO(data)) as image:
+                image.verify()
         return cv2.imdecode(data, flags)
-    except cv2.error:
+    except (cv2.error, UnidentifiedImageError, OSError, SyntaxError, ValueError):
         return None
 
 

@@ -163,6 +163,15 @@ def _run_training(
         losses = {name: float(value) for name, value in (trainer.tloss or {}).items()}
         on_epoch(trainer.epoch + 1, trainer.epochs, losses)
 
+    def check_photos(trainer: Any) -> None:
+        """Ultralytics leaves out a photo it cannot read, or whose label is broken, and goes on."""
+        loaders = (trainer.train_loader, trainer.test_loader)
+        read = {Path(file).name for loader in loaders for file in loader.dataset.im_files}
+        if lost := sorted(set(plan.train_images.values()) - read):
+            more = f", like {len(lost) - 1} more" if lost[1:] else ""
+            raise InputError(lost[0], f"or its label cannot be read{more}", "Replace it, or run mvtec datasets check")
+
+    model.add_callback("on_pretrain_routine_end", check_photos)
     model.add_callback("on_train_epoch_end", epoch_done)
     began = time.perf_counter()
     try:
