@@ -45,8 +45,8 @@ class DemoSize:
 
     per_class: int = 20
     side: int = 448
-    epochs: int = 60
-    imgsz: int = 256
+    epochs: int = 100
+    imgsz: int = 192
 
 
 def run_demo(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, progress, say, warn
+from mvtec.detect.recipe import Recipe
 
 
 class Part(str, Enum):
@@ -31,10 +32,10 @@ def train_detector(
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
     split_file: Annotated[Path | None, typer.Option("--split", help="For a category: the split to train by.")] = None,
     fold: Annotated[int | None, typer.Option(help="For a category: take this fold of the split as val.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the train photos.")] = None,
-    imgsz: Annotated[int, typer.Option(help="Scale photos to so many pixels, a multiple of 32.")] = 640,
-    batch: Annotated[int | None, typer.Option(help="Photos per step; -1 finds what fits the GPU.")] = None,
-    freeze: Annotated[int | None, typer.Option(help="Keep the weights of so many first layers.")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the train photos.")] = Recipe.epochs,
+    imgsz: Annotated[int, typer.Option(help="Scale photos to so many pixels, a multiple of 32.")] = Recipe.imgsz,
+    batch: Annotated[int, typer.Option(help="Photos per step; -1 finds what fits the GPU.")] = Recipe.batch,
+    freeze: Annotated[int, typer.Option(help="Keep the weights of so many first layers.")] = Recipe.freeze,
     device: Device = "auto",
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
@@ -46,12 +47,10 @@ def train_detector(
     The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
     """
     from mvtec.detect.prepare import yolo_folder_for
-    from mvtec.detect.recipe import Recipe
     from mvtec.detect.train import checkpoint_of, discard_empty_run, prepare_run, train
     from mvtec.detect.weights import find_start
 
-    chosen = {"epochs": epochs, "batch": batch, "freeze": freeze}
-    recipe = Recipe(imgsz=imgsz, seed=seed, **{name: value for name, value in chosen.items() if value is not None})
+    recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
     with bar("downloading", None, as_bytes=True) as update:
         start = find_start(
             model,

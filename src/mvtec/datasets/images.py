@@ -134,7 +134,7 @@ def _decode(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
         return None
     try:
         if data[:4].tobytes() == _PNG:  # libpng would print its complaint and go on
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data.data)) as image:
                 image.verify()
         return cv2.imdecode(data, flags)
     except (cv2.error, UnidentifiedImageError, OSError, SyntaxError, ValueError):

@@ -20,8 +20,8 @@ class Recipe:
         seed: Seed of all that is random.
     """
 
-    epochs: int = 100
-    imgsz: int = 640
+    epochs: int = 150
+    imgsz: int = 256
     batch: int = 8
     freeze: int = 10
     seed: int = 0
@@ -50,13 +50,17 @@ class Recipe:
             **asdict(self),
             "freeze": self.freeze if pretrained else None,
             # Ultralytics adds up gradients until it has seen 64 photos. With 64 train photos that is one step an epoch.
-            "nbs": max(self.batch, 1),
+            "nbs": self.batch if self.batch > 0 else 16,
             "optimizer": "AdamW",
             "lr0": 0.002,
-            # The camera is fixed: parts are turned, but never far off nor of another size, and size tells classes
-            # apart.
+            # Camera and light are fixed. Parts are turned, but never far off nor of another size, and their colour
+            # hardly changes: size and colour are what tells the classes apart.
             "scale": 0.1,
             "translate": 0.05,
+            "hsv_h": 0.005,
+            "hsv_s": 0.2,
+            "hsv_v": 0.15,
+            "copy_paste": 0.5 if has_polygons else 0.0,  # flips a defect over to the other side of its photo
             "mosaic": 0.0,
             "degrees": 180.0 if has_polygons else 0.0,
             "flipud": 0.5,
