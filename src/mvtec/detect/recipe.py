@@ -60,7 +60,6 @@ class Recipe:
             "hsv_h": 0.005,
             "hsv_s": 0.2,
             "hsv_v": 0.15,
-            "copy_paste": 0.5 if has_polygons else 0.0,  # flips a defect over to the other side of its photo
             "mosaic": 0.0,
             "degrees": 180.0 if has_polygons else 0.0,
             "flipud": 0.5,
