@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -20,12 +19,12 @@ from mvtec.detect.recipe import Recipe
 from mvtec.detect.source import read_source
 from mvtec.detect.train import prepare_run, train
 from mvtec.detect.weights import Start, find_start
-from mvtec.errors import MvtecError, WeightsError
+from mvtec.errors import InputError, MvtecError, WeightsError
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import load
 from mvtec.evaluate.report import write_report
-from mvtec.files import check_output, remove, write_json
+from mvtec.files import fresh_folder, write_json
 
 MODEL = "yolo11n.pt"
 
@@ -48,6 +47,10 @@ class DemoSize:
     epochs: int = 100
     imgsz: int = 192
 
+    def __post_init__(self) -> None:
+        if self.per_class < 2:
+            raise InputError("--per-class", f"{self.per_class} photo leaves none to test on", "Give 2 or more")
+
 
 def run_demo(
     out: Path, *, size: DemoSize, seed: int, overwrite: bool, command: list[str], stage: Stage
@@ -69,20 +72,15 @@ def run_demo(
         OutputError: `out` exists already or cannot be written.
     """
     start, note = _start()
-    check_output(out, overwrite=overwrite)
-    if os.path.lexists(out):
-        remove(out)
-    out.mkdir()
-    try:
-        return _run_steps(out, start=start, note=note, size=size, seed=seed, command=command, stage=stage)
-    except BaseException:
-        remove(out)
-        raise
+    recipe = Recipe(epochs=size.epochs, imgsz=size.imgsz, seed=seed)
+    with fresh_folder(out, overwrite=overwrite):
+        return _run_steps(out, start=start, note=note, size=size, recipe=recipe, command=command, stage=stage)
 
 
 def _run_steps(
-    out: Path, *, start: Start, note: str, size: DemoSize, seed: int, command: list[str], stage: Stage
+    out: Path, *, start: Start, note: str, size: DemoSize, recipe: Recipe, command: list[str], stage: Stage
 ) -> dict[str, Metric]:
+    seed = recipe.seed
     with stage("drawing the data set", sum(count for *_, count in folders(size.per_class))) as step:
         make_dataset(
             out / "data" / "bottle", per_class=size.per_class, side=size.side, seed=seed, on_photo=lambda: step(1)
@@ -113,7 +111,7 @@ def _run_steps(
             out / "yolo",
             run,
             start=start,
-            recipe=Recipe(epochs=size.epochs, imgsz=size.imgsz, seed=seed),
+            recipe=recipe,
             command=command,
             on_epoch=lambda epoch, _epochs, _losses: step(completed=epoch),
         )

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,34 +15,58 @@ from typing import Any
 from mvtec.errors import InputError, OutputError
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
-    """Refuse an output place before any work is done.
+def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse an output place before any work is done; nothing is made yet.
+
+    Args:
+        path: Where the output is to lie.
+        overwrite: Whether what lies there may be replaced.
+        inputs: What the work reads: an output that would replace one of these, or the current folder, is refused.
 
     Raises:
-        OutputError: `path` exists and `overwrite` is false, or its folder cannot be made or written.
+        OutputError: `path` exists and `overwrite` is false, holds an input, or cannot be written.
     """
-    if os.path.lexists(path) and not overwrite:
-        raise OutputError(path, "exists already", "Choose another --out, or pass --overwrite")
+    if os.path.lexists(path):
+        if not overwrite:
+            raise OutputError(path, "exists already", "Choose another --out, or pass --overwrite")
+        for kept in (Path.cwd(), *inputs):
+            if kept.resolve().is_relative_to(path.resolve()):
+                raise OutputError(path, f"holds {kept}, which would be lost", "Choose another --out")
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        path, f"cannot be written ({error.strerror or error})", "Choose a folder you can write to as --out"
+    )
+
+
+def _make_parent(path: Path) -> Path:
     parent = path.absolute().parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parent):
-            pass
     except OSError as error:
-        raise OutputError(
-            path, f"cannot be written ({error.strerror or error})", "Choose a folder you can write to as --out"
-        ) from error
+        raise _cannot_write(path, error) from error
+    return parent
 
 
 @contextmanager
-def staged_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def staged_file(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place when the block ends without an error.
 
     Raises:
         OutputError: See `check_output`.
     """
-    check_output(path, overwrite=overwrite)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=path.absolute().parent)
+    check_output(path, overwrite=overwrite, inputs=inputs)
+    parent = _make_parent(path)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=parent)
     os.close(descriptor)
     staged = Path(name)
     try:
@@ -57,7 +81,7 @@ def staged_file(path: Path, *, overwrite: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def staged_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def staged_folder(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; move it into place whole when the block ends without an error.
 
     An older folder of that name is removed only after the new one is complete.
@@ -65,8 +89,8 @@ def staged_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     Raises:
         OutputError: See `check_output`.
     """
-    check_output(path, overwrite=overwrite)
-    parent = path.absolute().parent
+    check_output(path, overwrite=overwrite, inputs=inputs)
+    parent = _make_parent(path)
     staged = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=parent))
     try:
         yield staged
@@ -80,6 +104,34 @@ def staged_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
+
+
+@contextmanager
+def fresh_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
+    """Make the folder `path` itself for work that must know its final place.
+
+    When the block fails, the folder goes, and what it had replaced comes back.
+
+    Raises:
+        OutputError: See `check_output`.
+    """
+    check_output(path, overwrite=overwrite)
+    older = path.absolute().with_name(f".{path.name}.old")
+    _make_parent(path)
+    if os.path.lexists(path):
+        if os.path.lexists(older):
+            remove(older)
+        path.rename(older)
+    path.mkdir()
+    try:
+        yield
+    except BaseException:
+        remove(path)
+        if os.path.lexists(older):
+            older.rename(path)
+        raise
+    if os.path.lexists(older):
+        remove(older)
 
 
 def remove(path: Path) -> None:

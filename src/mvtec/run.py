@@ -38,8 +38,8 @@ class RunRecord:
         split: Hash of the split, or None where the data came without one.
         weights: `{"file", "sha256"}` of the weights trained from; None for random ones.
         train_images: SHA-256 of each photo that took part in the training, mapped to its name. That is train and val:
-            a photo that chose the checkpoint was seen, too.
-        seconds: Time the training took.
+            a photo that chose the checkpoint was seen, too; so are those the weights it began with had seen.
+        seconds: Time the training took; of a resumed run, its last part.
         seconds_per_epoch: Its median over the epochs.
         figures: What was measured, by name.
         versions: Of Python and of each library that matters.

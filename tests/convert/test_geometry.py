@@ -30,21 +30,21 @@ def drawn(*rows: str) -> np.ndarray:
     ],
 )
 def test_boxes_and_areas(mask, boxes, areas):
-    regions = split_mask(mask)
-    assert [region.box_xywh for region in regions] == boxes
-    assert [region.area for region in regions] == areas
+    instances = split_mask(mask)
+    assert [instance.box_xywh for instance in instances] == boxes
+    assert [instance.area for instance in instances] == areas
 
 
 @given(masks)
 def test_regions_are_a_partition_and_their_boxes_are_tight(mask):
-    regions = split_mask(mask)
+    instances = split_mask(mask)
     total = np.zeros(mask.shape, int)
-    for region in regions:
-        full = region.full(mask.shape)
+    for instance in instances:
+        full = instance.full(mask.shape)
         total += full
         ys, xs = np.nonzero(full)
-        assert region.box_xywh == (xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1)
-        assert region.area == full.sum()
+        assert instance.box_xywh == (xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1)
+        assert instance.area == full.sum()
     np.testing.assert_array_equal(total, mask.astype(int))
 
 
@@ -67,13 +67,13 @@ def flood_groups(mask: np.ndarray, reach: int) -> set[frozenset[tuple[int, int]]
 @settings(deadline=None)
 @given(masks, st.integers(0, 5))
 def test_the_merge_gap_counts_the_sound_pixels_between(mask, gap):
-    regions = split_mask(mask, merge_gap=gap)
-    found = {frozenset((int(y), int(x)) for y, x in np.argwhere(region.full(mask.shape))) for region in regions}
+    instances = split_mask(mask, merge_gap=gap)
+    found = {frozenset((int(y), int(x)) for y, x in np.argwhere(instance.full(mask.shape))) for instance in instances}
     assert found == flood_groups(mask, gap + 1)
 
 
 @given(masks)
 def test_one_instance_per_image(mask):
-    regions = split_mask(mask, per="image")
-    assert len(regions) == int(mask.any())
-    assert [region.box_xywh for region in regions] == ([box_of(mask)] if mask.any() else [])
+    instances = split_mask(mask, per="image")
+    assert len(instances) == int(mask.any())
+    assert [instance.box_xywh for instance in instances] == ([box_of(mask)] if mask.any() else [])

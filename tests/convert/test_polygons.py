@@ -20,9 +20,9 @@ def painted(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 @given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
 def test_a_polygon_paints_its_region_without_holes_lost(mask):
     """Without holes the region comes back exactly; a bridge to a hole may cut across a diagonal of the hole's rim."""
-    for region in split_mask(mask):
-        full = region.full(mask.shape)
-        again = painted(bridged_polygon(region), mask.shape)
+    for instance in split_mask(mask):
+        full = instance.full(mask.shape)
+        again = painted(bridged_polygon(instance), mask.shape)
         assert again[full].all()
         holes = split_mask(np.pad(~full, 1, constant_values=True))
         if len(holes) == 1:
@@ -33,15 +33,15 @@ def test_a_ring_keeps_its_hole():
     ring = np.zeros((60, 60), np.uint8)
     cv2.circle(ring, (30, 30), 25, 1, -1)
     cv2.circle(ring, (32, 28), 10, 0, -1)
-    (region,) = split_mask(ring.astype(bool))
-    np.testing.assert_array_equal(painted(bridged_polygon(region), ring.shape), ring.astype(bool))
+    (instance,) = split_mask(ring.astype(bool))
+    np.testing.assert_array_equal(painted(bridged_polygon(instance), ring.shape), ring.astype(bool))
 
 
 def test_parts_of_one_instance_are_all_there():
     mask = np.zeros((30, 30), bool)
     mask[2:8, 2:8] = mask[20:26, 20:26] = True
-    (region,) = split_mask(mask, per="image")
-    again = painted(bridged_polygon(region), mask.shape)
+    (instance,) = split_mask(mask, per="image")
+    again = painted(bridged_polygon(instance), mask.shape)
     assert again[mask].all()
     assert again.sum() - mask.sum() <= 12  # the bridge, one pixel wide
 
@@ -56,8 +56,8 @@ def yolo_mask(line: str, size_wh: tuple[int, int]) -> np.ndarray:
 def test_a_written_polygon_lands_on_its_own_pixels(shape: tuple[int, int]):
     mask = np.zeros(shape, bool)
     mask[shape[0] // 2 :, shape[1] // 3 :] = True
-    (region,) = split_mask(mask)
-    line = polygon_line(0, region, shape[::-1])
+    (instance,) = split_mask(mask)
+    line = polygon_line(0, instance, shape[::-1])
     assert len(line.split()) >= 7  # three points
     assert all(0 <= float(word) <= 1 for word in line.split()[1:])
     np.testing.assert_array_equal(yolo_mask(line, shape[::-1]), mask)
@@ -81,6 +81,6 @@ def test_every_real_mask_comes_back_exactly(real_bottle):
     for sample in read_tree(real_bottle).labelled:
         if not sample.is_good:
             mask = read_mask(sample)
-            for region in split_mask(mask):
-                line = polygon_line(0, region, mask.shape[::-1])
-                np.testing.assert_array_equal(yolo_mask(line, mask.shape[::-1]), region.full(mask.shape))
+            for instance in split_mask(mask):
+                line = polygon_line(0, instance, mask.shape[::-1])
+                np.testing.assert_array_equal(yolo_mask(line, mask.shape[::-1]), instance.full(mask.shape))

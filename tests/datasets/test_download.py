@@ -109,6 +109,11 @@ def fetch_bottle(server: Server, out: Path, **options) -> str:
     return download("bottle", out, url=server.url, pause_s=0, **options)
 
 
+def kept_part(server: Server) -> str:
+    """Where a broken download into `out` is kept: the name says which address it came from."""
+    return f".out.{hashlib.sha256(server.url.encode()).hexdigest()[:8]}.tar.xz.part"
+
+
 def left_behind(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != "source")
 
@@ -138,7 +143,7 @@ def test_a_second_run_goes_on_where_the_first_gave_up(server: Server, archive: b
     server.content, server.drop_after = archive, [10_000, 0, 0, 0, 0]
     with pytest.raises(InputError, match=r"connection broke 5 times .* 10000 bytes are kept"):
         fetch_bottle(server, tmp_path / "out")
-    assert left_behind(tmp_path) == [".out.tar.xz.part"]
+    assert left_behind(tmp_path) == [kept_part(server)]
     server.requests.clear()
     fetch_bottle(server, tmp_path / "out")
     assert server.requests == ["bytes=10000-"]
@@ -147,7 +152,7 @@ def test_a_second_run_goes_on_where_the_first_gave_up(server: Server, archive: b
 
 def test_a_kept_part_of_another_file_is_thrown_away(server: Server, archive: bytes, tmp_path: Path):
     server.content = archive
-    (tmp_path / ".out.tar.xz.part").write_bytes(archive + b"longer than the file")
+    (tmp_path / kept_part(server)).write_bytes(archive + b"longer than the file")
     fetch_bottle(server, tmp_path / "out")
     assert len(read_tree(tmp_path / "out").samples) == 15
 

@@ -29,9 +29,9 @@ def test_a_good_bottle_has_no_defect():
 
 def test_defects_vary_some_have_several_pieces_and_some_have_holes():
     masks = [draw(d, 200, np.random.default_rng([2, n])).mask for d in sorted(DEFECTS) for n in range(40)]
-    regions = [split_mask(mask) for mask in masks]
-    assert any(len(pieces) > 1 for pieces in regions)
-    assert any(_has_hole(region.crop) for pieces in regions for region in pieces)
+    instances = [split_mask(mask) for mask in masks]
+    assert any(len(pieces) > 1 for pieces in instances)
+    assert any(_has_hole(instance.crop) for pieces in instances for instance in pieces)
     large, small = (np.median([m.mean() for m in masks[start : start + 40]]) for start in (0, 40))
     assert large > 3 * small
 

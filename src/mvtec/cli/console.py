@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mvtec.evaluate.metric import Metric
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is random.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

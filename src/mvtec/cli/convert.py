@@ -99,6 +99,7 @@ def masks_to_yolo(
     Without --split, a fifth of each class becomes test, drawn with seed 0.
     """
     from mvtec.convert.yolo_folder import masks_to_yolo as convert
+    from mvtec.datasets.check import without_unreadable
     from mvtec.datasets.split import make_split
     from mvtec.datasets.tree import read_tree
     from mvtec.files import check_output
@@ -106,7 +107,10 @@ def masks_to_yolo(
     check_output(out, overwrite=overwrite)
     dataset = read_tree(directory)
     split = _read_split(split_file, fold)
+    unreadable: list[str] = []
     if split is None:
+        if on_error is OnError.skip:
+            dataset, unreadable = without_unreadable(dataset)
         split = make_split(dataset)
     with progress("converting", _count(dataset, split)) as step:
         tally = convert(
@@ -119,6 +123,7 @@ def masks_to_yolo(
             overwrite=overwrite,
             on_sample=step,
         )
+    tally.skipped = unreadable + tally.skipped
     _report("convert masks-to-yolo", directory, [out], tally, as_json)
 
 

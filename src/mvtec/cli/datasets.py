@@ -97,10 +97,15 @@ def split(
     count = {
         name: [sum(Path(path).parent.name == name for path in made.part(part)) for part in PARTS] for name in classes
     }
-    short = [
+    notes = [
         f"{name} has {sum(parts)} photos, not {per_class}"
         for name, parts in count.items()
         if sum(parts) < (per_class or 0)
+    ]
+    notes += [
+        f"{name} has no test photo: it has one photo, or they all show the same picture"
+        for name, (_, _, tested) in count.items()
+        if test_fraction and not tested
     ]
     if as_json:
         sizes = {part: len(made.part(part)) for part in PARTS}
@@ -108,12 +113,12 @@ def split(
             "datasets split",
             inputs={"directory": directory},
             outputs=[out],
-            warnings=short,
+            warnings=notes,
             hash=made.hash,
             photos=sizes,
         )
         return
-    for line in short:
+    for line in notes:
         warn(line)
     rows = [[name, *map(str, parts)] for name, parts in count.items()]
     rows.append(["all", *(str(len(made.part(part))) for part in PARTS)])

@@ -25,7 +25,7 @@ def train_detector(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A YOLO folder, or an MVTec category.")],
     out: Annotated[Path, typer.Option(help="The run's folder to make.")],
     model: Annotated[
-        str, typer.Option(help="yolo11n.pt for pretrained, yolo11n.yaml for the bare model, …")
+        str, typer.Option(help="A model of Ultralytics such as yolo11n.pt, or an architecture such as yolo11n.yaml.")
     ] = "yolo11n.pt",
     weights: Annotated[Path | None, typer.Option(help="Take the weights from this file, as many as fit.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch the weights if they are not here.")] = False,
@@ -38,7 +38,9 @@ def train_detector(
     freeze: Annotated[int, typer.Option(help="Keep the weights of so many first layers.")] = Recipe.freeze,
     device: Device = "auto",
     seed: Seed = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run in --out.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the unfinished run in --out, as it began.")
+    ] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,19 +49,21 @@ def train_detector(
     The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
     """
     from mvtec.detect.prepare import yolo_folder_for
-    from mvtec.detect.train import checkpoint_of, discard_empty_run, prepare_run, train
+    from mvtec.detect.train import checkpoint_of, discard_empty_run, is_begun, prepare_run, train
     from mvtec.detect.weights import find_start
 
     recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
-    with bar("downloading", None, as_bytes=True) as update:
-        start = find_start(
-            model,
-            weights=weights,
-            download=download,
-            from_scratch=from_scratch,
-            on_bytes=lambda done, total: update(completed=done, total=total),
-        )
-    prepare_run(out, resume=resume, overwrite=overwrite)
+    start = None
+    if not (resume and is_begun(out)):
+        with bar("downloading", None, as_bytes=True) as update:
+            start = find_start(
+                model,
+                weights=weights,
+                download=download,
+                from_scratch=from_scratch,
+                on_bytes=lambda done, total: update(completed=done, total=total),
+            )
+    prepare_run(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])])
     try:
         folder = yolo_folder_for(data, out, split_file, fold)
         with bar("training", recipe.epochs) as update:
@@ -78,8 +82,10 @@ def train_detector(
                 command=command_words(),
                 on_epoch=show,
             )
-    except BaseException:
+    except BaseException as error:
         discard_empty_run(out)
+        if isinstance(error, KeyboardInterrupt) and is_begun(out):
+            warn(f"interrupted; go on with the same command and --resume, the finished epochs are in {out}")
         raise
     checkpoint = checkpoint_of(out)
     if as_json:
@@ -93,7 +99,7 @@ def train_detector(
         )
         return
     took, there = record.settings["transferred"]
-    source = "random weights" if start.weights is None else f"{start.weights}, {took} of {there} tensors"
+    source = "random weights" if record.weights is None else f"{record.weights['file']}, {took} of {there} tensors"
     say(f"trained {record.settings['epochs']} epochs in {record.seconds:.0f} s from {source}")
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
 

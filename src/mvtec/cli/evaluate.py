@@ -25,12 +25,12 @@ def _group() -> None:
 def boxes(
     truth: Annotated[Path, typer.Argument(metavar="GT.json", help="COCO annotations.")],
     predictions: Annotated[Path, typer.Argument(metavar="PRED.json", help="COCO results for the same images.")],
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples; 0 for no intervals.")] = 1000,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals.")] = 1000,
     seed: Seed = 0,
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Score with three tools and explain each difference.")
     ] = False,
-    report: Annotated[Path | None, typer.Option(help="Also write a page with every photo, as HTML.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write a page with the photos, worst first.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:

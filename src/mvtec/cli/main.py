@@ -50,8 +50,6 @@ def main() -> None:
         app()
     except MvtecError as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("interrupted; nothing half-written was left behind", code=130)
     except BrokenPipeError:
         raise SystemExit(1) from None
     except ImportError as error:

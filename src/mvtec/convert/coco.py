@@ -16,7 +16,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mvtec.convert.geometry import Mask, Region
+from mvtec.convert.geometry import Instance, Mask
 from mvtec.convert.instances import LabelledImage
 from mvtec.errors import InputError
 from mvtec.files import read_json, write_json
@@ -116,13 +116,20 @@ class CocoWriter:
         self._images: list[CocoImage] = []
         self._annotations: list[CocoAnnotation] = []
 
-    def add(self, image: LabelledImage, file_name: str | None = None) -> None:
-        """Append an image and its instances, under `file_name` if it is not to be the image's own path."""
+    def add(self, image: LabelledImage, *, file_name: str | None = None, sha256: str | None = None) -> None:
+        """Append an image and its instances.
+
+        Args:
+            image: The image.
+            file_name: Its name in the file, if that is not to be its path.
+            sha256: SHA-256 of the photo, where it is known: predictions for another photo are then found out.
+        """
         width, height = image.size_wh
-        record = CocoImage(id=len(self._images) + 1, file_name=file_name or image.path, width=width, height=height)
+        fields = {"id": len(self._images) + 1, "file_name": file_name or image.path, "width": width, "height": height}
+        record = CocoImage.model_validate(fields if sha256 is None else fields | {"sha256": sha256})
         self._images.append(record)
-        for region in image.regions:
-            self._annotations.append(self._annotation(record, image.defect, region))
+        for instance in image.instances:
+            self._annotations.append(self._annotation(record, image.defect, instance))
 
     def dataset(self) -> CocoDataset:
         categories = [
@@ -131,22 +138,24 @@ class CocoWriter:
         ]
         return CocoDataset(info=self._info, images=self._images, annotations=self._annotations, categories=categories)
 
-    def _annotation(self, image: CocoImage, defect: str, region: Region) -> CocoAnnotation:
+    def _annotation(self, image: CocoImage, defect: str, instance: Instance) -> CocoAnnotation:
         return CocoAnnotation(
             id=len(self._annotations) + 1,
             image_id=image.id,
             category_id=self._category_ids[defect],
-            bbox=region.box_xywh,
-            area=region.area,
-            segmentation=encode_rle(region.full((image.height, image.width))),
+            bbox=instance.box_xywh,
+            area=instance.area,
+            segmentation=encode_rle(instance.full((image.height, image.width))),
         )
 
 
-def to_coco(images: Iterable[LabelledImage], defects: Sequence[str], info: dict[str, Any]) -> CocoDataset:
-    """Collect labelled images into one annotation file."""
+def to_coco(
+    images: Iterable[LabelledImage], defects: Sequence[str], info: dict[str, Any], digests: dict[str, str] | None = None
+) -> CocoDataset:
+    """Collect labelled images into one annotation file; `digests` is the SHA-256 of the photos by path, if known."""
     writer = CocoWriter(defects, info)
     for image in images:
-        writer.add(image)
+        writer.add(image, sha256=(digests or {}).get(image.path))
     return writer.dataset()
 
 

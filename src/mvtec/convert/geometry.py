@@ -39,7 +39,7 @@ InstancesPer = Literal["component", "image"]
 
 
 @dataclass(frozen=True, eq=False)
-class Region:
+class Instance:
     """One instance's pixels.
 
     Attributes:
@@ -53,7 +53,7 @@ class Region:
     crop: Mask
 
     def full(self, size_hw: tuple[int, int]) -> Mask:
-        """The region as bool H×W mask of the whole photo."""
+        """The instance as bool H×W mask of the whole photo."""
         x, y, w, h = self.box_xywh
         mask = np.zeros(size_hw, bool)
         mask[y : y + h, x : x + w] = self.crop
@@ -66,7 +66,7 @@ def box_of(mask: Mask) -> BoxXYWH | None:
     return (x, y, w, h) if w else None
 
 
-def split_mask(mask: Mask, *, per: InstancesPer = "component", merge_gap: int = 0) -> list[Region]:
+def split_mask(mask: Mask, *, per: InstancesPer = "component", merge_gap: int = 0) -> list[Instance]:
     """Divide a mask into instances, in reading order of their boxes: top to bottom, then left to right.
 
     Args:
@@ -78,7 +78,7 @@ def split_mask(mask: Mask, *, per: InstancesPer = "component", merge_gap: int = 
     if frame is None:
         return []
     if per == "image":
-        return [_region(mask, frame)]
+        return [_instance(mask, frame)]
     x0, y0, width, height = frame
     crop = np.ascontiguousarray(mask[y0 : y0 + height, x0 : x0 + width]).view(np.uint8)
     if merge_gap:
@@ -88,18 +88,20 @@ def split_mask(mask: Mask, *, per: InstancesPer = "component", merge_gap: int = 
         labels[crop == 0] = 0
     else:
         count, labels = cv2.connectedComponents(crop, connectivity=8)
-    regions = []
+    instances = []
     for label in range(1, count):
         one = labels == label
         inner = box_of(one)
         if inner is not None:
-            region = _region(one, inner)
-            x, y, w, h = region.box_xywh
-            regions.append(Region((x + x0, y + y0, w, h), region.area, region.crop))
-    return sorted(regions, key=lambda region: (region.box_xywh[1], region.box_xywh[0], region.box_xywh, region.area))
+            instance = _instance(one, inner)
+            x, y, w, h = instance.box_xywh
+            instances.append(Instance((x + x0, y + y0, w, h), instance.area, instance.crop))
+    return sorted(
+        instances, key=lambda instance: (instance.box_xywh[1], instance.box_xywh[0], instance.box_xywh, instance.area)
+    )
 
 
-def _region(mask: Mask, box_xywh: BoxXYWH) -> Region:
+def _instance(mask: Mask, box_xywh: BoxXYWH) -> Instance:
     x, y, w, h = box_xywh
     crop = mask[y : y + h, x : x + w].copy()
-    return Region(box_xywh, int(crop.sum()), crop)
+    return Instance(box_xywh, int(crop.sum()), crop)

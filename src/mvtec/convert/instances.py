@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from mvtec.convert.geometry import InstancesPer, Region, split_mask
+from mvtec.convert.geometry import Instance, InstancesPer, split_mask
 from mvtec.datasets.images import BadMaskError, BadPhotoError, photo_size_wh, read_mask
 from mvtec.datasets.tree import Dataset, Sample
 from mvtec.errors import InputError
@@ -46,14 +46,14 @@ class LabelledImage:
         photo: Where it lies.
         defect: Its defect type, the class of all its instances; `good` has none.
         size_wh: Its width and height in pixels.
-        regions: Its instances, in reading order.
+        instances: Its instances, in reading order.
     """
 
     path: str
     photo: Path
     defect: str
     size_wh: tuple[int, int]
-    regions: tuple[Region, ...]
+    instances: tuple[Instance, ...]
 
 
 @dataclass
@@ -111,9 +111,9 @@ def _label(sample: Sample, options: InstanceOptions, tally: Tally) -> LabelledIm
             )
         return LabelledImage(sample.path, sample.photo, sample.defect, photo_size_wh(sample.photo), ())
     mask = read_mask(sample)
-    regions = split_mask(mask, per=options.per, merge_gap=options.merge_gap)
-    kept = tuple(region for region in regions if region.area >= options.min_area)
-    tally.dropped += len(regions) - len(kept)
+    instances = split_mask(mask, per=options.per, merge_gap=options.merge_gap)
+    kept = tuple(instance for instance in instances if instance.area >= options.min_area)
+    tally.dropped += len(instances) - len(kept)
     tally.instances[sample.defect] = tally.instances.get(sample.defect, 0) + len(kept)
     height, width = mask.shape
     return LabelledImage(sample.path, sample.photo, sample.defect, (width, height), kept)

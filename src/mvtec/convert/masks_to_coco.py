@@ -20,6 +20,10 @@ def coco_info(dataset: Dataset, split: Split | None = None, part: str | None = N
     return info
 
 
+def _part_file(out: Path, part: str) -> Path:
+    return out.with_name(f"{out.stem}_{part}{out.suffix}")
+
+
 def masks_to_coco(
     dataset: Dataset,
     out: Path,
@@ -53,7 +57,7 @@ def masks_to_coco(
     else:
         jobs = [
             (
-                out.with_name(f"{out.stem}_{part}{out.suffix}"),
+                _part_file(out, part),
                 select(dataset, split, part),
                 coco_info(dataset, split, part),
             )
@@ -62,10 +66,14 @@ def masks_to_coco(
         ]
     for path, _, _ in jobs:
         check_output(path, overwrite=overwrite)
+    digests = None if split is None else split.images
     made = [
-        (path, to_coco(label_samples(dataset, samples, options, tally, on_sample), dataset.defects, info))
+        (path, to_coco(label_samples(dataset, samples, options, tally, on_sample), dataset.defects, info, digests))
         for path, samples, info in jobs
     ]
     for path, coco in made:
         write_coco(path, coco, overwrite=overwrite)
+    if split is not None and overwrite:  # a part of an older split must not stay beside the new ones
+        for path in {_part_file(out, part) for part in PARTS} - {path for path, _ in made}:
+            path.unlink(missing_ok=True)
     return {path: len(coco.images) for path, coco in made}, tally

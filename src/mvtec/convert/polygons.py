@@ -11,22 +11,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import Region
+from mvtec.convert.geometry import Instance
 
 Points = npt.NDArray[np.int32]
 
 
-def bridged_polygon(region: Region) -> Points:
-    """One closed polygon around a region, holes left out and separate parts joined.
+def bridged_polygon(instance: Instance) -> Points:
+    """One closed polygon around an instance, holes left out and separate parts joined.
 
     Returns:
-        int32 N×2 of pixel indices (x, y) in the photo, N ≥ 1; painted with `cv2.fillPoly` they are the region, but
+        int32 N×2 of pixel indices (x, y) in the photo, N ≥ 1; painted with `cv2.fillPoly` they are the instance, but
         for bridges that must cross sound pixels between separate parts.
     """
-    x, y, _, _ = region.box_xywh
-    found, hierarchy = cv2.findContours(region.crop.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    x, y, _, _ = instance.box_xywh
+    found, hierarchy = cv2.findContours(instance.crop.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     if hierarchy is None:
-        raise ValueError("a region has at least one pixel")
+        raise ValueError("an instance has at least one pixel")
     contours = [np.asarray(contour, np.int32).reshape(-1, 2) for contour in found]
     holes_of: dict[int, list[Points]] = {}
     for index, (_, _, _, parent) in enumerate(hierarchy[0]):

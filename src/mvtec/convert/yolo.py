@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mvtec.convert.geometry import BoxXYWH, Region
+from mvtec.convert.geometry import BoxXYWH, Instance
 from mvtec.convert.polygons import bridged_polygon
 
 Task = Literal["detect", "segment"]
@@ -28,23 +28,23 @@ def box_line(class_index: int, box_xywh: BoxXYWH, size_wh: tuple[int, int]) -> s
     return " ".join([str(class_index), *(f"{number:.{DIGITS}f}" for number in numbers)])
 
 
-def polygon_line(class_index: int, region: Region, size_wh: tuple[int, int]) -> str:
+def polygon_line(class_index: int, instance: Instance, size_wh: tuple[int, int]) -> str:
     """`class x1 y1 x2 y2 …`, the centres of the border pixels over the photo's size.
 
     Ultralytics cuts coordinates down to whole pixels before it paints; a pixel centre lands on its own pixel.
     """
     width, height = size_wh
-    points = bridged_polygon(region)
+    points = bridged_polygon(instance)
     if len(points) < 3:  # Ultralytics wants three points at least
         points = points[[0, *range(len(points)), *[len(points) - 1] * (2 - len(points))]]
     numbers = ((points + 0.5) / (width, height)).ravel()
     return " ".join([str(class_index), *(f"{number:.{DIGITS}f}" for number in numbers)])
 
 
-def label_text(task: Task, class_index: int, regions: tuple[Region, ...], size_wh: tuple[int, int]) -> str:
+def label_text(task: Task, class_index: int, instances: tuple[Instance, ...], size_wh: tuple[int, int]) -> str:
     """The label file of a photo; empty for one without instances."""
     if task == "detect":
-        lines = [box_line(class_index, region.box_xywh, size_wh) for region in regions]
+        lines = [box_line(class_index, instance.box_xywh, size_wh) for instance in instances]
     else:
-        lines = [polygon_line(class_index, region, size_wh) for region in regions]
+        lines = [polygon_line(class_index, instance, size_wh) for instance in instances]
     return "".join(f"{line}\n" for line in lines)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from mvtec.convert.coco import CocoWriter, write_coco
 from mvtec.convert.instances import InstanceOptions, LabelledImage, Tally, label_samples
@@ -67,7 +68,7 @@ def masks_to_yolo(
         )
     class_index = {defect: index for index, defect in enumerate(dataset.defects)}
     tally = Tally()
-    with staged_folder(out, overwrite=overwrite) as staged:
+    with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:
         (staged / "annotations").mkdir()
         for part in PARTS:
             samples = select(dataset, split, part)
@@ -81,9 +82,9 @@ def masks_to_yolo(
                 stem = _unique_stem(image, taken)
                 name = stem + image.photo.suffix.lower()
                 _place(image.photo, staged / "images" / part / name, images)
-                text = label_text(task, class_index.get(image.defect, -1), image.regions, image.size_wh)
+                text = label_text(task, class_index.get(image.defect, -1), image.instances, image.size_wh)
                 (staged / "labels" / part / f"{stem}.txt").write_text(text, encoding="ascii")
-                writer.add(image, file_name=name)
+                writer.add(image, file_name=name, sha256=split.images[image.path])
             write_coco(staged / "annotations" / f"instances_{part}.json", writer.dataset(), overwrite=False)
         write_json(staged / "split.json", split.to_json(), overwrite=False)
         (staged / "data.yaml").write_text(_data_yaml(dataset.defects, split), encoding="utf-8")
@@ -168,11 +169,12 @@ def read_yolo_folder(path: Path) -> YoloFolder:
         content = yaml.safe_load(data_yaml.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(data_yaml, "is no readable YAML file", "Make one with mvtec convert masks-to-yolo") from error
-    names = content.get("names") if isinstance(content, dict) else None
+    try:
+        names = TypeAdapter(dict[int, str] | list[str]).validate_python(content.get("names"))
+    except (ValidationError, AttributeError) as error:
+        raise InputError(data_yaml, "has no list of class names", "Give names: {0: crack, 1: stain}") from error
     if isinstance(names, dict):
         names = [names[index] for index in sorted(names)]
-    if not isinstance(names, list) or not names:
-        raise InputError(data_yaml, "has no list of class names", "Make one with mvtec convert masks-to-yolo")
     root = (data_yaml.parent / str(content.get("path") or "")).resolve()
     listed = {part: _photos(root, content.get(part)) for part in PARTS}
     if not listed["train"]:
@@ -180,7 +182,7 @@ def read_yolo_folder(path: Path) -> YoloFolder:
     split_file = data_yaml.parent / "split.json"
     return YoloFolder(
         data_yaml=data_yaml,
-        names=tuple(str(name) for name in names),
+        names=tuple(names),
         images={
             part: () if part != "train" and photos == listed["train"] else photos for part, photos in listed.items()
         },
@@ -193,6 +195,8 @@ def _photos(root: Path, places: object) -> tuple[Path, ...]:
     photos: list[Path] = []
     for place in places if isinstance(places, list) else [places] if places else []:
         at = root / str(place)
+        if not at.exists() and str(place).startswith("../"):  # as Roboflow writes it; Ultralytics allows for it, too
+            at = root / str(place)[3:]
         if at.suffix == ".txt" and at.is_file():
             photos += [at.parent / line.strip() for line in at.read_text(encoding="utf-8").splitlines() if line.strip()]
         elif at.is_dir():

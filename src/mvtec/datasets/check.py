@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mvtec.datasets.images import BadMaskError, BadPhotoError, read_mask, read_photo
 from mvtec.datasets.tree import Dataset, Sample
@@ -37,13 +37,14 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
     problems = []
     first_with: dict[str, str] = {}
     for sample in dataset.samples:
-        problems += _problems_of(dataset, sample)
-        content = sha256_file(sample.photo)
-        other = first_with.setdefault(content, sample.path)
-        if other != sample.path:
-            problems.append(
-                Problem("duplicate-photo", sample.path, f"is the same photo as {other}", "Keep one of the two")
-            )
+        found = _problems_of(dataset, sample)
+        problems += found
+        if not any(problem.kind == "unreadable-photo" for problem in found):
+            other = first_with.setdefault(sha256_file(sample.photo), sample.path)
+            if other != sample.path:
+                problems.append(
+                    Problem("duplicate-photo", sample.path, f"is the same photo as {other}", "Keep one of the two")
+                )
         on_sample()
     problems += [
         Problem("doubled-name", path, f"has the name of {other} with another ending", "Rename or remove one of the two")
@@ -81,3 +82,15 @@ def _orphan(mask: str) -> tuple[str, str, str, str]:
     if not mask.rsplit(".", 1)[0].endswith("_mask"):
         return ("orphan-mask", mask, "is not named NNN_mask, so it belongs to no photo", "Rename it after its photo")
     return ("orphan-mask", mask, "belongs to no photo", "Put its photo under test/, or remove the mask")
+
+
+def without_unreadable(dataset: Dataset) -> tuple[Dataset, list[str]]:
+    """The data set less the photos that cannot be decoded, and the error line of each."""
+    kept, lines = [], []
+    for sample in dataset.samples:
+        try:
+            read_photo(sample.photo)
+            kept.append(sample)
+        except BadPhotoError as error:
+            lines.append(str(error))
+    return replace(dataset, samples=tuple(kept)), lines

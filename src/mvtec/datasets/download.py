@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import shutil
 import tarfile
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mvtec.datasets.tree import GOOD, read_tree
-from mvtec.errors import InputError
+from mvtec.errors import InputError, OutputError
 from mvtec.fetch import fetch
 from mvtec.files import check_output, staged_folder
 
@@ -93,15 +94,22 @@ def download(
     else:
         published = None
     check_output(out, overwrite=overwrite)
-    archive = out.absolute().with_name(f".{out.name}.tar.xz")
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    of_this_address = hashlib.sha256(url.encode()).hexdigest()[:8]
+    archive = out.absolute().with_name(f".{out.name}.{of_this_address}.tar.xz")
     digest = fetch(url, archive, sha256=sha256, on_bytes=on_bytes, pause_s=pause_s)
     try:
         with staged_folder(out, overwrite=overwrite) as staged:
             _unpack(archive, staged, url)
             _lift_single_folder(staged)
             _check_counts(staged, published, url)
-    finally:
-        archive.unlink(missing_ok=True)
+    except InputError:
+        archive.unlink()
+        raise
+    except BaseException:  # a full disk, an interruption: the archive is whole, and the next run need not fetch it
+        archive.replace(archive.with_name(archive.name + ".part"))
+        raise
+    archive.unlink()
     return digest
 
 
@@ -133,10 +141,18 @@ def _unpack(archive: Path, target: Path, url: str) -> None:
                 if content is not None:
                     with content, place.open("wb") as stream:
                         shutil.copyfileobj(content, stream)
-    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
-        raise InputError(
-            url, f"the archive is cut off or corrupt ({error})", "Run the same command again; nothing was kept"
-        ) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise OutputError(target, f"cannot be written ({error.strerror})", "Free some space") from error
+        raise _broken(url, error) from error
+    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        raise _broken(url, error) from error
+
+
+def _broken(url: str, error: Exception) -> InputError:
+    return InputError(
+        url, f"the archive is cut off or corrupt ({error})", "Run the same command again; nothing was kept"
+    )
 
 
 def _lift_single_folder(folder: Path) -> None:

@@ -18,10 +18,14 @@ Photo = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSED = frozenset({5, 6, 7, 8})
+_TURNED_BY_EXIF = frozenset({"JPEG", "PNG"})  # of a TIFF, Pillow has turned the size already
+_WITH_ENDING = frozenset({"JPEG", "PNG", "MPO"})
 # The bytes a complete file ends with. Decoders fill in what is missing from a cut file instead of failing.
 _PNG = b"\x89PNG"
 _ENDINGS = {_PNG: b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
 _TAIL = 4096  # some cameras pad their files
+
+_DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
 
 _MEND_PHOTO = "Replace it with the original, or take it out of the data set"
 _MEND_MASK = "Draw or export it again"
@@ -53,13 +57,15 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
     try:
         with Image.open(photo) as image:
             width, height = image.size
-            transposed = image.format == "JPEG" and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+            transposed = image.format in _TURNED_BY_EXIF and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+            if image.format not in _WITH_ENDING:
+                image.load()  # only decoding tells whether it is whole
         if _is_cut(photo):
             raise BadPhotoError(photo, "is cut off: the end of the file is missing", _MEND_PHOTO)
     except FileNotFoundError as error:
         raise BadPhotoError(photo, "no such file", _MEND_PHOTO) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise BadPhotoError(photo, "is not a readable image", _MEND_PHOTO) from error
+    except _DECODING_ERRORS as error:
+        raise BadPhotoError(photo, "is not a readable image, or is cut off", _MEND_PHOTO) from error
     return (height, width) if transposed else (width, height)
 
 
@@ -137,7 +143,7 @@ def _decode(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
             with Image.open(io.BytesIO(data.data)) as image:
                 image.verify()
         return cv2.imdecode(data, flags)
-    except (cv2.error, UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except (cv2.error, *_DECODING_ERRORS):
         return None
 
 

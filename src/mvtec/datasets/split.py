@@ -188,6 +188,8 @@ def make_split(
             parts["train"] += paths
             if folds:
                 min(fold_lists, key=len).extend(paths)
+    if not parts["train"]:
+        raise InputError("--test-fraction", "test and val take every photo", "Lower a fraction, or add photos")
     if folds and not all(fold_lists):
         raise InputError("--folds", f"{folds} folds of {len(parts['train'])} train photos", "Ask for fewer folds")
     photo_at = {sample.path: sample.photo for sample in samples}

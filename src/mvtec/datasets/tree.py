@@ -105,6 +105,7 @@ def read_tree(root: Path) -> Dataset:
             "is not an MVTec category: it has no folder test/",
             "The layout is test/<defect>/NNN.png and ground_truth/<defect>/NNN_mask.png",
         )
+    _check_names(root)
     masks = _masks_by_place(root)
     samples: list[Sample] = []
     for split in ("train", "test"):
@@ -145,6 +146,17 @@ def _images(folder: Path) -> list[Path]:
         for file in child.iterdir()
         if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
     )
+
+
+def _check_names(root: Path) -> None:
+    """A name that is no text could not be written into any annotation file."""
+    for folder in ("train", "test", "ground_truth"):
+        for file in _images(root / folder):
+            try:
+                str(file).encode("utf-8")
+            except UnicodeEncodeError as error:
+                name = str(file).encode("utf-8", "replace").decode()
+                raise InputError(name, "has a name that is not UTF-8", "Rename it") from error
 
 
 def _masks_by_place(root: Path) -> dict[tuple[str, str], Path]:

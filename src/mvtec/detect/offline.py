@@ -36,11 +36,23 @@ def ultralytics() -> ModuleType:
     _provide_fonts(settings / "Ultralytics")
 
     import ultralytics as module
-    from ultralytics.utils import SETTINGS, callbacks
+    from ultralytics.utils import SETTINGS, callbacks, downloads
 
     SETTINGS.update(sync=False)
+    downloads.attempt_download_asset = _local_file
     callbacks.add_integration_callbacks = lambda _instance: None
     return module
+
+
+def _local_file(file: str | Path, *_args: object, **_options: object) -> str:
+    """In place of Ultralytics' search for a checkpoint: the file as it is named, or none.
+
+    Ultralytics takes apostrophes out of a path, looks for `yolov5nu.pt` when it is given `yolov5n.pt`, and asks its
+    releases for what it does not find.
+    """
+    if not Path(file).is_file():
+        raise FileNotFoundError(file)
+    return str(file)
 
 
 def _provide_fonts(folder: Path) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mvtec.convert.yolo_folder import YoloFolder
+from mvtec.datasets.split import Part
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file
+from mvtec.run import read_run
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Plan:
         data: The `data.yaml`.
         split: Hash of the split, if the data has one.
         has_val: Whether a val part chooses the checkpoint.
-        train_images: SHA-256 of each train and val photo, mapped to its file name.
+        photos: SHA-256 of each train and val photo, mapped to its file name.
+        seen_before: The same of the photos that the weights were trained on, where a run of ours made them.
         weights: File and SHA-256 of the weights trained from; None for random ones.
         transferred: How many of the model's tensors took a value from the weights, and how many there are.
         settings: Every setting given to Ultralytics.
@@ -32,7 +37,8 @@ class Plan:
     data: str
     split: str | None
     has_val: bool
-    train_images: dict[str, str]
+    photos: dict[str, str]
+    seen_before: dict[str, str]
     weights: dict[str, str] | None
     transferred: tuple[int, int]
     settings: dict[str, Any]
@@ -45,7 +51,8 @@ def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tup
         data=str(folder.data_yaml.resolve()),
         split=None if folder.split is None else folder.split.hash,
         has_val=bool(folder.images["val"]),
-        train_images={sha256_file(photo): photo.name for photo in photos},
+        photos={sha256_file(photo): photo.name for photo in photos},
+        seen_before=_seen_by(start),
         weights=start.record(),
         transferred=transferred,
         settings={
@@ -66,15 +73,38 @@ def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
     except ValidationError as error:
         raise InputError(out / "plan.json", "is no plan of a run", "Begin anew with --overwrite") from error
     photos = [*folder.images["train"], *folder.images["val"]]
-    if {sha256_file(photo) for photo in photos} != set(plan.train_images):
+    if {sha256_file(photo) for photo in photos} != set(plan.photos):
         raise InputError(folder.data_yaml, "holds other photos than the run began with", "Begin anew with --overwrite")
     return replace(plan, transferred=(plan.transferred[0], plan.transferred[1]))
+
+
+def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
+    """Write the data set as Ultralytics is to read it, `out/data.yaml`: just our photos, and nothing to fetch or run.
+
+    Ultralytics would look for a relative path in other places than we do, and obey a `download:` line.
+    """
+    out = out.absolute()
+    parts: dict[Part, str] = {"train": "train.txt", "val": "val.txt" if folder.images["val"] else "train.txt"}
+    for part, name in parts.items():
+        if photos := folder.images[part]:
+            (out / name).write_text("".join(f"{photo}\n" for photo in photos), encoding="utf-8")
+    content = {part: str(out / name) for part, name in parts.items()} | {"names": dict(enumerate(folder.names))}
+    (out / "data.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    return out / "data.yaml"
+
+
+def _seen_by(start: Start) -> dict[str, str]:
+    """What a run of ours that left these weights was trained on; they cannot be judged on it either."""
+    if start.weights is None or not (start.weights.parent.parent / "run.json").is_file():
+        return {}
+    return read_run(start.weights.parent.parent).train_images
 
 
 def _has_polygons(folder: YoloFolder) -> bool:
     """Whether any label of the train part is more than a box."""
     for photo in folder.images["train"]:
-        label = photo.parent.parent.parent / "labels" / photo.parent.name / f"{photo.stem}.txt"
+        before, found, after = str(photo).rpartition(f"{os.sep}images{os.sep}")  # as Ultralytics finds a label
+        label = Path(f"{before}{os.sep}labels{os.sep}{after}" if found else photo).with_suffix(".txt")
         if label.is_file():
             for line in label.read_text(encoding="utf-8").splitlines():
                 return len(line.split()) > 5

@@ -77,7 +77,7 @@ def predict(
     """
     record = read_run(run)
     checkpoint = checkpoint_of(run)
-    with staged_folder(out, overwrite=overwrite) as staged:
+    with staged_folder(out, overwrite=overwrite, inputs=[run, *(photo for photo, _ in source.photos)]) as staged:
         if options.draw:
             (staged / "images").mkdir()
         with quiet(staged / "predict.log") as loud:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,13 +62,14 @@ def _yolo_part(source: Path, part: Part) -> Source:
         raise InputError(folder.data_yaml, f"has no {part} part", f"Give --part with one of: {has}")
     truth = folder.annotations(part)
     if truth is None:
-        return _numbered(photos[0].parent, list(photos))
+        return _numbered(_common(photos), list(photos))
     annotations: CocoDataset = read_coco(truth)
-    at = {photo.name: photo for photo in photos}
+    root = _common(photos)
+    at = {photo.relative_to(root).as_posix(): photo for photo in photos}
     for image in annotations.images:
         if image.file_name not in at:
             raise InputError(truth, f"names {image.file_name}, which is not in images/{part}", "Convert the data again")
-    return Source(photos[0].parent, tuple((at[image.file_name], image) for image in annotations.images), truth)
+    return Source(root, tuple((at[image.file_name], image) for image in annotations.images), truth)
 
 
 def _numbered(root: Path, photos: list[Path]) -> Source:
@@ -77,3 +79,7 @@ def _numbered(root: Path, photos: list[Path]) -> Source:
         name = photo.relative_to(root).as_posix()
         records.append((photo, CocoImage(id=number, file_name=name, width=width, height=height)))
     return Source(root, tuple(records), None)
+
+
+def _common(photos: tuple[Path, ...]) -> Path:
+    return Path(os.path.commonpath([photo.parent for photo in photos]))

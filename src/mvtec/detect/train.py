@@ -4,6 +4,7 @@ RUN holds, in the order they are written:
 
     data/          the YOLO folder, where the run made it from an MVTec tree
     plan.json      what the run sets out to do
+    data.yaml      the photos to read, one by one, in train.txt and val.txt
     train.log      what Ultralytics said
     results.csv    losses by epoch, as Ultralytics writes them
     weights/       last.pt, and best.pt where a val part chose it
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -24,17 +25,17 @@ from typing import Any
 from mvtec.convert.yolo_folder import read_yolo_folder
 from mvtec.detect.model import build_model, choose_device, first_line, load_model, mixed_precision, trainer_class
 from mvtec.detect.offline import quiet
-from mvtec.detect.plan import Plan, make_plan, resumed_plan
+from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError, MvtecError, OutputError
-from mvtec.files import check_output, remove, write_json
+from mvtec.files import check_output, remove, sha256_file, write_json
 from mvtec.run import RunRecord, write_run
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 
 
-def prepare_run(out: Path, *, resume: bool, overwrite: bool) -> None:
+def prepare_run(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Make the run folder, or see that there is one to resume.
 
     Raises:
@@ -49,16 +50,23 @@ def prepare_run(out: Path, *, resume: bool, overwrite: bool) -> None:
         return
     if unfinished and not overwrite:
         raise OutputError(out, "is an unfinished run", "Pass --resume to go on, or --overwrite to begin anew")
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=overwrite, inputs=inputs)
     if os.path.lexists(out):
-        _remove_if_there(_older(out))
-        out.rename(_older(out))
-    out.mkdir()
+        if os.path.lexists(_older(out)):  # of an unfinished run and the finished one it was to replace, keep the latter
+            remove(out)
+        else:
+            out.rename(_older(out))
+    out.mkdir(parents=True)
+
+
+def is_begun(out: Path) -> bool:
+    """Whether there is a checkpoint that an interrupted training can go on from."""
+    return (out / "weights" / "last.pt").is_file()
 
 
 def discard_empty_run(out: Path) -> None:
     """Remove a run folder whose training failed before the first checkpoint, and put back what it had replaced."""
-    if not (out / "weights" / "last.pt").is_file() and not (out / "run.json").is_file():
+    if not is_begun(out) and not (out / "run.json").is_file():
         _remove_if_there(out)
         if os.path.lexists(_older(out)):
             _older(out).rename(out)
@@ -78,7 +86,7 @@ def train(
     data: Path,
     out: Path,
     *,
-    start: Start,
+    start: Start | None,
     recipe: Recipe,
     device: str = "auto",
     resume: bool = False,
@@ -93,7 +101,7 @@ def train(
     Args:
         data: A YOLO folder or its `data.yaml`.
         out: The run folder, made by `prepare_run`.
-        start: The model and the weights to begin with.
+        start: The model and the weights to begin with; may be None where a checkpoint is resumed.
         recipe: The settings.
         device: `auto`, `cpu`, `mps`, or a GPU's number.
         resume: Go on with the unfinished run in `out`.
@@ -112,15 +120,18 @@ def train(
                 on_epoch(epoch, epochs, losses)
 
         chosen_device = choose_device(device)
-        checkpoint = out / "weights" / "last.pt"
-        plan = resumed_plan(folder, out) if resume else None
-        if plan is not None and checkpoint.is_file():
-            model = load_model(str(checkpoint))
+        if resume and is_begun(out):
+            plan = resumed_plan(folder, out)
+            model = load_model(str(out / "weights" / "last.pt"))
+        elif start is None:
+            raise InputError(out, "has no checkpoint to resume from", "Say which --model to begin with")
         else:
+            resume = False
             model, transferred = build_model(start, recipe.seed)
             plan = make_plan(folder, start, recipe, transferred)
             write_json(out / "plan.json", asdict(plan), overwrite=True)
-        seconds, epoch_ends = _run_training(model, plan, out, chosen_device, resume and checkpoint.is_file(), report)
+        own_yaml = write_data_yaml(folder, out)
+        seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
     if not plan.has_val:  # Ultralytics writes one all the same; nothing chose it
         (out / "weights" / "best.pt").unlink(missing_ok=True)
     spans = [after - before for before, after in pairwise(epoch_ends)]
@@ -130,7 +141,7 @@ def train(
         data=plan.data,
         split=plan.split,
         weights=plan.weights,
-        train_images=plan.train_images,
+        train_images=plan.photos | plan.seen_before,
         seconds=round(seconds, 1),
         seconds_per_epoch=round(statistics.median(spans), 2) if spans else None,
         figures=_val_figures(model) if plan.has_val else {},
@@ -153,7 +164,7 @@ def checkpoint_of(run: Path) -> Path:
 
 
 def _run_training(
-    model: Any, plan: Plan, out: Path, device: str, resume: bool, on_epoch: OnEpoch
+    model: Any, plan: Plan, data_yaml: Path, device: str, resume: bool, on_epoch: OnEpoch
 ) -> tuple[float, list[float]]:
     """Train; returns the seconds it took and the time at which each epoch ended."""
     ends: list[float] = []
@@ -166,8 +177,8 @@ def _run_training(
     def check_photos(trainer: Any) -> None:
         """Ultralytics leaves out a photo it cannot read, or whose label is broken, and goes on."""
         loaders = (trainer.train_loader, trainer.test_loader)
-        read = {Path(file).name for loader in loaders for file in loader.dataset.im_files}
-        if lost := sorted(set(plan.train_images.values()) - read):
+        read = {sha256_file(Path(file)) for loader in loaders for file in loader.dataset.im_files}
+        if lost := sorted(name for digest, name in plan.photos.items() if digest not in read):
             more = f", like {len(lost) - 1} more" if lost[1:] else ""
             raise InputError(lost[0], f"or its label cannot be read{more}", "Replace it, or run mvtec datasets check")
 
@@ -177,22 +188,24 @@ def _run_training(
     try:
         model.train(
             trainer=trainer_class(model.task, plan.has_val),
-            data=plan.data,
+            data=str(data_yaml),
             device=device,
             amp=mixed_precision(device),
-            project=str(out.absolute().parent),
-            name=out.name,
+            project=str(data_yaml.parent.parent),
+            name=data_yaml.parent.name,
             exist_ok=True,
             plots=False,
             val=plan.has_val,
             workers=min(8, os.cpu_count() or 1) if device not in {"cpu", "mps"} else 0,
-            **({"resume": str(out / "weights" / "last.pt")} if resume else {}),
+            **({"resume": str(data_yaml.parent / "weights" / "last.pt")} if resume else {}),
             **{name: value for name, value in plan.settings.items() if name != "model"},
         )
     except MvtecError:
         raise
     except (RuntimeError, ValueError, AssertionError, FileNotFoundError, SyntaxError) as error:
-        raise InputError(plan.data, f"Ultralytics stopped: {first_line(error)}", f"See {out / 'train.log'}") from error
+        raise InputError(
+            plan.data, f"Ultralytics stopped: {first_line(error)}", "Check the data and options"
+        ) from error
     return time.perf_counter() - began, ends
 
 

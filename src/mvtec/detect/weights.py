@@ -52,7 +52,8 @@ def find_start(
     with `download`, the official release.
 
     Args:
-        model: An Ultralytics model: `yolo11n.pt` for pretrained, `yolo11n.yaml` for the bare architecture.
+        model: An Ultralytics model: `yolo11n.pt`, or `yolo11n.yaml` for an architecture that takes as many of the
+            weights as fit.
         weights: A file to take weights from, as many as fit.
         download: Fetch the weights if they are not here. The only thing that uses the network.
         from_scratch: Start from random weights.
@@ -65,7 +66,8 @@ def find_start(
     if from_scratch and (weights or download):
         raise InputError("--from-scratch", "contradicts --weights and --download", "Give one of the three")
     stem = model.rsplit(".", 1)[0] if model.endswith((".pt", ".yaml", ".yml")) else model
-    architecture = model if model.endswith((".yaml", ".yml")) else f"{Path(stem).name}.yaml"
+    bare = model.endswith((".yaml", ".yml"))
+    architecture = model if bare else f"{Path(stem).name}.yaml"
     if from_scratch:
         return Start(architecture, None)
     if weights is not None:
@@ -78,12 +80,12 @@ def find_start(
     folders = [Path(place) for place in (os.environ.get("MVTEC_WEIGHTS"), cache_folder() / "weights") if place]
     for folder in folders:
         if (folder / name).is_file():
-            return Start(str(folder / name), folder / name)
+            return Start(architecture if bare else str(folder / name), folder / name)
     if download:
         target = folders[-1] / name
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(f"{RELEASE}/{name}", target, on_bytes=on_bytes)
-        return Start(str(target), target)
+        return Start(architecture if bare else str(target), target)
     raise WeightsError(
         name,
         f"is not in {' or '.join(map(str, folders))}",

@@ -64,7 +64,7 @@ def cross_check(judged: Judged) -> CrossCheck:
     wide = (*MAX_DETECTIONS[:2], ULTRALYTICS_MAX_DETECTIONS)
     floored = _coco_score(truth, above, MAX_DETECTIONS)
     widened = _coco_score(truth, above, wide)
-    interpolated = _ultralytics_curve(*_coco_hits(truth, above))
+    interpolated = _ultralytics_curve(*_coco_hits(truth, above, wide))
     final = _ultralytics_score(truth, above)
     dropped = len(results) - len(above)
     crowded = _most_detections(results)
@@ -78,7 +78,8 @@ def cross_check(judged: Judged) -> CrossCheck:
         Step(
             "maxDets",
             widened,
-            f"COCO counts the best 100 of a class in an image, Ultralytics 300; the most here is {crowded}",
+            f"COCO counts the best 100 of each class in an image, Ultralytics the best 300 of all; the most of a class "
+            f"in an image here is {crowded}",
         ),
         Step(
             "interpolation",
@@ -133,14 +134,17 @@ Hits = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.float64]
 
 
-def _coco_hits(truth: dict[str, Any], results: list[dict[str, Any]]) -> tuple[Hits, Numbers, Numbers, Numbers]:
+def _coco_hits(
+    truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...]
+) -> tuple[Hits, Numbers, Numbers, Numbers]:
     """pycocotools' matches in the form of Ultralytics' metric: hits N×10, then place, class, class of each instance."""
-    figures = match(truth, results)
+    figures = match(truth, results, max_detections)
     hits, order, labels, targets = [], [], [], []
     for k in range(len(figures.names)):
         matches = figures.matches[k, "all"]
-        count = len(matches.image)
-        hits.append(matches.hit.T)
+        counted = matches.counts.all(axis=0)  # a detection on a crowd counts neither way
+        count = int(counted.sum())
+        hits.append(matches.hit[:, counted].T)
         order.append(-np.arange(count, dtype=np.float64))
         labels.append(np.full(count, k, np.float64))
         targets.append(np.full(int(matches.instances.sum()), k, np.float64))

@@ -49,7 +49,7 @@ class CocoFigures:
     """What pycocotools says.
 
     Attributes:
-        stats: float 12, its summary; -1 where undefined.
+        stats: float 12, its summary; -1 where undefined; empty where there is none.
         matches: By class index and name of the size range.
         names: Class names, in the order of the indices.
         images: The number of images.
@@ -85,14 +85,17 @@ def run_cocoeval(
     return evaluation
 
 
-def match(truth: dict[str, Any], results: list[dict[str, Any]]) -> CocoFigures:
+def match(
+    truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...] = MAX_DETECTIONS
+) -> CocoFigures:
     """Match detections to the truth once, with pycocotools.
 
     Args:
         truth: A COCO annotation file.
         results: COCO results for the same image and category ids.
+        max_detections: How many of a class in an image to look at; with others than COCO's there is no summary.
     """
-    evaluation = run_cocoeval(truth, results)
+    evaluation = run_cocoeval(truth, results, max_detections)
     params = evaluation.params
     images, areas = len(params.imgIds), len(params.areaRng)
     names = {category["id"]: category["name"] for category in truth["categories"]}

@@ -38,6 +38,10 @@ def load(truth_path: Path, results_path: Path) -> Judged:
         LeakError: The model was trained on an image it is to be judged on.
     """
     truth = read_coco(truth_path)
+    zero_id = any(annotation.id == 0 for annotation in truth.annotations)
+    if zero_id:
+        for number, annotation in enumerate(truth.annotations, start=1):
+            annotation.id = number
     results = read_results(results_path)
     provenance = read_provenance(results_path)
     if not truth.images:
@@ -54,7 +58,12 @@ def load(truth_path: Path, results_path: Path) -> Judged:
         truth_json=truth.to_json(),
         results=[result.model_dump(mode="json", exclude_none=True) for result in results],
         provenance=provenance,
-        warnings=warnings,
+        warnings=(
+            *warnings,
+            f"{truth_path} has an annotation with id 0, which pycocotools takes for no match; renumbered",
+        )
+        if zero_id
+        else warnings,
     )
 
 
@@ -88,6 +97,12 @@ def _align(
             f"lacks {len(missing)} of the {len(wanted)} images of {truth_path}, such as {missing[0]}",
             "Predict on the same images: mvtec predict RUN on the folder the truth belongs to",
         )
+    for image in truth.images:
+        digest = (image.model_extra or {}).get("sha256")
+        if digest is not None and digest != provenance.image_sha256.get(image.file_name, digest):
+            raise InputError(
+                results_path, f"predicts another photo of the name {image.file_name}", "Predict on the truth's photos"
+            )
     new_image = {number: wanted[name] for name, number in provenance.image_ids.items() if name in wanted}
     number_of = {name: number for number, name in truth.category_names().items()}
     unknown = sorted(set(provenance.categories.values()) - set(number_of))

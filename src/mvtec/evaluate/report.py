@@ -20,7 +20,7 @@ from mvtec.run import RunRecord, read_run
 if TYPE_CHECKING:
     from mvtec.datasets.info import DataCard
 
-MAX_CARDS = 60
+MAX_CARDS = 120
 _CHART_WH = (260, 120)
 
 
