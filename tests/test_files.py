@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from mvtec.errors import OutputError
-from mvtec.files import check_output, json_bytes, staged_file, staged_folder, write_json
+from mvtec.files import check_output, fresh_folder, json_bytes, staged_file, staged_folder, write_json
 
 
 def test_json_is_the_same_bytes_whatever_the_order_of_keys():
@@ -64,3 +64,38 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"out: cannot be written"):
         check_output(tmp_path / "file" / "out", overwrite=False)
+
+
+def test_an_output_that_would_swallow_an_input_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    data = tmp_path / "data" / "bottle"
+    data.mkdir(parents=True)
+    for out in (data, data.parent):
+        with pytest.raises(OutputError, match="would be lost"):
+            check_output(out, overwrite=True, inputs=[data])
+    monkeypatch.chdir(data)
+    with pytest.raises(OutputError, match="would be lost"):
+        check_output(Path(), overwrite=True)
+
+
+def test_looking_at_an_output_makes_nothing(tmp_path: Path):
+    check_output(tmp_path / "a" / "b" / "out", overwrite=False)
+    assert list(tmp_path.iterdir()) == []
+    write_json(tmp_path / "a" / "b" / "out", 1, overwrite=False)
+    assert (tmp_path / "a" / "b" / "out").exists()
+
+
+def fail_in_a_fresh_folder(out: Path) -> None:
+    with fresh_folder(out, overwrite=True):
+        (out / "new").write_text("")
+        raise RuntimeError
+
+
+def test_a_fresh_folder_gives_back_what_it_replaced(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("")
+    with pytest.raises(RuntimeError):
+        fail_in_a_fresh_folder(tmp_path / "out")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "old"]
+    with fresh_folder(tmp_path / "out", overwrite=True):
+        pass
+    assert [path.name for path in tmp_path.rglob("*")] == ["out"]

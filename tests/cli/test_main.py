@@ -82,6 +82,12 @@ def test_an_output_that_cannot_be_written_is_one_line(words: tuple[str, ...], ca
     assert len(outcome.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--seed", "--resamples"])
+def test_a_negative_number_is_refused(option: str, tmp_path: Path, mvtec):
+    outcome = mvtec("evaluate", "boxes", tmp_path, tmp_path, option, "-1")
+    assert (outcome.code, "Traceback" in outcome.err) == (2, False)
+
+
 def test_info_as_text_and_json(category: Category, mvtec):
     text = mvtec("datasets", "info", category.root).out
     assert "48×40 (15)" in text

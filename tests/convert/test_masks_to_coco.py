@@ -169,3 +169,12 @@ def test_the_fixture_is_what_the_golden_numbers_say(tmp_path: Path):
         next(s for s in read_tree(make_category(tmp_path / "w").root).samples if s.path.endswith("crack/001.png"))
     )
     assert mask.sum() == 50 + 18
+
+
+def test_a_part_of_an_older_split_does_not_stay(category: Category, tmp_path: Path, mvtec):
+    mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json", "--folds", 2)
+    command = ["convert", "masks-to-coco", category.root, "--out", tmp_path / "i.json", "--split", tmp_path / "s.json"]
+    assert mvtec(*command, "--fold", 0).code == 0
+    assert (tmp_path / "i_val.json").exists()
+    assert mvtec(*command, "--overwrite").code == 0
+    assert sorted(path.name for path in tmp_path.glob("i*")) == ["i_test.json", "i_train.json"]

@@ -141,3 +141,31 @@ def test_a_data_yaml_of_another_tool_is_read(tmp_path: Path):
     assert folder.names == ("a", "b")
     assert [len(folder.images[part]) for part in ("train", "val", "test")] == [1, 1, 0]
     assert folder.annotations("test") is None
+
+
+def test_a_conversion_onto_its_own_input_is_refused(category: Category, mvtec):
+    before = sorted(category.root.rglob("*"))
+    for out in (category.root, category.root.parent):
+        outcome = mvtec("convert", "masks-to-yolo", category.root, "--out", out, "--overwrite")
+        assert outcome.code == 2
+        assert "would be lost" in outcome.err
+    assert sorted(category.root.rglob("*")) == before
+
+
+def test_unreadable_photos_can_be_left_out_without_a_split(category: Category, tmp_path: Path, mvtec):
+    category.photo("good", 1).write_bytes(b"no photo")
+    command = ["convert", "masks-to-yolo", category.root, "--out", tmp_path / "yolo"]
+    assert mvtec(*command).code == 2
+    outcome = mvtec(*command, "--on-error", "skip")
+    assert outcome.code == 0
+    assert "left out: " in outcome.err
+    assert "good/001.png" in outcome.err
+    assert len(list((tmp_path / "yolo").rglob("*.png"))) == 14
+
+
+def test_mixed_keys_and_parent_paths_of_a_data_yaml(tmp_path: Path):
+    write_png(tmp_path / "train" / "images" / "a.png", noise(1))
+    (tmp_path / "data.yaml").write_text("train: ../train/images\nnames: {0: a, '1': b}\n")  # as Roboflow writes it
+    folder = read_yolo_folder(tmp_path)
+    assert folder.names == ("a", "b")
+    assert len(folder.images["train"]) == 1

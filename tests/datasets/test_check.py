@@ -90,3 +90,10 @@ def test_the_command_lists_problems_and_exits_1(category: Category, mvtec):
     assert (
         "test/crack/001.png: has no ground-truth mask. Put the mask at ground_truth/crack/001_mask.png." in outcome.out
     )
+
+
+def test_one_bad_photo_does_not_hide_the_other_problems(category: Category):
+    category.photo("good", 0).unlink()
+    category.photo("good", 0).symlink_to(category.root / "gone.png")
+    category.mask("crack", 1).unlink()
+    assert kinds(category) == [("missing-mask", "test/crack/001.png"), ("unreadable-photo", "test/good/000.png")]

@@ -1,3 +1,4 @@
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,40 @@ def test_unicode_and_spaces_in_names(tmp_path: Path):
     path = tmp_path / "Flasche nº 1 – grün.png"
     write_png(path, noise(1))
     assert read_photo(path).shape == (40, 48, 3)
+
+
+def test_a_turned_png_has_the_size_it_is_decoded_to(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(noise(1)).save(tmp_path / "photo.png", exif=exif)
+    width, height = photo_size_wh(tmp_path / "photo.png")
+    assert read_photo(tmp_path / "photo.png").shape == (height, width, 3)
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".tiff"])
+def test_a_cut_photo_without_an_end_mark_is_refused_too(tmp_path: Path, suffix: str):
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise(1)).save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(BadPhotoError, match="cut off"):
+        photo_size_wh(path)
+
+
+def test_a_header_that_claims_too_much_is_refused(tmp_path: Path):
+    content = bytearray(b"\x89PNG\r\n\x1a\n")
+    header = b"IHDR" + (60000).to_bytes(4, "big") * 2 + b"\x08\x02\x00\x00\x00"
+    content += (13).to_bytes(4, "big") + header + zlib.crc32(header).to_bytes(4, "big")
+    content += bytes(4) + b"IEND\xaeB`\x82"
+    (tmp_path / "bomb.png").write_bytes(content)
+    with pytest.raises(BadPhotoError):
+        photo_size_wh(tmp_path / "bomb.png")
+    with pytest.raises(BadPhotoError):
+        read_photo(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_the_size_is_read_without_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str):
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise(1)).save(path)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _self: pytest.fail("decoded"))
+    assert photo_size_wh(path) == (48, 40)

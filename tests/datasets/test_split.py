@@ -3,8 +3,9 @@ from collections import Counter
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
-from conftest import Category, make_category
+from conftest import Category, make_category, write_png
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ def test_no_photo_is_in_two_parts_and_the_same_options_give_the_same_split(
     split = make_split(dataset, **options)
     everything = [path for part in PARTS for path in split.part(part)]
     assert len(everything) == len(set(everything)) == 3 * min(per_class or 7, 7)
+    assert set(classes(split.train)) == {"good", "crack", "stain"}
     assert make_split(dataset, **options).to_json() == split.to_json()
 
 
@@ -128,3 +130,26 @@ def test_the_report_split_of_bottle(real_bottle: Path):
 def test_different_photos_of_one_category_are_not_alike(real_bottle: Path):
     photos = [sample.photo for sample in read_tree(real_bottle).samples]
     assert group_similar(photos) == list(range(len(photos)))
+
+
+def test_photos_of_a_plain_surface_are_not_alike(tmp_path: Path):
+    """Small thumbnails of them hardly differ; their grain does."""
+    photos = []
+    for number in range(6):
+        grain = np.random.default_rng(number).normal(128, 12, (300, 300, 3)).clip(0, 255)
+        write_png(tmp_path / f"{number}.png", grain)
+        photos.append(tmp_path / f"{number}.png")
+    assert group_similar(photos) == list(range(6))
+
+
+def test_train_keeps_a_photo_of_each_class(category: Category):
+    split = make_split(read_tree(category.root), per_class=2, test_fraction=0.5, val_fraction=0.45)
+    assert classes(split.train) == classes(split.test) == {"good": 1, "crack": 1, "stain": 1}
+    assert split.val == ()
+
+
+def test_a_class_without_a_test_photo_is_named(category: Category, tmp_path: Path, mvtec):
+    for number in range(1, 5):
+        category.photo("crack", number).write_bytes(category.photo("crack", 0).read_bytes())
+    outcome = mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json")
+    assert "crack has no test photo" in outcome.err

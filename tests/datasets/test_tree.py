@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,13 @@ def test_a_folder_that_is_no_category_is_refused(tmp_path: Path, inside: list[st
 def test_a_wrong_path_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="no such folder"):
         read_tree(tmp_path / "nowhere")
+
+
+def test_a_name_that_is_no_text_is_refused(category: Category):
+    photo = bytes(category.photo("good", 0).parent) + b"/\xff.png"
+    try:
+        Path(os.fsdecode(photo)).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system allows text only")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_tree(category.root)

@@ -215,6 +215,34 @@ def test_weights_that_are_no_checkpoint_are_named(category: Category, tmp_path: 
     assert "bad.pt: cannot be loaded" in outcome.err
 
 
+def test_photos_the_starting_weights_had_seen_count_as_seen(run: Path, tmp_path: Path, mvtec):
+    other = make_category(tmp_path / "other", defects=("crack", "stain", "dent"), per_class=6)  # holds the first one's
+    words = ("--model", "yolov5n.yaml", "--weights", run / "weights" / "last.pt", *TINY[3:])
+    outcome = mvtec("train-detector", other.root, "--out", tmp_path / "run", *words)
+    assert outcome.code == 0, outcome.err
+    before = json.loads((run / "run.json").read_text())["train_images"]
+    assert set(before) < set(json.loads((tmp_path / "run" / "run.json").read_text())["train_images"])
+
+
+def test_a_data_yaml_runs_no_code_and_fetches_nothing(category: Category, tmp_path: Path, mvtec):
+    yolo, trap = tmp_path / "yolo", tmp_path / "executed"
+    mvtec("convert", "masks-to-yolo", category.root, "--out", yolo)
+    text = (yolo / "data.yaml").read_text().replace("val: images/train", "val: images/gone")
+    (yolo / "data.yaml").write_text(f"{text}\ndownload: |\n  open({str(trap)!r}, 'w')\n")
+    assert mvtec("train-detector", yolo, "--out", tmp_path / "run", *TINY).code == 0
+    assert not trap.exists()
+
+
+def test_one_part_in_several_folders(run: Path, category: Category, tmp_path: Path, mvtec):
+    for defect in ("good", "crack"):
+        shutil.copytree(category.root / "test" / defect, tmp_path / "set" / "images" / "test" / defect)
+    (tmp_path / "set" / "data.yaml").write_text("train: images/test/good\ntest: images/test\nnames: [crack, stain]\n")
+    outcome = mvtec("predict", run, tmp_path / "set", "--out", tmp_path / "p", "--no-pictures")
+    assert outcome.code == 0, outcome.err
+    provenance = json.loads((tmp_path / "p" / "provenance.json").read_text())
+    assert "crack/000.png" in provenance["image_ids"]
+
+
 SPY = """
 import socket, sys
 calls = []
@@ -242,8 +270,23 @@ def test_nothing_calls_out(category: Category, tmp_path: Path):
         ["predict", run, run / "data", "--out", predictions, "--draw-score", "0"],
         ["evaluate", "boxes", run / "data/annotations/instances_test.json", predictions / "predictions.json"],
     ):
-        done = subprocess.run(
-            [sys.executable, "-c", SPY, *map(str, words)], env=environment, capture_output=True, text=True, check=False
-        )
+        done = spy(words, environment)
         assert done.returncode == 0, done.stderr
         assert "CALLS []" in done.stdout
+
+
+def spy(words: list[object], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", SPY, *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("place", ["yolov5n.pt", "Bob's/last.pt"], ids=["a_name_ultralytics_changes", "apostrophe"])
+def test_weights_are_read_from_where_they_are(run: Path, category: Category, tmp_path: Path, place: str):
+    weights = tmp_path / place
+    weights.parent.mkdir(exist_ok=True)
+    shutil.copy(run / "weights" / "last.pt", weights)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("YOLO_", "PYTEST_"))}
+    words = ["--model", "yolov5n.yaml", "--weights", weights, *TINY[3:]]
+    done = spy(["train-detector", category.root, "--out", tmp_path / "run", *words], environment)
+    assert done.returncode == 0, done.stderr
+    assert "CALLS []" in done.stdout

@@ -35,9 +35,11 @@ def test_the_order_in_which_weights_are_found(weights: Path, tmp_path: Path):
     assert find_start(str(own)).weights == own
 
 
-def test_a_bare_architecture_takes_weights_of_its_name(weights: Path):
+def test_an_architecture_file_is_kept_and_takes_weights_of_its_name(weights: Path, tmp_path: Path):
     (weights / "yolo11n.pt").write_bytes(b"")
-    assert find_start("yolo11n.yaml").weights == weights / "yolo11n.pt"
+    own = tmp_path / "own" / "yolo11n.yaml"
+    start = find_start(str(own))
+    assert (start.architecture, start.weights) == (str(own), weights / "yolo11n.pt")
 
 
 def test_from_scratch_uses_none(weights: Path):

@@ -22,3 +22,6 @@ def test_the_demo_ends_in_a_report(tmp_path: Path, mvtec):
     assert Path(record["data"]).is_file()
     assert ".tmp" not in record["data"]
     assert mvtec("demo", "--out", tmp_path / "demo", *small).code == 2
+    for mistake in (("--size", 10), ("--per-class", 1), ("--imgsz", 100)):
+        assert mvtec("demo", "--out", tmp_path / "demo", "--overwrite", *mistake).code == 2
+        assert report.read_text(encoding="utf-8") == page

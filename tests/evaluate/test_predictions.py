@@ -6,9 +6,12 @@ import pytest
 from conftest import noise, write_png
 from random_case import random_case
 
+from mvtec.convert.coco import CocoDataset
 from mvtec.convert.provenance import Provenance
 from mvtec.errors import InputError, LeakError
-from mvtec.evaluate.predictions import load
+from mvtec.evaluate.boxes import evaluate_boxes
+from mvtec.evaluate.cross_check import cross_check
+from mvtec.evaluate.predictions import Judged, load
 
 
 class Files:
@@ -155,3 +158,41 @@ def test_names_in_the_report_are_escaped(files: Files, mvtec, tmp_path: Path):
         write_png(tmp_path / "photos" / f"{number}.png", noise(number, 900, 900))
     mvtec("evaluate", "boxes", *files.write(), "--report", tmp_path / "report.html")
     assert "<script>" not in (tmp_path / "report.html").read_text()
+
+
+def test_a_truth_with_annotation_id_0_is_renumbered(files: Files):
+    expected = evaluate_boxes(load(*files.write()), resamples=0)
+    for annotation in files.truth["annotations"]:
+        annotation["id"] -= 1
+    judged = load(*files.write())
+    assert "annotation with id 0" in judged.warnings[0]
+    assert evaluate_boxes(judged, resamples=0) == expected
+
+
+def test_another_photo_of_the_same_name_is_refused(files: Files):
+    files.truth["images"][2]["sha256"] = "a"
+    files.provenance["image_sha256"] = {"2.png": "a"}
+    load(*files.write())
+    files.provenance["image_sha256"] = {"2.png": "b"}
+    with pytest.raises(InputError, match=r"another photo of the name 2\.png"):
+        load(*files.write())
+
+
+def test_the_cross_check_beyond_100_detections_blames_max_dets_alone():
+    pytest.importorskip("faster_coco_eval")
+    box = [100, 100, 50, 50]
+    truth = {
+        "info": {},
+        "images": [{"id": 1, "file_name": "a", "width": 900, "height": 900}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": box, "area": 2500, "iscrowd": 0}],
+        "categories": [{"id": 1, "name": "crack"}],
+    }
+    results = [
+        {"image_id": 1, "category_id": 1, "bbox": [500 + n, 500, 20, 20], "score": 0.9 - n / 1000} for n in range(150)
+    ]
+    results.append({"image_id": 1, "category_id": 1, "bbox": box, "score": 0.5})  # found, as the 151st
+    checked = cross_check(Judged(CocoDataset.model_validate(truth), truth, results, None, ()))
+    scores = {step.name: step.score.ap50 for step in checked.steps}
+    assert checked.tools["pycocotools"].ap50 == 0
+    assert scores["maxDets"] == pytest.approx(1 / 151)
+    assert scores["matching"] == pytest.approx(scores["interpolation"], abs=1e-9)

@@ -18,7 +18,7 @@ Photo = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
 _TRANSPOSED = frozenset({5, 6, 7, 8})
-_TURNED_BY_EXIF = frozenset({"JPEG", "PNG"})  # of a TIFF, Pillow has turned the size already
+_TURNED_BY_EXIF = frozenset({"JPEG", "MPO", "PNG"})  # of a TIFF, Pillow has turned the size already
 _WITH_ENDING = frozenset({"JPEG", "PNG", "MPO"})
 # The bytes a complete file ends with. Decoders fill in what is missing from a cut file instead of failing.
 _PNG = b"\x89PNG"
@@ -57,7 +57,8 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
     try:
         with Image.open(photo) as image:
             width, height = image.size
-            transposed = image.format in _TURNED_BY_EXIF and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+            has_exif = image.format in _TURNED_BY_EXIF and "exif" in image.info  # asking a PNG without decodes it
+            transposed = has_exif and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
             if image.format not in _WITH_ENDING:
                 image.load()  # only decoding tells whether it is whole
         if _is_cut(photo):

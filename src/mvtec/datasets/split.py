@@ -181,15 +181,14 @@ def make_split(
             units = _first(units, per_class)
         count = sum(map(len, units))
         for name, fraction in (("test", test_fraction), ("val", val_fraction)):
-            taken, units = _take(units, _share(count, fraction))
+            left = sum(map(len, units))
+            taken, units = _take(units, min(_share(count, fraction), left - 1))  # one at least stays in train
             parts[name] += [sample.path for unit in taken for sample in unit]
         for unit in units:
             paths = [sample.path for sample in unit]
             parts["train"] += paths
             if folds:
                 min(fold_lists, key=len).extend(paths)
-    if not parts["train"]:
-        raise InputError("--test-fraction", "test and val take every photo", "Lower a fraction, or add photos")
     if folds and not all(fold_lists):
         raise InputError("--folds", f"{folds} folds of {len(parts['train'])} train photos", "Ask for fewer folds")
     photo_at = {sample.path: sample.photo for sample in samples}
