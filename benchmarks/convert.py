@@ -26,7 +26,8 @@ from pycocotools import mask as coco_mask
 from mvtec.convert.coco import to_coco
 from mvtec.convert.instances import InstanceOptions, Tally, label_samples
 from mvtec.datasets.synthetic import make_dataset
-from mvtec.datasets.tree import Dataset, Sample, read_tree
+from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.tree import read_tree
 
 ROUNDS = 7
 Boxes = list[tuple[tuple[float, ...], float]]
@@ -34,7 +35,7 @@ Boxes = list[tuple[tuple[float, ...], float]]
 
 def decode_floor(samples: list[Sample]) -> list[Boxes]:
     for sample in samples:
-        cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        cv2.imread(str(sample.masks[0]), cv2.IMREAD_GRAYSCALE)
     return []
 
 
@@ -50,7 +51,7 @@ def full_frame_components(samples: list[Sample]) -> list[Boxes]:
     """What a careful script does: label the whole frame, encode each component."""
     found = []
     for sample in samples:
-        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        mask = cv2.imread(str(sample.masks[0]), cv2.IMREAD_GRAYSCALE)
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         boxes: Boxes = []
         for label in range(1, count):
@@ -64,7 +65,7 @@ def bare_pycocotools(samples: list[Sample]) -> list[Boxes]:
     """One RLE a photo, without instances."""
     found = []
     for sample in samples:
-        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        mask = cv2.imread(str(sample.masks[0]), cv2.IMREAD_GRAYSCALE)
         rle = coco_mask.encode(np.asfortranarray(mask > 0, dtype=np.uint8))
         found.append([(tuple(coco_mask.toBbox(rle)), float(coco_mask.area(rle)))])
     return found
@@ -76,7 +77,7 @@ def supervision_converter(samples: list[Sample]) -> list[Boxes]:
 
     found = []
     for sample in samples:
-        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE) > 0
+        mask = cv2.imread(str(sample.masks[0]), cv2.IMREAD_GRAYSCALE) > 0
         boxes: Boxes = []
         for polygon in sv.mask_to_polygons(mask):
             x1, y1, x2, y2 = sv.polygon_to_xyxy(polygon)
@@ -118,7 +119,7 @@ _SIZES: dict[str, tuple[int, int]] = {}
 
 def prepare(samples: list[Sample], folder: Path) -> None:
     for number, sample in enumerate(samples):
-        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+        mask = cv2.imread(str(sample.masks[0]), cv2.IMREAD_GRAYSCALE)
         _SIZES[sample.path] = mask.shape
         _PREPARED[sample.path] = folder / f"{number:05}.png"
         cv2.imwrite(str(_PREPARED[sample.path]), (mask > 0).astype(np.uint8))
@@ -128,7 +129,7 @@ def truth(samples: list[Sample]) -> list[Boxes]:
     """Boxes and areas by the pixel rule, the slow and plain way."""
     found = []
     for sample in samples:
-        mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE) > 0
+        mask = cv2.imread(str(sample.masks[0]), cv2.IMREAD_GRAYSCALE) > 0
         count, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
         boxes: Boxes = []
         for label in range(1, count):

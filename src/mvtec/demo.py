@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.instances import InstanceOptions
+from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.check import check
 from mvtec.datasets.info import describe

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools.coco import COCO
 
-from mvtec.convert.coco import decode_rle, encode_rle, read_coco, read_results
+from mvtec.convert.coco import read_coco, read_results
+from mvtec.convert.rle import decode_rle, encode_rle
 from mvtec.datasets.images import read_mask
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError
@@ -67,7 +68,7 @@ def test_a_split_gives_one_file_a_part(category: Category, tmp_path: Path, mvtec
         "convert", "masks-to-coco", category.root, "--out", tmp_path / "i.json", "--split", tmp_path / "split.json"
     )
     assert outcome.code == 0
-    assert sorted(path.name for path in tmp_path.glob("i*")) == ["i_test.json", "i_train.json"]
+    assert sorted(path.name for path in tmp_path.glob("i_*")) == ["i_test.json", "i_train.json"]
     test, split = read_coco(tmp_path / "i_test.json"), json.loads((tmp_path / "split.json").read_text())
     assert [image.file_name for image in test.images] == split["test"]
     assert test.info["split"] == split["hash"]
@@ -177,4 +178,4 @@ def test_a_part_of_an_older_split_does_not_stay(category: Category, tmp_path: Pa
     assert mvtec(*command, "--fold", 0).code == 0
     assert (tmp_path / "i_val.json").exists()
     assert mvtec(*command, "--overwrite").code == 0
-    assert sorted(path.name for path in tmp_path.glob("i*")) == ["i_test.json", "i_train.json"]
+    assert sorted(path.name for path in tmp_path.glob("i_*")) == ["i_test.json", "i_train.json"]

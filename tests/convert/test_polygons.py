@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pycocotools import mask as coco_mask
 
 from mvtec.convert.geometry import split_mask
-from mvtec.convert.polygons import bridged_polygon
+from mvtec.convert.polygons import centre_polygon, edge_polygons
 from mvtec.convert.yolo import box_line, polygon_line
 
 
@@ -16,17 +17,58 @@ def painted(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     return canvas.astype(bool)
 
 
+masks = arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12)))
+
+
+@settings(deadline=None, max_examples=300)
+@given(masks)
+def test_fill_poly_gives_every_region_back(mask):
+    """With holes, thin lines and corners that touch; the bridges to holes run over the region."""
+    for region in split_mask(mask):
+        full = region.full(mask.shape)
+        np.testing.assert_array_equal(painted(centre_polygon(region), mask.shape), full)
+
+
+@settings(deadline=None, max_examples=300)
+@given(masks, st.sampled_from(["component", "image"]))
+def test_pycocotools_gives_every_region_back(mask, per):
+    for region in split_mask(mask, per=per):
+        polygons = [polygon.ravel().tolist() for polygon in edge_polygons(region)]
+        assert all(len(polygon) >= 8 for polygon in polygons)
+        rle = coco_mask.merge(coco_mask.frPyObjects(polygons, *mask.shape))
+        np.testing.assert_array_equal(coco_mask.decode(rle).astype(bool), region.full(mask.shape))
+
+
 @settings(deadline=None, max_examples=200)
-@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))))
-def test_a_polygon_paints_its_region_without_holes_lost(mask):
-    """Without holes the region comes back exactly; a bridge to a hole may cut across a diagonal of the hole's rim."""
-    for instance in split_mask(mask):
-        full = instance.full(mask.shape)
-        again = painted(bridged_polygon(instance), mask.shape)
-        assert again[full].all()
-        holes = split_mask(np.pad(~full, 1, constant_values=True))
-        if len(holes) == 1:
-            np.testing.assert_array_equal(again, full)
+@given(masks, st.floats(0.5, 6))
+def test_tolerance_loses_no_region(mask, tolerance):
+    for region in split_mask(mask):
+        (polygon,) = edge_polygons(region, tolerance)
+        assert len(polygon) >= 3
+        assert cv2.contourArea(polygon) > 0
+
+
+@settings(deadline=None, max_examples=200)
+@given(masks)
+def test_joined_parts_are_all_there_over_the_shortest_bridges(mask):
+    """Each part is reached, and the bridges are no longer than a minimum spanning tree found the slow way."""
+    regions = split_mask(mask)
+    if len(regions) < 2:
+        return
+    (joined,) = split_mask(mask, per="image")
+    again = painted(centre_polygon(joined), mask.shape)
+    assert again[mask].all()
+    points = [np.argwhere(region.full(mask.shape)) for region in regions]
+    reached, bridges = {0}, 0
+    while len(reached) < len(regions):
+        length, new = min(
+            (int(np.abs(points[a][:, None] - points[b][None]).max(axis=2).min()), b)
+            for a in reached
+            for b in set(range(len(regions))) - reached
+        )
+        reached.add(new)
+        bridges += length - 1
+    assert again.sum() - mask.sum() <= bridges
 
 
 def test_a_ring_keeps_its_hole():
@@ -34,14 +76,14 @@ def test_a_ring_keeps_its_hole():
     cv2.circle(ring, (30, 30), 25, 1, -1)
     cv2.circle(ring, (32, 28), 10, 0, -1)
     (instance,) = split_mask(ring.astype(bool))
-    np.testing.assert_array_equal(painted(bridged_polygon(instance), ring.shape), ring.astype(bool))
+    np.testing.assert_array_equal(painted(centre_polygon(instance), ring.shape), ring.astype(bool))
 
 
 def test_parts_of_one_instance_are_all_there():
     mask = np.zeros((30, 30), bool)
     mask[2:8, 2:8] = mask[20:26, 20:26] = True
     (instance,) = split_mask(mask, per="image")
-    again = painted(bridged_polygon(instance), mask.shape)
+    again = painted(centre_polygon(instance), mask.shape)
     assert again[mask].all()
     assert again.sum() - mask.sum() <= 12  # the bridge, one pixel wide
 

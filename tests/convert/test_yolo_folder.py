@@ -7,7 +7,7 @@ import yaml
 from conftest import Category, noise, write_png
 
 from mvtec.convert.coco import read_coco
-from mvtec.convert.yolo_folder import read_yolo_folder
+from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.errors import InputError
 
 
@@ -95,7 +95,7 @@ def test_two_runs_write_the_same_bytes(folder: Path, category: Category, tmp_pat
     other = tmp_path / "again"
     mvtec("convert", "masks-to-yolo", category.root, "--out", other)
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    assert len(files) == 15 * 2 + 2 + 2
+    assert len(files) == 15 * 2 + 2 + 3  # labels and photos, annotations, data.yaml, split.json, conversion.json
     assert all(path.read_bytes() == (other / path.relative_to(folder)).read_bytes() for path in files)
 
 

@@ -16,18 +16,18 @@ def test_photos_are_paired_with_masks_by_name_and_sorted(category: Category):
         f"test/{defect}/{number:03}.png" for defect in ("good", "crack", "stain") for number in range(5)
     )
     for sample in dataset.samples:
-        assert sample.mask == (None if sample.is_good else category.mask(sample.defect, int(sample.photo.stem)))
+        assert sample.masks == (() if sample.is_good else (category.mask(sample.defect, int(sample.photo.stem)),))
 
 
 def test_a_missing_mask_does_not_shift_the_others(category: Category):
     category.mask("crack", 1).unlink()
-    masks = [sample.mask for sample in read_tree(category.root).samples if sample.defect == "crack"]
-    assert [mask and mask.name for mask in masks] == [
-        "000_mask.png",
-        None,
-        "002_mask.png",
-        "003_mask.png",
-        "004_mask.png",
+    masks = [sample.masks for sample in read_tree(category.root).samples if sample.defect == "crack"]
+    assert [[mask.name for mask in of_photo] for of_photo in masks] == [
+        ["000_mask.png"],
+        [],
+        ["002_mask.png"],
+        ["003_mask.png"],
+        ["004_mask.png"],
     ]
 
 
@@ -35,7 +35,7 @@ def test_a_missing_mask_does_not_shift_the_others(category: Category):
 def test_photos_of_other_formats_are_found(category: Category, suffix: str):
     category.photo("crack", 0).rename(category.photo("crack", 0).with_suffix(suffix))
     sample = next(s for s in read_tree(category.root).samples if s.path == f"test/crack/000{suffix}")
-    assert sample.mask == category.mask("crack", 0)
+    assert sample.masks == (category.mask("crack", 0),)
 
 
 def test_train_photos_are_read_but_not_labelled(category: Category):
@@ -63,7 +63,7 @@ def test_orphan_masks_and_doubled_names_are_noted(category: Category):
     [
         pytest.param([], "it has no folder test/", id="empty"),
         pytest.param(["bottle/test", "capsule/test"], r"several categories \(bottle, capsule\)", id="parent"),
-        pytest.param(["test"], "holds no photo", id="no_photo"),
+        pytest.param(["test"], "holds no labelled photo", id="no_photo"),
     ],
 )
 def test_a_folder_that_is_no_category_is_refused(tmp_path: Path, inside: list[str], message: str):

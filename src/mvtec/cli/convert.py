@@ -1,4 +1,4 @@
-"""`mvtec convert`: ground-truth masks to annotation files."""
+"""`mvtec convert`: between ground-truth masks, COCO and YOLO."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvtec.cli.console import AsJson, Overwrite, print_json, progress, say, warn
-from mvtec.cli.datasets import Category
+from mvtec.cli.datasets import Category, Layout
 
 if TYPE_CHECKING:
-    from mvtec.convert.instances import InstanceOptions, Tally
+    from mvtec.convert.from_masks import InstanceOptions
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.segmentation import SegmentationOptions
+    from mvtec.datasets.samples import Dataset
     from mvtec.datasets.split import Split
-    from mvtec.datasets.tree import Dataset
 
-app = typer.Typer(help="Ground-truth masks to instances, COCO and YOLO.", no_args_is_help=True)
+app = typer.Typer(help="Ground-truth masks to instances, COCO, YOLO and others, and back.", no_args_is_help=True)
 
 
 class InstancesPer(str, Enum):
@@ -40,12 +42,29 @@ class ImagesBy(str, Enum):
     hardlink = "hardlink"
 
 
+class Segmentation(str, Enum):
+    rle = "rle"
+    polygon = "polygon"
+
+
 SplitFile = Annotated[Path | None, typer.Option("--split", help="A split made by mvtec datasets split.")]
 Fold = Annotated[int | None, typer.Option(help="Take this fold of the split as val, from 0.")]
 Instances = Annotated[InstancesPer, typer.Option(help="One instance per connected region, or per image.")]
 MergeGap = Annotated[int, typer.Option(metavar="PX", help="Join regions with at most so many pixels between them.")]
 MinArea = Annotated[int, typer.Option(metavar="PX", help="Drop instances of fewer pixels.")]
-OnErrorOption = Annotated[OnError, typer.Option(help="Stop at a bad photo or mask, or leave it out.")]
+Threshold = Annotated[int, typer.Option(metavar="VALUE", help="Mask values above it are defect.")]
+OnErrorOption = Annotated[OnError, typer.Option(help="Stop at what breaks a rule, or leave it out.")]
+Workers = Annotated[int, typer.Option(help="Processes that share the work.")]
+SegmentationOption = Annotated[Segmentation, typer.Option(help="Masks as lossless RLE or as polygons.")]
+Tolerance = Annotated[float, typer.Option(metavar="PX", help="How far a polygon may run beside the true outline.")]
+MinIou = Annotated[float, typer.Option(help="Exit 1 if the reader gets any instance back with a lower IoU.")]
+TaskOption = Annotated[Task, typer.Option(help="Labels as boxes or as polygons.")]
+ImagesByOption = Annotated[ImagesBy, typer.Option("--images-by", "--images", help="How the photos get there.")]
+AnnotationFile = Annotated[Path, typer.Argument(metavar="ANN.json", help="A COCO annotation file.")]
+OutFile = Annotated[Path, typer.Option(help="The file to write.")]
+OutFolder = Annotated[Path, typer.Option(help="The folder to make.")]
+PhotoFolder = Annotated[Path, typer.Option("--images", help="The folder the file names are relative to.")]
+PlaceBy = Annotated[ImagesBy, typer.Option("--images-by", help="How the photos get there.")]
 
 
 @app.command("masks-to-coco")
@@ -54,10 +73,16 @@ def masks_to_coco(
     out: Annotated[Path, typer.Option(help="The file to write; with --split one per part, named after it.")],
     split_file: SplitFile = None,
     fold: Fold = None,
+    layout: Layout = None,
+    segmentation: SegmentationOption = Segmentation.rle,
+    tolerance: Tolerance = 0,
     instances: Instances = InstancesPer.component,
     merge_gap: MergeGap = 0,
     min_area: MinArea = 0,
+    threshold: Threshold = 0,
     on_error: OnErrorOption = OnError.fail,
+    workers: Workers = 1,
+    min_iou: MinIou = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -65,32 +90,38 @@ def masks_to_coco(
     from mvtec.convert.masks_to_coco import masks_to_coco as convert
     from mvtec.datasets.tree import read_tree
 
-    dataset = read_tree(directory)
+    dataset = read_tree(directory, layout)
     split = _read_split(split_file, fold)
     with progress("converting", _count(dataset, split)) as step:
-        written, tally = convert(
+        written, receipt = convert(
             dataset,
             out,
             split=split,
-            options=_options(instances, merge_gap, min_area, on_error),
+            options=_options(instances, merge_gap, min_area, on_error, threshold, workers),
+            segmentation=segmentation_options(segmentation, tolerance),
             overwrite=overwrite,
             on_sample=step,
         )
-    _report("convert masks-to-coco", directory, list(written), tally, as_json)
+    keep_receipt(receipt, out)
+    report("convert masks-to-coco", directory, list(written), receipt, min_iou, as_json)
 
 
 @app.command("masks-to-yolo")
 def masks_to_yolo(
     directory: Category,
-    out: Annotated[Path, typer.Option(help="The folder to make.")],
-    task: Annotated[Task, typer.Option(help="Labels as boxes or as polygons.")] = Task.detect,
+    out: OutFolder,
+    task: TaskOption = Task.detect,
     split_file: SplitFile = None,
     fold: Fold = None,
-    images: Annotated[ImagesBy, typer.Option(help="How the photos get there.")] = ImagesBy.link,
+    layout: Layout = None,
+    images: ImagesByOption = ImagesBy.link,
     instances: Instances = InstancesPer.component,
     merge_gap: MergeGap = 0,
     min_area: MinArea = 0,
+    threshold: Threshold = 0,
     on_error: OnErrorOption = OnError.fail,
+    workers: Workers = 1,
+    min_iou: MinIou = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -105,7 +136,7 @@ def masks_to_yolo(
     from mvtec.files import check_output
 
     check_output(out, overwrite=overwrite)
-    dataset = read_tree(directory)
+    dataset = read_tree(directory, layout)
     split = _read_split(split_file, fold)
     unreadable: list[str] = []
     if split is None:
@@ -113,18 +144,109 @@ def masks_to_yolo(
             dataset, unreadable = without_unreadable(dataset)
         split = make_split(dataset)
     with progress("converting", _count(dataset, split)) as step:
-        tally = convert(
+        receipt = convert(
             dataset,
             out,
             split=split,
             task=task.value,
             images=images.value,
-            options=_options(instances, merge_gap, min_area, on_error),
+            options=_options(instances, merge_gap, min_area, on_error, threshold, workers),
+            unreadable=unreadable,
             overwrite=overwrite,
             on_sample=step,
         )
-    tally.skipped = unreadable + tally.skipped
-    _report("convert masks-to-yolo", directory, [out], tally, as_json)
+    report("convert masks-to-yolo", directory, [out], receipt, min_iou, as_json)
+
+
+@app.command("coco-to-yolo")
+def coco_to_yolo(
+    annotations: AnnotationFile,
+    images: PhotoFolder,
+    out: OutFolder,
+    val: Annotated[Path | None, typer.Option(help="The annotation file of the val part.")] = None,
+    test: Annotated[Path | None, typer.Option(help="The annotation file of the test part.")] = None,
+    split_file: SplitFile = None,
+    fold: Fold = None,
+    task: TaskOption = Task.detect,
+    images_by: PlaceBy = ImagesBy.link,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a folder that Ultralytics trains on from COCO annotations: ANN.json is train, or --split divides it."""
+    from mvtec.convert.coco_to_yolo import coco_to_yolo as convert
+
+    receipt = convert(
+        {"train": annotations, "val": val, "test": test},
+        images,
+        out,
+        split=_read_split(split_file, fold),
+        task=task.value,
+        images_by=images_by.value,
+        skip_errors=on_error is OnError.skip,
+        overwrite=overwrite,
+    )
+    report("convert coco-to-yolo", annotations, [out], receipt, min_iou, as_json)
+
+
+@app.command("yolo-to-coco")
+def yolo_to_coco(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A YOLO folder, or its data.yaml.")],
+    out: Annotated[Path, typer.Option(help="Each part becomes a file named after it: OUT_train.json and so on.")],
+    segmentation: SegmentationOption = Segmentation.rle,
+    tolerance: Tolerance = 0,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write COCO annotations of a YOLO data set; polygons become the masks that Ultralytics paints."""
+    from mvtec.convert.yolo_dataset import read_yolo_folder
+    from mvtec.convert.yolo_to_coco import yolo_to_coco as convert
+
+    folder = read_yolo_folder(directory)
+    with progress("converting", sum(map(len, folder.images.values()))) as step:
+        written, receipt = convert(
+            folder,
+            out,
+            segmentation=segmentation_options(segmentation, tolerance),
+            skip_errors=on_error is OnError.skip,
+            overwrite=overwrite,
+            on_photo=step,
+        )
+    keep_receipt(receipt, out)
+    report("convert yolo-to-coco", directory, list(written), receipt, min_iou, as_json)
+
+
+@app.command("coco-to-masks")
+def coco_to_masks(
+    annotations: AnnotationFile,
+    out: OutFolder,
+    images: Annotated[Path | None, typer.Option(help="The folder the file names are relative to.")] = None,
+    images_by: PlaceBy = ImagesBy.link,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write ground-truth masks in the layout of MVTec AD; with --images its photos, too."""
+    from mvtec.convert.coco import read_coco
+    from mvtec.convert.masks_folder import images_to_masks
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.segmentation import labelled_images
+
+    receipt = Receipt("regions of the masks")
+    coco = read_coco(annotations)
+    images_to_masks(
+        labelled_images(coco, annotations, images, receipt, skip_errors=on_error is OnError.skip),
+        out,
+        receipt=receipt,
+        images=images_by.value,
+        inputs=[annotations, *([] if images is None else [images])],
+        overwrite=overwrite,
+    )
+    report("convert coco-to-masks", annotations, [out], receipt, min_iou, as_json)
 
 
 def _read_split(path: Path | None, fold: int | None) -> Split | None:
@@ -139,33 +261,49 @@ def _read_split(path: Path | None, fold: int | None) -> Split | None:
     return split if fold is None else split.fold(fold)
 
 
-def _options(instances: InstancesPer, merge_gap: int, min_area: int, on_error: OnError) -> InstanceOptions:
-    from mvtec.convert.instances import InstanceOptions
+def _options(
+    instances: InstancesPer, merge_gap: int, min_area: int, on_error: OnError, threshold: int, workers: int
+) -> InstanceOptions:
+    from mvtec.convert.from_masks import InstanceOptions
 
-    return InstanceOptions(instances.value, merge_gap, min_area, on_error.value)
+    return InstanceOptions(instances.value, merge_gap, min_area, on_error.value, threshold, workers)
+
+
+def segmentation_options(segmentation: Segmentation, tolerance: float) -> SegmentationOptions:
+    from mvtec.convert.segmentation import SegmentationOptions
+
+    return SegmentationOptions(segmentation.value, tolerance)
 
 
 def _count(dataset: Dataset, split: Split | None) -> int:
     return len(dataset.labelled) if split is None else len(split.images)
 
 
-def _report(command: str, directory: Path, outputs: list[Path], tally: Tally, as_json: bool) -> None:
-    warnings = [f"left out: {line}" for line in tally.skipped]
-    if tally.dropped:
-        warnings.append(f"{tally.dropped} instances below --min-area were dropped")
+def keep_receipt(receipt: Receipt, out: Path) -> None:
+    """Write the receipt of a file beside it, as `NAME.conversion.json`."""
+    from mvtec.convert.receipt import RECEIPT
+    from mvtec.files import write_json
+
+    write_json(out.with_name(f"{out.stem}.{RECEIPT}"), receipt.to_json(), overwrite=True)
+
+
+def report(command: str, source: Path, outputs: list[Path], receipt: Receipt, min_iou: float, as_json: bool) -> None:
+    """Print a receipt; exit 1 if it falls short of `min_iou`."""
     if as_json:
         print_json(
             command,
-            inputs={"directory": directory},
+            inputs={"source": source},
             outputs=outputs,
-            warnings=warnings,
-            images=tally.images,
-            instances=tally.instances,
+            warnings=receipt.warnings(),
+            receipt=receipt.to_json(),
         )
-        return
-    for line in warnings:
-        warn(line)
-    per_class = ", ".join(f"{count} {name}" for name, count in sorted(tally.instances.items())) or "none"
-    say(f"{tally.images} photos, {sum(tally.instances.values())} instances ({per_class})")
-    for path in outputs:
-        say(str(path))
+    else:
+        for line in receipt.warnings():
+            warn(line)
+        for line in receipt.lines():
+            say(line)
+        for path in outputs:
+            say(str(path))
+    if not receipt.meets(min_iou):
+        warn(f"an instance comes back with an IoU below --min-iou {min_iou}")
+        raise typer.Exit(1)

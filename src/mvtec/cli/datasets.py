@@ -12,16 +12,17 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, bar, print_json, print_ta
 
 app = typer.Typer(help="Where images come from: check, describe, split, make, download.", no_args_is_help=True)
 
+Layout = Annotated[str | None, typer.Option(help="The layout of DIR, such as mvtec-loco, if looking does not find it.")]
 Category = Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder, with test/ and ground_truth/.")]
 
 
 @app.command()
-def check(directory: Category, as_json: AsJson = False) -> None:
-    """List every problem of a data set with its file and how to mend it; exit 1 if there is any."""
+def check(directory: Category, layout: Layout = None, as_json: AsJson = False) -> None:
+    """List every problem of a data set with its file and how to mend it; exit 1 if there is one beyond a warning."""
     from mvtec.datasets.check import check as find_problems
     from mvtec.datasets.tree import read_tree
 
-    dataset = read_tree(directory)
+    dataset = read_tree(directory, layout)
     with progress("checking", len(dataset.samples)) as step:
         problems = find_problems(dataset, step)
     if as_json:
@@ -29,21 +30,22 @@ def check(directory: Category, as_json: AsJson = False) -> None:
         print_json("datasets check", inputs={"directory": directory}, problems=found)
     else:
         for problem in problems:
-            say(f"{problem.file}: {problem.problem}. {problem.mend}. [{problem.kind}]")
+            warning = "warning: " if problem.is_warning else ""
+            say(f"{warning}{problem.file}: {problem.problem}. {problem.mend}. [{problem.kind}]")
         say(
             f"{len(dataset.samples)} photos checked, {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
         )
-    if problems:
+    if not all(problem.is_warning for problem in problems):
         raise typer.Exit(1)
 
 
 @app.command()
-def info(directory: Category, as_json: AsJson = False) -> None:
+def info(directory: Category, layout: Layout = None, as_json: AsJson = False) -> None:
     """Print the data card: classes, images per class, dimensions, defect sizes, imbalance."""
     from mvtec.datasets.info import describe
     from mvtec.datasets.tree import read_tree
 
-    dataset = read_tree(directory)
+    dataset = read_tree(directory, layout)
     with progress("reading", len(dataset.labelled)) as step:
         card = describe(dataset, step)
     if as_json:
@@ -72,6 +74,7 @@ def split(
     val_fraction: Annotated[float, typer.Option(help="Share of each class that goes to val.")] = 0.0,
     folds: Annotated[int, typer.Option(help="Divide train into so many folds for cross-validation.")] = 0,
     seed: Seed = 0,
+    layout: Layout = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -81,7 +84,7 @@ def split(
     from mvtec.files import check_output, write_json
 
     check_output(out, overwrite=overwrite)
-    dataset = read_tree(directory)
+    dataset = read_tree(directory, layout)
     with progress("comparing photos", len(dataset.labelled)) as step:
         made = make_split(
             dataset,

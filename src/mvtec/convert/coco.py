@@ -2,24 +2,25 @@
 
 The format is https://cocodataset.org/#format-data, with these choices: `file_name` relative to the data set's folder in
 posix form, categories sorted by name from id 1, image and annotation ids from 1 (pycocotools reads a match to
-annotation 0 as none), `iscrowd` 0, `area` the number of mask pixels, `segmentation` compressed RLE. Keys we do not
-know are kept.
+annotation 0 as none), `iscrowd` 0, `area` the number of mask pixels, a line for each record. Keys we do not know are
+kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
-import numpy as np
-from pycocotools import mask as coco_mask
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mvtec.convert.geometry import Instance, Mask
-from mvtec.convert.instances import LabelledImage
 from mvtec.errors import InputError
-from mvtec.files import read_json, write_json
+from mvtec.files import read_json, staged_file
 
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -91,81 +92,124 @@ class _CocoResults(BaseModel):
     results: list[CocoResult]
 
 
-def encode_rle(mask: Mask) -> dict[str, Any]:
-    """Compressed RLE of a bool mask H×W: `{"size": [H, W], "counts": ascii}`; lossless."""
-    rle = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
-    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode("ascii")}
+@dataclass(frozen=True)
+class CocoLabels:
+    """An image and its annotations, ready to be numbered and written.
 
-
-def decode_rle(rle: dict[str, Any]) -> Mask:
-    """The bool mask H×W of a compressed RLE."""
-    return np.asarray(coco_mask.decode({"size": rle["size"], "counts": rle["counts"].encode("ascii")}), dtype=bool)
-
-
-class CocoWriter:
-    """Collects labelled images into a `CocoDataset`, numbering as it goes.
-
-    Args:
-        defects: The defect types; sorted, they become categories 1, 2, ….
-        info: What the file's `info` should say.
+    Attributes:
+        path: The image's name.
+        size_wh: Its width and height in pixels.
+        annotations: For each instance its defect type and its `bbox`, `area` and `segmentation`.
     """
 
-    def __init__(self, defects: Sequence[str], info: dict[str, Any]) -> None:
-        self._category_ids = {defect: number for number, defect in enumerate(sorted(defects), start=1)}
-        self._info = info
-        self._images: list[CocoImage] = []
-        self._annotations: list[CocoAnnotation] = []
+    path: str
+    size_wh: tuple[int, int]
+    annotations: tuple[tuple[str, dict[str, Any]], ...]
 
-    def add(self, image: LabelledImage, *, file_name: str | None = None, sha256: str | None = None) -> None:
-        """Append an image and its instances.
+    @property
+    def defects(self) -> tuple[str, ...]:
+        return tuple(defect for defect, _ in self.annotations)
+
+
+class CocoFile:
+    """An annotation file being written: images and annotations are numbered as they come and kept on disk, not here.
+
+    Args:
+        annotations: Where the annotations go.
+        images: Where the images go until the end.
+        categories: Category ids by name.
+    """
+
+    def __init__(self, annotations: IO[str], images: IO[str], categories: Mapping[str, int]) -> None:
+        self._annotations = annotations
+        self._images = images
+        self._categories = categories
+        self.image_count = 0
+        self._annotation_count = 0
+
+    def add(self, labels: CocoLabels, *, file_name: str | None = None, sha256: str | None = None) -> None:
+        """Append an image and its annotations.
 
         Args:
-            image: The image.
+            labels: The image.
             file_name: Its name in the file, if that is not to be its path.
             sha256: SHA-256 of the photo, where it is known: predictions for another photo are then found out.
         """
-        width, height = image.size_wh
-        fields = {"id": len(self._images) + 1, "file_name": file_name or image.path, "width": width, "height": height}
-        record = CocoImage.model_validate(fields if sha256 is None else fields | {"sha256": sha256})
-        self._images.append(record)
-        for instance in image.instances:
-            self._annotations.append(self._annotation(record, image.defect, instance))
-
-    def dataset(self) -> CocoDataset:
-        categories = [
-            CocoCategory.model_validate({"id": number, "name": name, "supercategory": "defect"})
-            for name, number in self._category_ids.items()
-        ]
-        return CocoDataset(info=self._info, images=self._images, annotations=self._annotations, categories=categories)
-
-    def _annotation(self, image: CocoImage, defect: str, instance: Instance) -> CocoAnnotation:
-        return CocoAnnotation(
-            id=len(self._annotations) + 1,
-            image_id=image.id,
-            category_id=self._category_ids[defect],
-            bbox=instance.box_xywh,
-            area=instance.area,
-            segmentation=encode_rle(instance.full((image.height, image.width))),
-        )
+        self.image_count += 1
+        width, height = labels.size_wh
+        image = {"id": self.image_count, "file_name": file_name or labels.path, "width": width, "height": height}
+        _append(self._images, image if sha256 is None else {**image, "sha256": sha256}, self.image_count)
+        for defect, fields in labels.annotations:
+            self._annotation_count += 1
+            annotation = {
+                "id": self._annotation_count,
+                "image_id": self.image_count,
+                "category_id": self._categories[defect],
+                "iscrowd": 0,
+                **fields,
+            }
+            _append(self._annotations, annotation, self._annotation_count)
 
 
-def to_coco(
-    images: Iterable[LabelledImage], defects: Sequence[str], info: dict[str, Any], digests: dict[str, str] | None = None
-) -> CocoDataset:
-    """Collect labelled images into one annotation file; `digests` is the SHA-256 of the photos by path, if known."""
-    writer = CocoWriter(defects, info)
-    for image in images:
-        writer.add(image, sha256=(digests or {}).get(image.path))
-    return writer.dataset()
+@contextmanager
+def coco_file(path: Path, defects: Sequence[str], info: dict[str, Any], *, overwrite: bool) -> Iterator[CocoFile]:
+    """Write an annotation file image by image, whole or not at all; memory does not grow with their number.
 
-
-def write_coco(path: Path, dataset: CocoDataset, *, overwrite: bool) -> None:
-    """Write an annotation file, whole or not at all.
+    Args:
+        path: The file.
+        defects: The defect types; sorted, they become categories 1, 2, ….
+        info: What the file's `info` should say.
+        overwrite: Replace what is there.
 
     Raises:
         OutputError: `path` exists and `overwrite` is false, or cannot be written.
     """
-    write_json(path, dataset.to_json(), overwrite=overwrite)
+    categories = {defect: number for number, defect in enumerate(sorted(defects), start=1)}
+    with (
+        staged_file(path, overwrite=overwrite) as staged,
+        staged.open("w", encoding="utf-8", newline="\n") as stream,
+        tempfile.TemporaryFile("w+", encoding="utf-8", newline="\n", dir=staged.parent) as images,
+    ):
+        stream.write('{"annotations": [')
+        yield CocoFile(stream, images, categories)
+        records = [{"id": number, "name": name, "supercategory": "defect"} for name, number in categories.items()]
+        stream.write('\n],\n"categories": [')
+        for number, record in enumerate(records, start=1):
+            _append(stream, record, number)
+        stream.write('\n],\n"images": [')
+        images.seek(0)
+        shutil.copyfileobj(images, stream)
+        stream.write(f'\n],\n"info": {_json(info)}}}\n')
+
+
+def write_coco(path: Path, dataset: CocoDataset, *, overwrite: bool) -> None:
+    """Write an annotation file, whole or not at all: sorted keys, a line a record.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or cannot be written.
+    """
+    with (
+        staged_file(path, overwrite=overwrite) as staged,
+        staged.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        for number, (key, value) in enumerate(sorted(dataset.to_json().items())):
+            stream.write((",\n" if number else "{") + _json(key) + ": ")
+            if isinstance(value, list):
+                stream.write("[")
+                for count, record in enumerate(value, start=1):
+                    _append(stream, record, count)
+                stream.write("\n]")
+            else:
+                stream.write(_json(value))
+        stream.write("}\n")
+
+
+def _append(stream: IO[str], record: Any, number: int) -> None:
+    stream.write(f"{',' if number > 1 else ''}\n{_json(record)}")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def read_coco(path: Path) -> CocoDataset:

@@ -8,26 +8,26 @@ A box `box_xywh` is `[xmin, ymin, xmax - xmin + 1, ymax - ymin + 1]` in whole pi
     >>> import numpy as np
     >>> mask = np.zeros((4, 6), bool)
     >>> mask[1:3, 2:5] = True
-    >>> [(i.box_xywh, i.area) for i in split_mask(mask)]
+    >>> [(region.box_xywh, region.area) for region in split_mask(mask)]
     [((2, 1, 3, 2), 6)]
 
-An instance is one 8-connected region: two pixels that touch at a corner are one instance.
+An instance of a mask is one 8-connected region: two pixels that touch at a corner are one instance.
 
-    >>> [i.area for i in split_mask(np.eye(3, dtype=bool))]
+    >>> [region.area for region in split_mask(np.eye(3, dtype=bool))]
     [3]
 
 With a merge gap of g, regions with at most g sound pixels between them, counted along rows, columns or diagonals,
 are one instance.
 
     >>> row = np.array([[1, 0, 0, 1]], bool)
-    >>> [i.area for i in split_mask(row)], [i.area for i in split_mask(row, merge_gap=2)]
+    >>> [r.area for r in split_mask(row)], [r.area for r in split_mask(row, merge_gap=2)]
     ([1, 1], [2])
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -35,16 +35,17 @@ import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
 BoxXYWH = tuple[int, int, int, int]
+BoxFloat = tuple[float, float, float, float]  # x, y, w, h, too
 InstancesPer = Literal["component", "image"]
 
 
 @dataclass(frozen=True, eq=False)
-class Instance:
-    """One instance's pixels.
+class Region:
+    """Some pixels of a photo, at least one.
 
     Attributes:
-        box_xywh: Its tight box.
-        area: The number of its pixels.
+        box_xywh: Their tight box.
+        area: Their number.
         crop: bool array h×w: the mask inside the box; outside the box there is none.
     """
 
@@ -53,55 +54,83 @@ class Instance:
     crop: Mask
 
     def full(self, size_hw: tuple[int, int]) -> Mask:
-        """The instance as bool H×W mask of the whole photo."""
+        """The region as bool H×W mask of the whole photo."""
         x, y, w, h = self.box_xywh
         mask = np.zeros(size_hw, bool)
         mask[y : y + h, x : x + w] = self.crop
         return mask
 
+    def iou(self, other: Region) -> float:
+        """Intersection over union of two regions of one photo."""
+        x, y = max(self.box_xywh[0], other.box_xywh[0]), max(self.box_xywh[1], other.box_xywh[1])
+        right, bottom = (
+            min(self.box_xywh[axis] + self.box_xywh[axis + 2], other.box_xywh[axis] + other.box_xywh[axis + 2])
+            for axis in (0, 1)
+        )
+        if right <= x or bottom <= y:
+            return 0.0
+        both = cv2.bitwise_and(*(region._window(x, y, right, bottom) for region in (self, other)))
+        shared = cv2.countNonZero(both)
+        return shared / (self.area + other.area - shared)
 
-def box_of(mask: Mask) -> BoxXYWH | None:
-    """The tight box of all true pixels; None where there is none."""
+    def _window(self, x: int, y: int, right: int, bottom: int) -> npt.NDArray[np.uint8]:
+        x0, y0, _, _ = self.box_xywh
+        return self.crop[y - y0 : bottom - y0, x - x0 : right - x0].view(np.uint8)
+
+
+def box_iou(one_xywh: BoxFloat, other_xywh: BoxFloat) -> float:
+    """Intersection over union of two boxes."""
+    shared = 1.0
+    for axis in (0, 1):
+        start = max(one_xywh[axis], other_xywh[axis])
+        end = min(one_xywh[axis] + one_xywh[axis + 2], other_xywh[axis] + other_xywh[axis + 2])
+        shared *= max(0.0, end - start)
+    return shared / (one_xywh[2] * one_xywh[3] + other_xywh[2] * other_xywh[3] - shared)
+
+
+def box_of(mask: npt.NDArray[Any]) -> BoxXYWH | None:
+    """The tight box of all pixels of a bool or uint8 mask H×W that are not zero; None where there is none."""
     x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
     return (x, y, w, h) if w else None
 
 
-def split_mask(mask: Mask, *, per: InstancesPer = "component", merge_gap: int = 0) -> list[Instance]:
+def region_of(mask: npt.NDArray[Any], at_xy: tuple[int, int] = (0, 0)) -> Region | None:
+    """All pixels of a bool or uint8 mask that are not zero as one region, its corner at `at_xy` of the photo."""
+    frame = box_of(mask)
+    if frame is None:
+        return None
+    x, y, w, h = frame
+    ones = cv2.threshold(mask[y : y + h, x : x + w].view(np.uint8), 0, 1, cv2.THRESH_BINARY)[1]
+    return Region((x + at_xy[0], y + at_xy[1], w, h), cv2.countNonZero(ones), ones.view(bool))
+
+
+def split_mask(mask: npt.NDArray[Any], *, per: InstancesPer = "component", merge_gap: int = 0) -> list[Region]:
     """Divide a mask into instances, in reading order of their boxes: top to bottom, then left to right.
 
     Args:
-        mask: bool H×W.
+        mask: bool or uint8 H×W, contiguous; what is not zero is defect.
         per: `component` for one instance per 8-connected region, `image` for all pixels as one.
         merge_gap: Join regions with at most this many sound pixels between them; 0 joins none.
     """
-    frame = box_of(mask)
-    if frame is None:
+    whole = region_of(mask)
+    if whole is None:
         return []
     if per == "image":
-        return [_instance(mask, frame)]
-    x0, y0, width, height = frame
-    crop = np.ascontiguousarray(mask[y0 : y0 + height, x0 : x0 + width]).view(np.uint8)
+        return [whole]
+    crop = whole.crop.view(np.uint8)
+    # Growing every pixel by g in all, g split over the two sides, makes pixels with g between them touch.
+    grown = cv2.dilate(crop, np.ones((merge_gap + 1, merge_gap + 1), np.uint8)) if merge_gap else crop
+    if _is_connected(grown):  # most masks are: they are spared the labelling, which is dear
+        return [whole]
+    count, labels = cv2.connectedComponents(grown, connectivity=8)
     if merge_gap:
-        # Growing every pixel by g in all, g split over the two sides, makes pixels with g between them touch.
-        grown = cv2.dilate(crop, np.ones((merge_gap + 1, merge_gap + 1), np.uint8))
-        count, labels = cv2.connectedComponents(grown, connectivity=8)
         labels[crop == 0] = 0
-    else:
-        count, labels = cv2.connectedComponents(crop, connectivity=8)
-    instances = []
-    for label in range(1, count):
-        one = labels == label
-        inner = box_of(one)
-        if inner is not None:
-            instance = _instance(one, inner)
-            x, y, w, h = instance.box_xywh
-            instances.append(Instance((x + x0, y + y0, w, h), instance.area, instance.crop))
-    return sorted(
-        instances, key=lambda instance: (instance.box_xywh[1], instance.box_xywh[0], instance.box_xywh, instance.area)
-    )
+    found = (region_of(labels == label, whole.box_xywh[:2]) for label in range(1, count))
+    regions = [region for region in found if region is not None]
+    return sorted(regions, key=lambda region: (region.box_xywh[1], region.box_xywh[0], region.box_xywh, region.area))
 
 
-def _instance(mask: Mask, box_xywh: BoxXYWH) -> Instance:
-    x, y, w, h = box_xywh
-    crop = mask[y : y + h, x : x + w].copy()
-    return Instance(box_xywh, int(crop.sum()), crop)
+def _is_connected(mask: npt.NDArray[Any]) -> bool:
+    """Whether the pixels of a mask that are not zero are one 8-connected region."""
+    _, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return hierarchy is not None and int((hierarchy[0][:, 3] < 0).sum()) == 1

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from mvtec.convert.coco import to_coco, write_coco
-from mvtec.convert.instances import InstanceOptions, Tally, label_samples
+from mvtec.convert.coco import coco_file
+from mvtec.convert.from_masks import InstanceOptions, label_samples
+from mvtec.convert.receipt import Receipt
+from mvtec.convert.segmentation import SegmentationOptions, coco_labels
+from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import PARTS, Split, select
-from mvtec.datasets.tree import Dataset, Sample
 from mvtec.files import check_output
 
 
@@ -20,7 +24,8 @@ def coco_info(dataset: Dataset, split: Split | None = None, part: str | None = N
     return info
 
 
-def _part_file(out: Path, part: str) -> Path:
+def part_file(out: Path, part: str) -> Path:
+    """`instances_train.json` of `instances.json`."""
     return out.with_name(f"{out.stem}_{part}{out.suffix}")
 
 
@@ -30,10 +35,11 @@ def masks_to_coco(
     *,
     split: Split | None = None,
     options: InstanceOptions,
+    segmentation: SegmentationOptions | None = None,
     overwrite: bool = False,
     on_sample: Callable[[], None] = lambda: None,
-) -> tuple[dict[Path, int], Tally]:
-    """Write the photos under `test/` and their instances.
+) -> tuple[dict[Path, int], Receipt]:
+    """Write the labelled photos and their instances.
 
     Args:
         dataset: The data set.
@@ -41,39 +47,39 @@ def masks_to_coco(
             `instances.json` becomes `instances_train.json` and so on.
         split: Which photos belong to which part; photos in no part are left out.
         options: How masks become instances.
+        segmentation: How instances are written; lossless RLE unless told otherwise.
         overwrite: Replace what is there.
         on_sample: Called after each sample.
 
     Returns:
-        Each file written with its number of photos, and what was met on the way.
+        Each file written with its number of photos, and the receipt.
 
     Raises:
         InputError: A photo or mask breaks a rule, or the split is of another data set.
         OutputError: A file exists already or cannot be written.
     """
-    tally = Tally()
+    segmentation = segmentation or SegmentationOptions()
+    receipt = Receipt(segmentation.reader)
     if split is None:
-        jobs: list[tuple[Path, tuple[Sample, ...], dict[str, str]]] = [(out, dataset.labelled, coco_info(dataset))]
+        jobs = [(out, dataset.labelled, coco_info(dataset))]
     else:
         jobs = [
-            (
-                _part_file(out, part),
-                select(dataset, split, part),
-                coco_info(dataset, split, part),
-            )
+            (part_file(out, part), select(dataset, split, part), coco_info(dataset, split, part))
             for part in PARTS
             if split.part(part)
         ]
     for path, _, _ in jobs:
         check_output(path, overwrite=overwrite)
-    digests = None if split is None else split.images
-    made = [
-        (path, to_coco(label_samples(dataset, samples, options, tally, on_sample), dataset.defects, info, digests))
-        for path, samples, info in jobs
-    ]
-    for path, coco in made:
-        write_coco(path, coco, overwrite=overwrite)
+    make = partial(coco_labels, options=segmentation)
+    written: dict[Path, int] = {}
+    with ExitStack() as files:  # all of them come into place when all are done
+        for path, samples, info in jobs:
+            file = files.enter_context(coco_file(path, dataset.defects, info, overwrite=overwrite))
+            for labels, ious in label_samples(dataset, samples, options, receipt, make, on_sample):
+                file.add(labels, sha256=None if split is None else split.images[labels.path])
+                receipt.add(labels.path, labels.defects, ious)
+            written[path] = file.image_count
     if split is not None and overwrite:  # a part of an older split must not stay beside the new ones
-        for path in {_part_file(out, part) for part in PARTS} - {path for path, _ in made}:
+        for path in {part_file(out, part) for part in PARTS} - set(written):
             path.unlink(missing_ok=True)
-    return {path: len(coco.images) for path, coco in made}, tally
+    return written, receipt

@@ -1,22 +1,61 @@
-"""YOLO labels: text lines of numbers relative to the photo's size.
+"""YOLO labels: text lines of numbers relative to the photo's size, written and read.
 
 The format is https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/segment/: one
-text file a photo, one line an instance. A good photo has an empty file.
+text file a photo, one line an instance. A good photo has an empty file. A polygon is what Ultralytics makes of it:
+scaled up, cut down to whole pixels, painted by `cv2.fillPoly`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
-from mvtec.convert.geometry import BoxXYWH, Instance
-from mvtec.convert.polygons import bridged_polygon
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
+from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.polygons import centre_polygon
+from mvtec.errors import InputError
 
 Task = Literal["detect", "segment"]
 
 DIGITS = 8  # 8 decimals give back a box of an 8000 px photo to within 0.0001 px
+_LARGEST = 1.01  # Ultralytics allows as much
+_WHOLE = 0.01  # a number of pixels this near to a whole one was a whole one
 
 
-def box_line(class_index: int, box_xywh: BoxXYWH, size_wh: tuple[int, int]) -> str:
+def yolo_labels(image: LabelledImage, task: Task, class_of: dict[str, int]) -> tuple[str, list[float]]:
+    """The label file of a photo, and for each instance the IoU between it and what Ultralytics gets back.
+
+    Of boxes that is the IoU of the boxes, of polygons that of the masks.
+
+    Raises:
+        InputError: `task` is `segment` and an instance has only a box.
+    """
+    lines, ious = [], []
+    for instance in image.instances:
+        index = class_of[instance.defect]
+        if task == "detect":
+            line = box_line(index, instance.box_xywh, image.size_wh)
+            ious.append(box_iou(_read_box(_numbers(line), image.size_wh), instance.box_xywh))
+        elif instance.region is None:
+            raise InputError(
+                image.path,
+                "has an instance with a box and no mask, and a segment label is a mask",
+                "Pass --task detect, or give it a mask",
+            )
+        else:
+            line = polygon_line(index, instance.region, image.size_wh)
+            again = _read_polygon(_numbers(line), image.size_wh)
+            ious.append(0.0 if again is None else again.iou(instance.region))
+        lines.append(f"{line}\n")
+    return "".join(lines), ious
+
+
+def box_line(class_index: int, box_xywh: BoxFloat, size_wh: tuple[int, int]) -> str:
     """`class cx cy w h`, the centre and size of the box over the photo's size, all in [0, 1].
 
     >>> box_line(0, (350, 284, 421, 536), (900, 900))
@@ -28,23 +67,85 @@ def box_line(class_index: int, box_xywh: BoxXYWH, size_wh: tuple[int, int]) -> s
     return " ".join([str(class_index), *(f"{number:.{DIGITS}f}" for number in numbers)])
 
 
-def polygon_line(class_index: int, instance: Instance, size_wh: tuple[int, int]) -> str:
+def polygon_line(class_index: int, region: Region, size_wh: tuple[int, int]) -> str:
     """`class x1 y1 x2 y2 …`, the centres of the border pixels over the photo's size.
 
     Ultralytics cuts coordinates down to whole pixels before it paints; a pixel centre lands on its own pixel.
     """
-    width, height = size_wh
-    points = bridged_polygon(instance)
+    points = centre_polygon(region)
     if len(points) < 3:  # Ultralytics wants three points at least
         points = points[[0, *range(len(points)), *[len(points) - 1] * (2 - len(points))]]
-    numbers = ((points + 0.5) / (width, height)).ravel()
+    numbers = ((points + 0.5) / size_wh).ravel()
     return " ".join([str(class_index), *(f"{number:.{DIGITS}f}" for number in numbers)])
 
 
-def label_text(task: Task, class_index: int, instances: tuple[Instance, ...], size_wh: tuple[int, int]) -> str:
-    """The label file of a photo; empty for one without instances."""
-    if task == "detect":
-        lines = [box_line(class_index, instance.box_xywh, size_wh) for instance in instances]
-    else:
-        lines = [polygon_line(class_index, instance, size_wh) for instance in instances]
-    return "".join(f"{line}\n" for line in lines)
+def read_label(file: Path, names: Sequence[str], size_wh: tuple[int, int]) -> tuple[Instance, ...]:
+    """The instances of a label file, in its order.
+
+    Args:
+        file: The file.
+        names: The classes, in label order.
+        size_wh: Width and height of the photo in pixels.
+
+    Raises:
+        InputError: A line is neither a box nor a polygon of a known class within the photo.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(file, "is no readable text file", "Make the labels again") from error
+    instances = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            instances.append(_read_line(line, names, size_wh))
+        except ValueError as error:
+            raise InputError(file, f"line {number} {error}", "Mend the line, or make the labels again") from error
+    return tuple(instances)
+
+
+def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int]) -> Instance:
+    words = line.split()
+    try:
+        label = int(words[0])
+        numbers = _numbers(line)
+    except ValueError:
+        raise ValueError("is not a class number and coordinates") from None
+    if not 0 <= label < len(names):
+        raise ValueError(f"has class {label}, and there are {len(names)} classes")
+    if not (np.isfinite(numbers).all() and numbers.min(initial=0) >= 0 and numbers.max(initial=0) <= _LARGEST):
+        raise ValueError("has coordinates outside of 0 to 1")
+    if len(numbers) == 4:
+        if numbers[2] == 0 or numbers[3] == 0:
+            raise ValueError("has a box without area")
+        return Instance(names[label], _read_box(numbers, size_wh))
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise ValueError(f"has {len(numbers)} coordinates; a box has 4, a polygon 6 or more, two for each point")
+    region = _read_polygon(numbers, size_wh)
+    if region is None:
+        raise ValueError("is a polygon without a pixel in the photo")
+    return Instance.of(names[label], region)
+
+
+def _numbers(line: str) -> npt.NDArray[np.float64]:
+    return np.array([float(word) for word in line.split()[1:]])
+
+
+def _read_box(numbers: npt.NDArray[np.float64], size_wh: tuple[int, int]) -> BoxFloat:
+    cx, cy, w, h = (numbers * np.array(size_wh * 2)).tolist()
+    return (_whole(cx - w / 2), _whole(cy - h / 2), _whole(w), _whole(h))
+
+
+def _whole(number: float) -> float:
+    return float(round(number)) if abs(number - round(number)) < _WHOLE else round(number, 4)
+
+
+def _read_polygon(numbers: npt.NDArray[np.float64], size_wh: tuple[int, int]) -> Region | None:
+    """As Ultralytics reads it: 32-bit numbers, scaled, cut down to whole pixels, painted; None if nothing is."""
+    points = (numbers.astype(np.float32).reshape(-1, 2) * np.array(size_wh, np.float32)).astype(np.int32)
+    low = np.minimum(points.min(axis=0), np.array(size_wh) - 1)
+    high = np.minimum(points.max(axis=0), np.array(size_wh) - 1)
+    canvas = np.zeros((high - low + 1)[::-1], np.uint8)
+    cv2.fillPoly(canvas, [points - low.astype(np.int32)], 1)
+    return region_of(canvas, (int(low[0]), int(low[1])))

@@ -5,31 +5,49 @@ OUT/
   images/{train,val,test}/broken_large_000.png
   labels/{train,val,test}/broken_large_000.txt
   annotations/instances_{train,val,test}.json   the same photos as COCO, file names relative to images/<part>
-  split.json
+  split.json                             of masks, which photo is in which part
+  conversion.json                        the receipt
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
 
-from mvtec.convert.coco import CocoWriter, write_coco
-from mvtec.convert.instances import InstanceOptions, LabelledImage, Tally, label_samples
+from mvtec.convert.coco import CocoLabels, coco_file
+from mvtec.convert.from_masks import InstanceOptions, label_samples
+from mvtec.convert.instances import LabelledImage
 from mvtec.convert.masks_to_coco import coco_info
-from mvtec.convert.yolo import Task, label_text
-from mvtec.datasets.split import PARTS, Part, Split, read_split, select
-from mvtec.datasets.tree import IMAGE_SUFFIXES, Dataset
-from mvtec.errors import InputError, OutputError
+from mvtec.convert.place import ImagesBy, place, unique_stem
+from mvtec.convert.receipt import RECEIPT, Receipt
+from mvtec.convert.segmentation import SegmentationOptions, coco_labels
+from mvtec.convert.yolo import Task, yolo_labels
+from mvtec.datasets.samples import Dataset
+from mvtec.datasets.split import PARTS, Part, Split, select
+from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
-ImagesBy = Literal["link", "copy", "hardlink"]
+
+@dataclass(frozen=True)
+class YoloLabels:
+    """A photo ready to be written into a folder.
+
+    Attributes:
+        coco: It as COCO has it.
+        photo: Where it lies.
+        text: Its label file.
+        ious: For each instance the IoU between it and what Ultralytics gets back.
+    """
+
+    coco: CocoLabels
+    photo: Path
+    text: str
+    ious: list[float]
 
 
 def masks_to_yolo(
@@ -40,10 +58,11 @@ def masks_to_yolo(
     task: Task = "detect",
     images: ImagesBy = "link",
     options: InstanceOptions,
+    unreadable: Sequence[str] = (),
     overwrite: bool = False,
     on_sample: Callable[[], None] = lambda: None,
-) -> Tally:
-    """Write a YOLO folder.
+) -> Receipt:
+    """Write a YOLO folder from ground-truth masks.
 
     Args:
         dataset: The data set.
@@ -52,11 +71,9 @@ def masks_to_yolo(
         task: Labels as boxes (`detect`) or polygons (`segment`).
         images: How the photos get there: symbolic links to the originals, copies, or hard links.
         options: How masks become instances.
+        unreadable: Error lines of photos that were left out before the split was made, for the receipt.
         overwrite: Replace what is there.
         on_sample: Called after each sample.
-
-    Returns:
-        What was met on the way.
 
     Raises:
         InputError: A photo or mask breaks a rule, the split is of another data set, or there is no defect.
@@ -66,139 +83,102 @@ def masks_to_yolo(
         raise InputError(
             dataset.root / "test", "has no defect type, so there is nothing to label", "Add test/<defect>/"
         )
-    class_index = {defect: index for index, defect in enumerate(dataset.defects)}
-    tally = Tally()
+    receipt = Receipt(_reader(task), skipped=list(unreadable))
+    make = partial(_labels, task=task, class_of={defect: index for index, defect in enumerate(dataset.defects)})
     with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:
-        (staged / "annotations").mkdir()
         for part in PARTS:
             samples = select(dataset, split, part)
-            if not samples:
-                continue
-            for kind in ("images", "labels"):
-                (staged / kind / part).mkdir(parents=True)
-            writer = CocoWriter(dataset.defects, coco_info(dataset, split, part))
-            taken: set[str] = set()
-            for image in label_samples(dataset, samples, options, tally, on_sample):
-                stem = _unique_stem(image, taken)
-                name = stem + image.photo.suffix.lower()
-                _place(image.photo, staged / "images" / part / name, images)
-                text = label_text(task, class_index.get(image.defect, -1), image.instances, image.size_wh)
-                (staged / "labels" / part / f"{stem}.txt").write_text(text, encoding="ascii")
-                writer.add(image, file_name=name, sha256=split.images[image.path])
-            write_coco(staged / "annotations" / f"instances_{part}.json", writer.dataset(), overwrite=False)
+            if samples:
+                labels = label_samples(dataset, samples, options, receipt, make, on_sample)
+                info = coco_info(dataset, split, part)
+                _write_part(staged, part, labels, dataset.defects, info, images, receipt, split.images)
         write_json(staged / "split.json", split.to_json(), overwrite=False)
-        (staged / "data.yaml").write_text(_data_yaml(dataset.defects, split), encoding="utf-8")
-    return tally
+        _write_data_yaml(staged, dataset.defects, {part for part in PARTS if split.part(part)})
+        write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
+    return receipt
 
 
-def _unique_stem(image: LabelledImage, taken: set[str]) -> str:
-    """`broken_large_000`: the defect keeps the `000` of one class apart from that of another, on any file system."""
-    stem = f"{image.defect}_{image.photo.stem}"
-    while stem.casefold() in taken:
-        stem += "_"
-    taken.add(stem.casefold())
-    return stem
+def images_to_yolo(
+    parts: Mapping[Part, Iterable[LabelledImage]],
+    out: Path,
+    *,
+    defects: Sequence[str],
+    info: dict[str, Any],
+    receipt: Receipt,
+    task: Task = "detect",
+    images: ImagesBy = "link",
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> None:
+    """Write a YOLO folder from labelled images.
+
+    Args:
+        parts: The images of each part; each must know where its photo lies.
+        out: The folder to make.
+        defects: The defect types, in the order of their class numbers.
+        info: What the `info` of the annotation files should say.
+        receipt: Is filled, and kept in the folder.
+        task: Labels as boxes (`detect`) or polygons (`segment`).
+        images: How the photos get there.
+        inputs: What the images are read from: `out` must not replace it.
+        overwrite: Replace what is there.
+
+    Raises:
+        InputError: An instance has only a box and `task` is `segment`, or the images break a rule.
+        OutputError: `out` exists already or cannot be written.
+    """
+    receipt.reader = _reader(task)
+    class_of = {defect: index for index, defect in enumerate(defects)}
+    with staged_folder(out, overwrite=overwrite, inputs=inputs) as staged:
+        for part, found in parts.items():
+            labels = (_labels(image, task=task, class_of=class_of) for image in found)
+            _write_part(staged, part, labels, defects, {**info, "part": part}, images, receipt, {})
+        _write_data_yaml(staged, defects, set(parts))
+        write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
 
 
-def _place(photo: Path, target: Path, by: ImagesBy) -> None:
-    try:
-        if by == "copy":
-            shutil.copyfile(photo, target)
-        elif by == "hardlink":
-            os.link(photo.resolve(), target)
-        else:
-            target.symlink_to(photo.resolve())
-    except OSError as error:
-        raise OutputError(target, f"{by} of {photo} failed ({error.strerror})", "Try --images copy") from error
+def _reader(task: Task) -> str:
+    return "Ultralytics, boxes" if task == "detect" else "Ultralytics, polygons"
 
 
-def _data_yaml(defects: tuple[str, ...], split: Split) -> str:
-    lines = ["# Made by mvtec convert masks-to-yolo. Paths are relative to this file.", "train: images/train"]
-    if split.val:
+def _labels(image: LabelledImage, *, task: Task, class_of: dict[str, int]) -> YoloLabels:
+    if image.photo is None:
+        raise InputError(image.path, "has no photo, and a YOLO folder needs it", "Give --images")
+    text, ious = yolo_labels(image, task, class_of)
+    return YoloLabels(coco_labels(image, SegmentationOptions())[0], image.photo, text, ious)
+
+
+def _write_part(
+    staged: Path,
+    part: Part,
+    found: Iterable[YoloLabels],
+    defects: Sequence[str],
+    info: dict[str, Any],
+    images: ImagesBy,
+    receipt: Receipt,
+    digests: Mapping[str, str],
+) -> None:
+    for kind in ("images", "labels"):
+        (staged / kind / part).mkdir(parents=True)
+    annotations = staged / "annotations" / f"instances_{part}.json"
+    taken: set[str] = set()
+    with coco_file(annotations, defects, info, overwrite=False) as file:
+        for labels in found:
+            stem = unique_stem(labels.coco.path, taken)
+            name = stem + labels.photo.suffix.lower()
+            place(labels.photo, staged / "images" / part / name, images)
+            (staged / "labels" / part / f"{stem}.txt").write_text(labels.text, encoding="ascii", newline="\n")
+            file.add(labels.coco, file_name=name, sha256=digests.get(labels.coco.path))
+            receipt.add(labels.coco.path, labels.coco.defects, labels.ious)
+
+
+def _write_data_yaml(staged: Path, defects: Sequence[str], parts: set[Part]) -> None:
+    lines = ["# Made by mvtec convert. Paths are relative to this file.", "train: images/train"]
+    if "val" in parts:
         lines.append("val: images/val")
     else:
         lines.append("val: images/train  # there is no val part; Ultralytics wants the key, and test is not for tuning")
-    if split.test:
+    if "test" in parts:
         lines.append("test: images/test")
     names = yaml.safe_dump({"names": dict(enumerate(defects))}, allow_unicode=True, sort_keys=True)
-    return "\n".join(lines) + "\n" + names
-
-
-@dataclass(frozen=True)
-class YoloFolder:
-    """A YOLO data set on disk, ours or another tool's.
-
-    Attributes:
-        data_yaml: Its `data.yaml`.
-        names: The classes, in label order.
-        images: The photos of each part, sorted; a part that is missing, or the same as train, is empty.
-        split: The split it was made by, where it says so.
-    """
-
-    data_yaml: Path
-    names: tuple[str, ...]
-    images: dict[Part, tuple[Path, ...]]
-    split: Split | None
-
-    @property
-    def root(self) -> Path:
-        return self.data_yaml.parent
-
-    def annotations(self, part: Part) -> Path | None:
-        """The COCO file of a part, where there is one."""
-        path = self.root / "annotations" / f"instances_{part}.json"
-        return path if path.is_file() else None
-
-
-def is_yolo_folder(path: Path) -> bool:
-    """Whether `path` is a folder with a `data.yaml`, or such a file itself."""
-    return path.suffix in {".yaml", ".yml"} or (path / "data.yaml").is_file()
-
-
-def read_yolo_folder(path: Path) -> YoloFolder:
-    """Read what a `data.yaml` says; photos are listed, not opened.
-
-    Args:
-        path: The folder, or its `data.yaml`.
-
-    Raises:
-        InputError: There is no such file, it names no classes, or its train part holds no photo.
-    """
-    data_yaml = path / "data.yaml" if path.is_dir() else path
-    try:
-        content = yaml.safe_load(data_yaml.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(data_yaml, "is no readable YAML file", "Make one with mvtec convert masks-to-yolo") from error
-    try:
-        names = TypeAdapter(dict[int, str] | list[str]).validate_python(content.get("names"))
-    except (ValidationError, AttributeError) as error:
-        raise InputError(data_yaml, "has no list of class names", "Give names: {0: crack, 1: stain}") from error
-    if isinstance(names, dict):
-        names = [names[index] for index in sorted(names)]
-    root = (data_yaml.parent / str(content.get("path") or "")).resolve()
-    listed = {part: _photos(root, content.get(part)) for part in PARTS}
-    if not listed["train"]:
-        raise InputError(data_yaml, "its train part holds no photo", "Check the paths in it")
-    split_file = data_yaml.parent / "split.json"
-    return YoloFolder(
-        data_yaml=data_yaml,
-        names=tuple(names),
-        images={
-            part: () if part != "train" and photos == listed["train"] else photos for part, photos in listed.items()
-        },
-        split=read_split(split_file) if split_file.is_file() else None,
-    )
-
-
-def _photos(root: Path, places: object) -> tuple[Path, ...]:
-    """The photos of a part: a folder, a text file that lists photos, or a list of those."""
-    photos: list[Path] = []
-    for place in places if isinstance(places, list) else [places] if places else []:
-        at = root / str(place)
-        if not at.exists() and str(place).startswith("../"):  # as Roboflow writes it; Ultralytics allows for it, too
-            at = root / str(place)[3:]
-        if at.suffix == ".txt" and at.is_file():
-            photos += [at.parent / line.strip() for line in at.read_text(encoding="utf-8").splitlines() if line.strip()]
-        elif at.is_dir():
-            photos += [file for file in at.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
-    return tuple(sorted(photos))
+    (staged / "data.yaml").write_text("\n".join(lines) + "\n" + names, encoding="utf-8", newline="\n")

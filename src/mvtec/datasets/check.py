@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from mvtec.datasets.images import BadMaskError, BadPhotoError, read_mask, read_photo
-from mvtec.datasets.tree import Dataset, Sample
+from mvtec.datasets.images import BadMaskError, BadPhotoError, grey_share, read_layers, read_photo
+from mvtec.datasets.samples import Dataset, Sample
 from mvtec.files import sha256_file
 
 
@@ -25,6 +26,11 @@ class Problem:
     file: str
     problem: str
     mend: str
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the data set can be used as it is, if that is what is meant."""
+        return self.kind == "grey-mask"
 
 
 def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> list[Problem]:
@@ -66,15 +72,21 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
         )
     elif not sample.is_good:
         try:
-            read_mask(sample)
+            read_layers(sample)
+            share = grey_share(sample)
         except BadMaskError as error:
-            file = sample.path if sample.mask is None else sample.mask.relative_to(dataset.root).as_posix()
+            file = Path(error.file).relative_to(dataset.root).as_posix()
             problems.append(Problem(error.kind, file, error.problem, error.mend))
-    elif sample.mask is not None:
-        file = sample.mask.relative_to(dataset.root).as_posix()
-        problems.append(
+        else:
+            if share:
+                text = f"has grey values in {share:.1%} of its defect pixels, and any value but 0 is defect"
+                mend = "Convert with --threshold 127, or draw it again in black and white"
+                problems.append(Problem("grey-mask", sample.mask_paths[0], text, mend))
+    else:
+        problems += [
             Problem("mask-for-good", file, "is a mask of a photo that counts as good", "Remove it, or move the photo")
-        )
+            for file in sample.mask_paths
+        ]
     return problems
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mvtec.datasets.tree import GOOD, read_tree
+from mvtec.datasets.samples import GOOD
+from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError, OutputError
 from mvtec.fetch import fetch
 from mvtec.files import check_output, staged_folder

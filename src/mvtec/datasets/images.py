@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import io
+import struct
+import zlib
 from pathlib import Path
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from mvtec.datasets.tree import Sample
+from mvtec.datasets.samples import Sample
 from mvtec.errors import InputError
 
 Mask = npt.NDArray[np.bool_]
+MaskLayer = npt.NDArray[np.uint8]
 Photo = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
@@ -21,8 +24,9 @@ _TRANSPOSED = frozenset({5, 6, 7, 8})
 _TURNED_BY_EXIF = frozenset({"JPEG", "MPO", "PNG"})  # of a TIFF, Pillow has turned the size already
 _WITH_ENDING = frozenset({"JPEG", "PNG", "MPO"})
 # The bytes a complete file ends with. Decoders fill in what is missing from a cut file instead of failing.
-_PNG = b"\x89PNG"
-_ENDINGS = {_PNG: b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ENDINGS = {_PNG_SIGNATURE[:4]: b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
+_HEAD = 1024
 _TAIL = 4096  # some cameras pad their files
 
 _DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
@@ -55,18 +59,48 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
         BadPhotoError: The file is missing, cut off, or no image.
     """
     try:
-        with Image.open(photo) as image:
-            width, height = image.size
-            has_exif = image.format in _TURNED_BY_EXIF and "exif" in image.info  # asking a PNG without decodes it
-            transposed = has_exif and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
-            if image.format not in _WITH_ENDING:
-                image.load()  # only decoding tells whether it is whole
-        if _is_cut(photo):
-            raise BadPhotoError(photo, "is cut off: the end of the file is missing", _MEND_PHOTO)
+        with photo.open("rb") as stream:
+            head = stream.read(_HEAD)
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - _TAIL))
+            tail = stream.read()
+        size_wh = _png_size_wh(head) or _size_wh(photo)
     except FileNotFoundError as error:
         raise BadPhotoError(photo, "no such file", _MEND_PHOTO) from error
     except _DECODING_ERRORS as error:
         raise BadPhotoError(photo, "is not a readable image, or is cut off", _MEND_PHOTO) from error
+    if _ends_short(head[:4], tail):
+        raise BadPhotoError(photo, "is cut off: the end of the file is missing", _MEND_PHOTO)
+    return size_wh
+
+
+def _png_size_wh(head: bytes) -> tuple[int, int] | None:
+    """The size a PNG's first bytes tell; None if they are no PNG's, or do not rule out an EXIF rotation.
+
+    A PNG is a signature and then chunks of length, type, data and CRC-32, the first of them IHDR with the size
+    (https://www.w3.org/TR/png-3/).
+    """
+    if not head.startswith(_PNG_SIGNATURE) or head[12:16] != b"IHDR":
+        return None
+    at = len(_PNG_SIGNATURE)
+    while at + 8 <= len(head):
+        length, kind = struct.unpack_from(">I4s", head, at)
+        if kind == b"IDAT":
+            width, height = struct.unpack_from(">II", head, 16)
+            return (width, height) if width and height else None
+        if kind == b"eXIf":
+            return None
+        at += 12 + length
+    return None
+
+
+def _size_wh(photo: Path) -> tuple[int, int]:
+    with Image.open(photo) as image:
+        width, height = image.size
+        has_exif = image.format in _TURNED_BY_EXIF and "exif" in image.info  # asking a PNG without decodes it
+        transposed = has_exif and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+        if image.format not in _WITH_ENDING:
+            image.load()  # only decoding tells whether it is whole
     return (height, width) if transposed else (width, height)
 
 
@@ -85,53 +119,124 @@ def read_photo(photo: Path) -> Photo:
     return image.astype(np.uint8, copy=False)
 
 
-def read_mask(sample: Sample) -> Mask:
-    """Decode the ground-truth mask of a defect sample: bool H×W, true where the defect is.
-
-    Any value but zero is defect. A mask stored with three equal channels counts as grey.
+def read_mask(sample: Sample, threshold: int = 0) -> Mask:
+    """All that the masks of a defect sample mark: bool H×W, true where a defect is.
 
     Raises:
-        BadMaskError: The mask is missing, unreadable, coloured, empty, or not the size of its photo.
+        BadMaskError, BadPhotoError: See `read_layers`.
+    """
+    layers, _ = read_layers(sample, threshold)
+    return np.logical_or.reduce([layer != 0 for _, layer in layers])
+
+
+def read_layers(sample: Sample, threshold: int = 0) -> tuple[list[tuple[str, MaskLayer]], tuple[int, int]]:
+    """Decode the ground-truth masks of a defect sample.
+
+    Args:
+        sample: The sample.
+        threshold: Values above it are defect. A mask stored with three equal channels counts as grey.
+
+    Returns:
+        The layers and the photo's width and height in pixels. A layer is a defect type and a uint8 mask H×W, not zero
+        where the defect is. There is one a mask; where `sample.defect_of_value` names defect types, one for each type
+        in a mask.
+
+    Raises:
+        BadMaskError: A mask is missing, unreadable, coloured, empty, or not the size of its photo.
         BadPhotoError: The photo's size cannot be read.
     """
-    if sample.mask is None:
+    if not sample.mask_paths:
         raise BadMaskError(
             "missing-mask", sample.photo, "has no ground-truth mask", f"Put the mask at {sample.mask_place}"
         )
+    size_wh = photo_size_wh(sample.photo)
+    layers: list[tuple[str, MaskLayer]] = []
+    for file in sample.masks:
+        values = _mask_values(file, size_wh)
+        if values.dtype != np.uint8 or sample.defect_of_value:
+            layers += _typed_layers(sample, file, values, threshold)
+        else:
+            layers.append((sample.defect, _above(values, threshold) if threshold else values))
+    if not any(cv2.countNonZero(layer) for _, layer in layers):
+        _raise_empty(sample, threshold)
+    return layers, size_wh
+
+
+def grey_share(sample: Sample) -> float:
+    """The share of the defect pixels of a sample whose value is neither 0 nor the mask's highest: 0 for a clean mask.
+
+    Masks that have been through JPEG or were drawn with soft edges have such pixels, and where the defect ends is then
+    a matter of the threshold. Layouts whose values name defect types have none.
+
+    Raises:
+        BadMaskError, BadPhotoError: See `read_layers`.
+    """
+    if sample.defect_of_value:
+        return 0.0
+    size_wh = photo_size_wh(sample.photo)
+    grey = marked = 0
+    for file in sample.masks:
+        values = _mask_values(file, size_wh)
+        marked += int(np.count_nonzero(values))
+        grey += int(np.count_nonzero((values != 0) & (values != values.max())))
+    return grey / marked if marked else 0.0
+
+
+def _mask_values(file: Path, size_wh: tuple[int, int]) -> npt.NDArray[Any]:
+    """The pixel values of a mask, H×W."""
     try:
-        pixels = _decode(sample.mask, cv2.IMREAD_UNCHANGED)
+        pixels = _decode(file, cv2.IMREAD_UNCHANGED)
     except OSError as error:
-        raise BadMaskError("unreadable-mask", sample.mask, f"cannot be read ({error.strerror})", _MEND_MASK) from error
+        raise BadMaskError("unreadable-mask", file, f"cannot be read ({error.strerror})", _MEND_MASK) from error
     if pixels is None:
-        raise BadMaskError("unreadable-mask", sample.mask, "is not a readable image, or is cut off", _MEND_MASK)
+        raise BadMaskError("unreadable-mask", file, "is not a readable image, or is cut off", _MEND_MASK)
     if pixels.ndim == 3:
         colours = pixels[..., :3]  # a fourth channel is opacity, not label
         if (colours != colours[..., :1]).any():
             raise BadMaskError(
                 "colour-mask",
-                sample.mask,
+                file,
                 "is a colour image, and a mask has one channel",
                 "Save it as greyscale with 0 for sound and 255 for defect",
             )
-        pixels = colours[..., 0]
+        pixels = np.ascontiguousarray(colours[..., 0])
     height, width = pixels.shape
-    photo_width, photo_height = photo_size_wh(sample.photo)
-    if (width, height) != (photo_width, photo_height):
+    if (width, height) != size_wh:
         raise BadMaskError(
             "odd-sized-mask",
-            sample.mask,
-            f"is {width}×{height} pixels and its photo {photo_width}×{photo_height}",
+            file,
+            f"is {width}×{height} pixels and its photo {size_wh[0]}×{size_wh[1]}",
             "Export the mask at the photo's size",
         )
-    mask = pixels != 0
-    if not mask.any():
-        raise BadMaskError(
-            "empty-mask",
-            sample.mask,
-            "marks no pixel",
-            f"Mark the defect, or move the photo to test/good/ if {sample.photo.name} shows none",
-        )
-    return mask
+    return pixels
+
+
+def _typed_layers(sample: Sample, file: Path, values: npt.NDArray[Any], threshold: int) -> list[tuple[str, MaskLayer]]:
+    """A layer for each defect type among the values; all one type where the layout does not name them."""
+    if not sample.defect_of_value:
+        return [(sample.defect, _above(values, threshold))]
+    layers = []
+    for value in np.unique(values[values > threshold]).tolist():
+        if value not in sample.defect_of_value:
+            raise BadMaskError(
+                "unknown-value", file, f"has the value {value}, which names no defect type", "Restore the original"
+            )
+        layers.append((sample.defect_of_value[value], (values == value).astype(np.uint8)))
+    return layers
+
+
+def _above(values: npt.NDArray[Any], threshold: int) -> MaskLayer:
+    return (values > threshold).astype(np.uint8)
+
+
+def _raise_empty(sample: Sample, threshold: int) -> NoReturn:
+    above = f" above --threshold {threshold}" if threshold else ""
+    raise BadMaskError(
+        "empty-mask",
+        sample.masks[0],
+        f"marks no pixel{above}",
+        f"Mark the defect, or move the photo to test/good/ if {sample.photo.name} shows none",
+    )
 
 
 def _decode(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
@@ -140,20 +245,25 @@ def _decode(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
     if not data.size or _ends_short(data[:4].tobytes(), data[-_TAIL:].tobytes()):
         return None
     try:
-        if data[:4].tobytes() == _PNG:  # libpng would print its complaint and go on
-            with Image.open(io.BytesIO(data.data)) as image:
-                image.verify()
+        if data[:8].tobytes() == _PNG_SIGNATURE and not _png_is_whole(data.data):
+            return None  # libpng would print its complaint and go on
         return cv2.imdecode(data, flags)
     except (cv2.error, *_DECODING_ERRORS):
         return None
 
 
-def _is_cut(file: Path) -> bool:
-    with file.open("rb") as stream:
-        head = stream.read(4)
-        stream.seek(0, 2)
-        stream.seek(max(0, stream.tell() - _TAIL))
-        return _ends_short(head, stream.read())
+def _png_is_whole(data: memoryview) -> bool:
+    """Whether every chunk of a PNG is there and has the CRC-32 it should have."""
+    at = len(_PNG_SIGNATURE)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if end + 4 > len(data) or zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        if kind == b"IEND":
+            return True
+        at = end + 4
+    return False
 
 
 def _ends_short(head: bytes, tail: bytes) -> bool:

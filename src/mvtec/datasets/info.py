@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvtec.datasets.images import photo_size_wh, read_mask
-from mvtec.datasets.tree import GOOD, Dataset
+from mvtec.datasets.samples import GOOD, Dataset
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ def describe(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> 
     """
     counts = Counter(sample.defect for sample in dataset.labelled)
     sizes: Counter[tuple[int, int]] = Counter()
-    covered: dict[str, list[float]] = {defect: [] for defect in dataset.defects}
+    covered: dict[str, list[float]] = {defect: [] for defect in sorted(counts.keys() - {GOOD})}
     for sample in dataset.labelled:
         sizes[photo_size_wh(sample.photo)] += 1
         if not sample.is_good:
             covered[sample.defect].append(100 * float(read_mask(sample).mean()))
         on_sample()
-    classes = [defect for defect in (GOOD, *dataset.defects) if counts[defect]]
+    classes = [defect for defect in (GOOD, *covered) if counts[defect]]
     return DataCard(
         category=dataset.category,
         images={name: counts[name] for name in classes},

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.similar import group_similar
-from mvtec.datasets.tree import Dataset, Sample
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file, sha256_json
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mvtec.datasets.samples import GOOD
 from mvtec.datasets.synthetic_bottle import DEFECTS, draw
-from mvtec.datasets.tree import GOOD, MASK_ENDING
 from mvtec.errors import InputError
 from mvtec.files import staged_folder
 
@@ -78,7 +78,7 @@ def make_dataset(
                 _write_png(staged / folder / f"{number:03}.png", drawing.photo)
                 if defect != GOOD:
                     mask = drawing.mask.astype(np.uint8) * np.uint8(255)
-                    _write_png(mask_folder / f"{number:03}{MASK_ENDING}.png", mask)
+                    _write_png(mask_folder / f"{number:03}_mask.png", mask)
                 on_photo()
         text = _README.format(category=category, per_class=per_class, side=side, seed=seed)
         (staged / "readme.txt").write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mvtec.convert.yolo_folder import YoloFolder
+from mvtec.convert.yolo_dataset import YoloFolder
 from mvtec.datasets.split import Part
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start

@@ -16,8 +16,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mvtec.convert.coco import CocoImage, encode_rle
+from mvtec.convert.coco import CocoImage
 from mvtec.convert.provenance import Provenance
+from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
 from mvtec.detect.model import choose_device, load_model
 from mvtec.detect.offline import quiet

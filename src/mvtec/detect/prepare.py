@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mvtec.convert.instances import InstanceOptions
-from mvtec.convert.yolo_folder import is_yolo_folder, masks_to_yolo
+from mvtec.convert.from_masks import InstanceOptions
+from mvtec.convert.yolo_dataset import is_yolo_folder
+from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import make_split, read_split
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError

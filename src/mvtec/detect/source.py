@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
-from mvtec.convert.yolo_folder import is_yolo_folder, read_yolo_folder
+from mvtec.convert.yolo_dataset import is_yolo_folder, read_yolo_folder
 from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.datasets.split import Part
-from mvtec.datasets.tree import IMAGE_SUFFIXES, read_tree
+from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError
 
 

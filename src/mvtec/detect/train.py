@@ -22,7 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.yolo_folder import read_yolo_folder
+from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.detect.model import build_model, choose_device, first_line, load_model, mixed_precision, trainer_class
 from mvtec.detect.offline import quiet
 from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml

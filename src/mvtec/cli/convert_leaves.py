@@ -1,0 +1,266 @@
+"""`mvtec convert`: between COCO and the formats of other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvtec.cli.console import AsJson, Overwrite
+from mvtec.cli.convert import (
+    AnnotationFile,
+    ImagesBy,
+    MinIou,
+    OnError,
+    OnErrorOption,
+    OutFile,
+    OutFolder,
+    PlaceBy,
+    Segmentation,
+    SegmentationOption,
+    Tolerance,
+    app,
+    keep_receipt,
+    report,
+    segmentation_options,
+)
+
+__all__ = ["app"]  # the group of `convert`, with the commands of this file
+
+PhotosIfKnown = Annotated[Path | None, typer.Option("--images", help="The folder the file names are relative to.")]
+
+
+@app.command("coco-to-labelstudio")
+def coco_to_labelstudio(
+    annotations: AnnotationFile,
+    out: OutFile,
+    url_prefix: Annotated[str, typer.Option(help="What goes before a photo's name.")] = "/data/local-files/?d=",
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write Label Studio tasks, masks as brush strokes, and the labelling interface that fits them."""
+    from mvtec.convert.coco import read_coco
+    from mvtec.convert.label_studio import READER, label_config, write_label_studio
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.segmentation import labelled_images
+    from mvtec.files import check_output, staged_file
+
+    receipt = Receipt(READER)
+    coco = read_coco(annotations)
+    defects = sorted(set(coco.category_names().values()))
+    config = out.with_name(f"{out.stem}.label_config.xml")
+    check_output(config, overwrite=overwrite)
+    found = labelled_images(coco, annotations, None, receipt, skip_errors=on_error is OnError.skip)
+    write_label_studio(found, out, defects=defects, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
+    with staged_file(config, overwrite=overwrite) as staged:
+        staged.write_text(label_config(defects), encoding="utf-8", newline="\n")
+    keep_receipt(receipt, out)
+    report("convert coco-to-labelstudio", annotations, [out, config], receipt, min_iou, as_json)
+
+
+@app.command("labelstudio-to-coco")
+def labelstudio_to_coco(
+    export: Annotated[Path, typer.Argument(metavar="EXPORT.json", help="A JSON export of Label Studio.")],
+    out: OutFile,
+    images: PhotosIfKnown = None,
+    segmentation: SegmentationOption = Segmentation.rle,
+    tolerance: Tolerance = 0,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write COCO annotations of a Label Studio export: brush strokes, rectangles and polygons."""
+    from mvtec.convert.images_to_coco import images_to_coco
+    from mvtec.convert.label_studio import read_label_studio, read_label_studio_classes
+    from mvtec.convert.receipt import Receipt
+
+    receipt = Receipt("")
+    images_to_coco(
+        read_label_studio(export, images, receipt, skip_errors=on_error is OnError.skip),
+        out,
+        defects=read_label_studio_classes(export),
+        description="instances of Label Studio tasks",
+        receipt=receipt,
+        segmentation=segmentation_options(segmentation, tolerance),
+        overwrite=overwrite,
+    )
+    keep_receipt(receipt, out)
+    report("convert labelstudio-to-coco", export, [out], receipt, min_iou, as_json)
+
+
+@app.command("coco-to-cvat")
+def coco_to_cvat(
+    annotations: AnnotationFile,
+    out: OutFile,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a CVAT for images 1.1 file, masks as masks, to upload into a task that has the same photos."""
+    from mvtec.convert.coco import read_coco
+    from mvtec.convert.cvat import READER, write_cvat
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.segmentation import labelled_images
+
+    receipt = Receipt(READER)
+    coco = read_coco(annotations)
+    found = labelled_images(coco, annotations, None, receipt, skip_errors=on_error is OnError.skip)
+    write_cvat(found, out, defects=sorted(set(coco.category_names().values())), receipt=receipt, overwrite=overwrite)
+    keep_receipt(receipt, out)
+    report("convert coco-to-cvat", annotations, [out], receipt, min_iou, as_json)
+
+
+@app.command("cvat-to-coco")
+def cvat_to_coco(
+    annotations: Annotated[Path, typer.Argument(metavar="ANN.xml", help="A CVAT for images 1.1 file.")],
+    out: OutFile,
+    segmentation: SegmentationOption = Segmentation.rle,
+    tolerance: Tolerance = 0,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write COCO annotations of a CVAT for images 1.1 file: boxes, polygons and masks."""
+    from mvtec.convert.cvat import read_cvat, read_cvat_classes
+    from mvtec.convert.images_to_coco import images_to_coco
+    from mvtec.convert.receipt import Receipt
+
+    receipt = Receipt("")
+    images_to_coco(
+        read_cvat(annotations, receipt, skip_errors=on_error is OnError.skip),
+        out,
+        defects=read_cvat_classes(annotations),
+        description="instances of a CVAT task",
+        receipt=receipt,
+        segmentation=segmentation_options(segmentation, tolerance),
+        overwrite=overwrite,
+    )
+    keep_receipt(receipt, out)
+    report("convert cvat-to-coco", annotations, [out], receipt, min_iou, as_json)
+
+
+@app.command("coco-to-voc")
+def coco_to_voc(
+    annotations: AnnotationFile,
+    out: OutFolder,
+    images: PhotosIfKnown = None,
+    images_by: PlaceBy = ImagesBy.link,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a Pascal VOC folder: boxes, and masks by object and by class; with --images the photos, too."""
+    from mvtec.convert.coco import read_coco
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.segmentation import labelled_images
+    from mvtec.convert.voc import READER, write_voc
+
+    receipt = Receipt(READER)
+    coco = read_coco(annotations)
+    write_voc(
+        labelled_images(coco, annotations, images, receipt, skip_errors=on_error is OnError.skip),
+        out,
+        defects=sorted(set(coco.category_names().values())),
+        receipt=receipt,
+        images=images_by.value,
+        inputs=[annotations, *([] if images is None else [images])],
+        overwrite=overwrite,
+    )
+    report("convert coco-to-voc", annotations, [out], receipt, min_iou, as_json)
+
+
+@app.command("voc-to-coco")
+def voc_to_coco(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A Pascal VOC folder, with Annotations/.")],
+    out: OutFile,
+    segmentation: SegmentationOption = Segmentation.rle,
+    tolerance: Tolerance = 0,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write COCO annotations of a Pascal VOC folder, with masks where it has SegmentationObject."""
+    from mvtec.convert.images_to_coco import images_to_coco
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.voc import read_voc, read_voc_classes
+
+    receipt = Receipt("")
+    images_to_coco(
+        read_voc(directory, receipt, skip_errors=on_error is OnError.skip),
+        out,
+        defects=read_voc_classes(directory),
+        description="instances of Pascal VOC annotations",
+        receipt=receipt,
+        segmentation=segmentation_options(segmentation, tolerance),
+        overwrite=overwrite,
+    )
+    keep_receipt(receipt, out)
+    report("convert voc-to-coco", directory, [out], receipt, min_iou, as_json)
+
+
+@app.command("coco-to-semantic")
+def coco_to_semantic(
+    annotations: AnnotationFile,
+    out: OutFolder,
+    images: PhotosIfKnown = None,
+    images_by: PlaceBy = ImagesBy.link,
+    on_error: OnErrorOption = OnError.fail,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write semantic masks, whose pixel values are class numbers; with --images the photos, too."""
+    from mvtec.convert.coco import read_coco
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.segmentation import labelled_images
+    from mvtec.convert.semantic import READER, write_semantic
+
+    receipt = Receipt(READER)
+    coco = read_coco(annotations)
+    write_semantic(
+        labelled_images(coco, annotations, images, receipt, skip_errors=on_error is OnError.skip),
+        out,
+        defects=sorted(set(coco.category_names().values())),
+        receipt=receipt,
+        images=images_by.value,
+        inputs=[annotations, *([] if images is None else [images])],
+        overwrite=overwrite,
+    )
+    report("convert coco-to-semantic", annotations, [out], receipt, min_iou, as_json)
+
+
+@app.command("semantic-to-coco")
+def semantic_to_coco(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with images/, masks/ and classes.txt.")],
+    out: OutFile,
+    segmentation: SegmentationOption = Segmentation.rle,
+    tolerance: Tolerance = 0,
+    min_iou: MinIou = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write COCO annotations of semantic masks, one instance for each region of a class."""
+    from mvtec.convert.images_to_coco import images_to_coco
+    from mvtec.convert.receipt import Receipt
+    from mvtec.convert.semantic import read_classes, read_semantic
+
+    receipt = Receipt("")
+    images_to_coco(
+        read_semantic(directory),
+        out,
+        defects=read_classes(directory),
+        description="instances of semantic masks",
+        receipt=receipt,
+        segmentation=segmentation_options(segmentation, tolerance),
+        overwrite=overwrite,
+    )
+    keep_receipt(receipt, out)
+    report("convert semantic-to-coco", directory, [out], receipt, min_iou, as_json)

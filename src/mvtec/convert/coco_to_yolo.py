@@ -1,0 +1,90 @@
+"""`mvtec convert coco-to-yolo`: annotation files as a folder that Ultralytics trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from mvtec.convert.coco import CocoDataset, read_coco
+from mvtec.convert.instances import LabelledImage
+from mvtec.convert.place import ImagesBy
+from mvtec.convert.receipt import Receipt
+from mvtec.convert.segmentation import labelled_images
+from mvtec.convert.yolo import Task
+from mvtec.convert.yolo_folder import images_to_yolo
+from mvtec.datasets.split import PARTS, Part, Split
+from mvtec.errors import InputError
+
+
+def coco_to_yolo(
+    annotations: Mapping[Part, Path | None],
+    photos: Path,
+    out: Path,
+    *,
+    split: Split | None = None,
+    task: Task = "detect",
+    images_by: ImagesBy = "link",
+    skip_errors: bool = False,
+    overwrite: bool = False,
+) -> Receipt:
+    """Write a YOLO folder.
+
+    Classes are in the order of the names. Annotation files of several parts must have the same.
+
+    Args:
+        annotations: The annotation file of each part.
+        photos: The folder their file names are relative to.
+        out: The folder to make.
+        split: Divides the file of train by its file names; images in no part are left out.
+        task: Labels as boxes (`detect`) or polygons (`segment`).
+        images_by: How the photos get there.
+        skip_errors: Leave out annotations that break a rule, instead of stopping.
+        overwrite: Replace what is there.
+
+    Raises:
+        InputError: A file or an annotation breaks a rule, a photo is missing, or the parts do not fit together.
+        OutputError: `out` exists already or cannot be written.
+    """
+    files = {part: path for part, path in annotations.items() if path is not None}
+    contents = {part: read_coco(path) for part, path in files.items()}
+    names = {part: tuple(sorted(content.category_names().values())) for part, content in contents.items()}
+    for part, path in files.items():
+        if names[part] != names["train"]:
+            raise InputError(path, "has other categories than the train part", "Make the parts from one data set")
+    receipt = Receipt("")
+    info: dict[str, Any] = {"description": "instances of COCO annotations"}
+    if split is not None:
+        if len(files) > 1:
+            raise InputError("--split", "--val and --test divide the photos already", "Give one or the other")
+        content = contents["train"]
+        contents = {part: _part(content, files["train"], split, part) for part in PARTS if split.part(part)}
+        files = dict.fromkeys(contents, files["train"])
+        info["split"] = split.hash
+    parts: dict[Part, Iterable[LabelledImage]] = {
+        part: labelled_images(content, files[part], photos, receipt, skip_errors=skip_errors)
+        for part, content in contents.items()
+    }
+    images_to_yolo(
+        parts,
+        out,
+        defects=names["train"],
+        info=info,
+        receipt=receipt,
+        task=task,
+        images=images_by,
+        inputs=[*files.values(), photos],
+        overwrite=overwrite,
+    )
+    return receipt
+
+
+def _part(content: CocoDataset, source: Path, split: Split, part: Part) -> CocoDataset:
+    by_name = {image.file_name: image for image in content.images}
+    missing = sorted(set(split.part(part)) - by_name.keys())
+    if missing:
+        raise InputError(source, f"lacks {missing[0]}, which the split puts into {part}", "Use the split made for it")
+    images = [by_name[name] for name in split.part(part)]
+    ids = {image.id for image in images}
+    kept = [annotation for annotation in content.annotations if annotation.image_id in ids]
+    return content.model_copy(update={"images": images, "annotations": kept})

@@ -1,0 +1,169 @@
+"""Turns the samples of a data set into labelled images, on one core or several."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Literal, TypeVar
+
+import cv2
+
+from mvtec.convert.geometry import InstancesPer, split_mask
+from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.receipt import Receipt
+from mvtec.datasets.images import BadMaskError, photo_size_wh, read_layers
+from mvtec.datasets.samples import Dataset, Sample
+from mvtec.errors import InputError
+
+OnError = Literal["fail", "skip"]
+Made = TypeVar("Made")
+
+_CHUNK = 16  # samples sent to a worker at once
+
+
+@dataclass(frozen=True)
+class InstanceOptions:
+    """How masks become instances.
+
+    Attributes:
+        per: One instance per connected region, or one per image.
+        merge_gap: Join regions with at most this many sound pixels between them.
+        min_area: Drop instances of fewer pixels.
+        on_error: What to do with a sample whose photo or mask breaks a rule: stop, or leave the sample out.
+        threshold: Mask values above it are defect, 0 to 254.
+        workers: Processes to share the work.
+    """
+
+    per: InstancesPer = "component"
+    merge_gap: int = 0
+    min_area: int = 0
+    on_error: OnError = "fail"
+    threshold: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        for option, value in (("--merge-gap", self.merge_gap), ("--min-area", self.min_area)):
+            if value < 0:
+                raise InputError(option, f"{value} pixels is less than none", "Give 0 or more")
+        if not 0 <= self.threshold <= 254:
+            raise InputError("--threshold", f"{self.threshold} is no grey value to go above", "Give 0 to 254")
+        if self.workers < 1:
+            raise InputError("--workers", f"{self.workers} processes are none", "Give 1 or more")
+
+
+@dataclass(frozen=True)
+class _Answer(Generic[Made]):
+    """What came of a sample: what was made of it, or the error's file, problem and mend."""
+
+    made: Made | None
+    dropped: int = 0
+    error: tuple[str, str, str] | None = None
+
+
+def label_samples(
+    dataset: Dataset,
+    samples: Sequence[Sample],
+    options: InstanceOptions,
+    receipt: Receipt,
+    make: Callable[[LabelledImage], Made],
+    on_sample: Callable[[], None] = lambda: None,
+) -> Iterator[Made]:
+    """Yield what `make` makes of each sample, in order; memory does not grow with their number.
+
+    Args:
+        dataset: The data set.
+        samples: Those of its samples to convert.
+        options: How masks become instances.
+        receipt: Is told what was dropped and left out.
+        make: Called with each labelled image, in the worker where there are several: a function of a module, or a
+            `functools.partial` of one.
+        on_sample: Called after each sample.
+
+    Raises:
+        InputError: A photo or mask breaks a rule and `options.on_error` is `fail`.
+    """
+    doubled = {path: other for pair in dataset.doubled for path, other in (pair, pair[::-1])}
+    answer = partial(_answer, options=options, make=make, doubled=doubled)
+    answers = map(answer, samples) if options.workers == 1 else _spread(answer, samples, options.workers)
+    for found in answers:
+        receipt.dropped += found.dropped
+        if found.error is None:
+            assert found.made is not None
+            yield found.made
+        elif options.on_error == "fail":
+            raise InputError(*found.error)
+        else:
+            receipt.skipped.append(str(InputError(*found.error)))
+        on_sample()
+
+
+def _answer(
+    sample: Sample, *, options: InstanceOptions, make: Callable[[LabelledImage], Made], doubled: dict[str, str]
+) -> _Answer[Made]:
+    try:
+        if sample.path in doubled:
+            raise InputError(sample.photo, f"has the name of {doubled[sample.path]}", "Rename or remove one of the two")
+        image, dropped = _label(sample, options)
+        return _Answer(make(image), dropped)
+    except InputError as error:
+        return _Answer(None, error=(error.file, error.problem, error.mend))
+
+
+def _label(sample: Sample, options: InstanceOptions) -> tuple[LabelledImage, int]:
+    """The labelled image, and how many instances were too small for it."""
+    if sample.is_good:
+        if sample.masks:
+            raise BadMaskError(
+                "mask-for-good",
+                sample.masks[0],
+                "is a mask of a photo that counts as good",
+                "Remove it, or move the photo",
+            )
+        return LabelledImage(sample.path, sample.photo, photo_size_wh(sample.photo), ()), 0
+    layers, size_wh = read_layers(sample, options.threshold)
+    regions = [
+        (defect, region)
+        for defect, mask in layers
+        for region in split_mask(mask, per=options.per, merge_gap=options.merge_gap)
+    ]
+    kept = tuple(Instance.of(defect, region) for defect, region in regions if region.area >= options.min_area)
+    return LabelledImage(sample.path, sample.photo, size_wh, kept), len(regions) - len(kept)
+
+
+def _spread(
+    answer: Callable[[Sample], _Answer[Made]], samples: Sequence[Sample], workers: int
+) -> Iterator[_Answer[Made]]:
+    """As `map`, on several processes, with few chunks under way at a time so that memory stays flat.
+
+    The processes are spawned, not forked: a forked OpenCV can hang.
+    """
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker) as pool:
+        waiting: deque[Future[list[_Answer[Made]]]] = deque()
+        try:
+            for chunk in _chunks(samples):
+                waiting.append(pool.submit(_answer_chunk, answer, chunk))
+                if len(waiting) > 2 * workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _chunks(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    iterator = iter(samples)
+    while chunk := list(itertools.islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _answer_chunk(answer: Callable[[Sample], _Answer[Made]], chunk: list[Sample]) -> list[_Answer[Made]]:
+    return [answer(sample) for sample in chunk]
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)  # the processes share the cores already

@@ -1,0 +1,281 @@
+"""Label Studio: a JSON list of tasks, each a photo with brush strokes, rectangles or polygons.
+
+The format is https://labelstud.io/guide/export.html#Label-Studio-JSON-format-of-annotated-tasks. Coordinates are
+percent of the photo. Brush strokes are lossless, so instances with pixels are written as those.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+from urllib.parse import quote, unquote, urlsplit
+from xml.sax.saxutils import quoteattr
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from mvtec.convert.brush import decode_brush, encode_brush
+from mvtec.convert.coco import FiniteFloat, first_complaint
+from mvtec.convert.geometry import box_iou, region_of
+from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.receipt import Receipt
+from mvtec.convert.segmentation import region_of_polygons
+from mvtec.datasets.images import photo_size_wh
+from mvtec.errors import InputError
+from mvtec.files import read_json, staged_file
+
+READER = "Label Studio"
+LOCAL_FILES = "/data/local-files/?d="
+
+_Percent = FiniteFloat
+_UPLOAD_HASH = re.compile(r"^[0-9a-f]{8}-")
+_KINDS = {"brushlabels", "rectanglelabels", "polygonlabels"}
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    x: _Percent | None = None
+    y: _Percent | None = None
+    width: _Percent | None = None
+    height: _Percent | None = None
+    rotation: FiniteFloat = 0
+    points: list[tuple[_Percent, _Percent]] | None = None
+    rle: list[Annotated[int, Field(ge=0, le=255)]] | None = None
+    brushlabels: list[str] = []
+    rectanglelabels: list[str] = []
+    polygonlabels: list[str] = []
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    original_width: int | None = None
+    original_height: int | None = None
+    value: dict[str, Any] = {}
+
+
+class _Annotation(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    result: list[_Result] = []
+    was_cancelled: bool = False
+
+
+class _Task(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    data: dict[str, Any]
+    annotations: list[_Annotation] = []
+
+
+def write_label_studio(
+    found: Iterable[LabelledImage],
+    out: Path,
+    *,
+    defects: Sequence[str],
+    receipt: Receipt,
+    url_prefix: str = LOCAL_FILES,
+    overwrite: bool = False,
+) -> None:
+    """Write tasks to import into a project whose labelling interface is `label_config(defects)`.
+
+    Args:
+        found: The images.
+        out: The file to write.
+        defects: The defect types.
+        receipt: Is filled.
+        url_prefix: What goes before a photo's name: the default is where Label Studio serves local files.
+        overwrite: Replace what is there.
+
+    Raises:
+        OutputError: `out` exists already or cannot be written.
+    """
+    del defects  # tasks do not list them
+    with (
+        staged_file(out, overwrite=overwrite) as staged,
+        staged.open("w", encoding="utf-8", newline="\n") as stream,
+    ):
+        stream.write("[")
+        for number, image in enumerate(found):
+            results = [_result(instance, image, index) for index, instance in enumerate(image.instances)]
+            url = url_prefix + quote(image.path)
+            task = {"data": {"image": url}, "annotations": [{"result": results}]}
+            stream.write((",\n" if number else "\n") + json.dumps(task, ensure_ascii=False, sort_keys=True))
+            again = [_read_result(_Result.model_validate(result), image.size_wh) for result in results]
+            receipt.add(image.path, [i.defect for i in image.instances], list(map(_iou, image.instances, again)))
+        stream.write("\n]\n")
+
+
+def label_config(defects: Sequence[str]) -> str:
+    """The labelling interface that fits the tasks: a brush, rectangles and polygons of every defect type."""
+    labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in defects)
+    tools = "".join(
+        f'  <{tag} name="{name}" toName="image">\n{labels}  </{tag}>\n'
+        for tag, name in (("BrushLabels", "brush"), ("RectangleLabels", "rectangle"), ("PolygonLabels", "polygon"))
+    )
+    return f'<View>\n  <Image name="image" value="$image" zoom="true"/>\n{tools}</View>\n'
+
+
+def _result(instance: Instance, image: LabelledImage, index: int) -> dict[str, Any]:
+    width, height = image.size_wh
+    if instance.region is None:
+        x, y, w, h = instance.box_xywh
+        value: dict[str, Any] = {"x": 100 * x / width, "y": 100 * y / height, "rotation": 0}
+        value |= {"width": 100 * w / width, "height": 100 * h / height}
+        kind, tool = "rectanglelabels", "rectangle"
+    else:
+        value = {"format": "rle", "rle": encode_brush(instance.region.full(image.size_hw))}
+        kind, tool = "brushlabels", "brush"
+    return {
+        "id": f"instance{index}",
+        "type": kind,
+        "from_name": tool,
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "value": {**value, kind: [instance.defect]},
+    }
+
+
+def _iou(instance: Instance, again: Instance | None) -> float:
+    if again is None:
+        return 0.0
+    if instance.region is None or again.region is None:
+        return box_iou(instance.box_xywh, again.box_xywh)
+    return instance.region.iou(again.region)
+
+
+def read_label_studio_classes(path: Path) -> tuple[str, ...]:
+    """The labels that the tasks use, sorted.
+
+    Raises:
+        InputError: The file is no export of Label Studio.
+    """
+    names = {
+        name
+        for task in _tasks(path)
+        for annotation in task.annotations
+        for result in annotation.result
+        if result.type in _KINDS
+        for name in result.value.get(result.type) or []
+    }
+    return tuple(sorted(map(str, names)))
+
+
+def read_label_studio(
+    path: Path, photos: Path | None, receipt: Receipt, *, skip_errors: bool = False
+) -> Iterator[LabelledImage]:
+    """The tasks with their brush strokes, rectangles and polygons; the receipt says what else is left out.
+
+    Of several annotations of a task the first that was not cancelled is taken. A task without any has no defect.
+
+    Args:
+        path: The exported file.
+        photos: The folder of the photos: needed for tasks without a result, which do not tell their size.
+        receipt: Is told what is left out.
+        skip_errors: Leave out results that cannot be read, instead of stopping.
+
+    Raises:
+        InputError: The file is no export of Label Studio, a result cannot be read, or a photo's size is not known.
+    """
+    for number, task in enumerate(_tasks(path), start=1):
+        name = _photo_name(path, number, task)
+        given = [annotation for annotation in task.annotations if not annotation.was_cancelled]
+        if len(given) > 1:
+            receipt.notes.append(f"{name} has {len(given)} annotations; the first is taken")
+        results = given[0].result if given else []
+        size_wh = next(
+            ((r.original_width, r.original_height) for r in results if r.original_width and r.original_height), None
+        )
+        if size_wh is None:
+            if photos is None:
+                raise InputError(path, f"does not tell the size of {name}", "Give the photos' folder as --images")
+            size_wh = photo_size_wh(photos / name)
+        instances = []
+        for result in results:
+            try:
+                if result.type not in _KINDS:
+                    raise ValueError(f"{result.type} is no brush, rectangle or polygon")
+                instance = _read_result(result, size_wh)
+                if instance is None:
+                    raise ValueError("marks no pixel of the photo")
+            except ValueError as error:
+                reason = first_complaint(error) if isinstance(error, ValidationError) else error
+                problem = InputError(path, f"a result of {name}: {reason}", "Mend it, or pass --on-error skip")
+                if not skip_errors:
+                    raise problem from error
+                receipt.skipped.append(str(problem))
+            else:
+                instances.append(instance)
+        yield LabelledImage(name, None if photos is None else photos / name, size_wh, tuple(instances))
+
+
+def _tasks(path: Path) -> list[_Task]:
+    try:
+        return TypeAdapter(list[_Task]).validate_python(read_json(path, "an export of Label Studio"))
+    except ValidationError as error:
+        raise InputError(
+            path, f"is no export of Label Studio: {first_complaint(error)}", "Export as JSON, not JSON-MIN"
+        ) from error
+
+
+def _photo_name(path: Path, number: int, task: _Task) -> str:
+    """`test/crack/000.png` of `/data/local-files/?d=test/crack/000.png`, `000.png` of `/data/upload/1/…-000.png`."""
+    url = next((value for value in task.data.values() if isinstance(value, str) and value), None)
+    if url is None:
+        raise InputError(path, f"task {number} names no photo", "Export it again")
+    if "?d=" in url:
+        return unquote(url.split("?d=", 1)[1]).lstrip("/")
+    parts = urlsplit(url)
+    name = unquote(parts.path)
+    if "/upload/" in name:
+        return _UPLOAD_HASH.sub("", PurePosixPath(name).name)
+    return PurePosixPath(name).name if parts.scheme else name.lstrip("/")
+
+
+def _read_result(result: _Result, size_wh: tuple[int, int]) -> Instance | None:
+    value = _Value.model_validate(result.value)
+    labels = {
+        "brushlabels": value.brushlabels,
+        "rectanglelabels": value.rectanglelabels,
+        "polygonlabels": value.polygonlabels,
+    }[result.type]
+    if len(labels) != 1:
+        raise ValueError(f"has {len(labels)} labels, and one is wanted")
+    return _SHAPES[result.type](labels[0], value, size_wh)
+
+
+def _read_brush(defect: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:
+    if value.rle is None:
+        raise ValueError("has a brush without strokes")
+    region = region_of(decode_brush(value.rle, size_wh[::-1]))
+    return None if region is None else Instance.of(defect, region)
+
+
+def _read_rectangle(defect: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:
+    if value.rotation:
+        raise ValueError("is a turned rectangle")
+    if value.x is None or value.y is None or not value.width or not value.height:
+        raise ValueError("is a rectangle without area")
+    scale_x, scale_y = size_wh[0] / 100, size_wh[1] / 100
+    box = (value.x * scale_x, value.y * scale_y, value.width * scale_x, value.height * scale_y)
+    x, y, w, h = (round(number, 4) for number in box)
+    return Instance(defect, (x, y, w, h))
+
+
+def _read_polygon(defect: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:
+    points = [number * side / 100 for point in value.points or [] for number, side in zip(point, size_wh, strict=True)]
+    region = region_of_polygons([points], size_wh[::-1])
+    return None if region is None else Instance.of(defect, region)
+
+
+_SHAPES: dict[str, Callable[[str, _Value, tuple[int, int]], Instance | None]] = {
+    "brushlabels": _read_brush,
+    "rectanglelabels": _read_rectangle,
+    "polygonlabels": _read_polygon,
+}

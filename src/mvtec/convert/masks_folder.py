@@ -1,0 +1,98 @@
+"""`mvtec convert coco-to-masks`: an annotation file as the ground-truth masks of an MVTec AD category.
+
+OUT/
+  ground_truth/<defect>/NAME_mask.png    0 for sound, 255 for defect
+  test/<defect>/NAME.png                 the photos, where they are given
+  conversion.json                        the receipt
+
+The layout has one defect type a photo: `good` for none, `combined` for several, which is what MVTec AD calls it. Its
+masks do not tell instances apart, so two that touch become one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+
+from mvtec.convert.geometry import split_mask
+from mvtec.convert.instances import LabelledImage
+from mvtec.convert.place import ImagesBy, place, unique_stem
+from mvtec.convert.receipt import RECEIPT, Receipt
+from mvtec.datasets.samples import GOOD
+from mvtec.errors import InputError
+from mvtec.files import staged_folder, write_json
+
+COMBINED = "combined"
+
+
+def images_to_masks(
+    found: Iterable[LabelledImage],
+    out: Path,
+    *,
+    receipt: Receipt,
+    images: ImagesBy = "link",
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> None:
+    """Write masks.
+
+    Args:
+        found: The images; their photos are placed beside the masks where they are known.
+        out: The folder to make.
+        receipt: Is filled, and kept in the folder.
+        images: How the photos get there.
+        inputs: What the images are read from: `out` must not replace it.
+        overwrite: Replace what is there.
+
+    Raises:
+        InputError: An instance has only a box, or a defect type is no name for a folder.
+        OutputError: `out` exists already or cannot be written.
+    """
+    taken: dict[str, set[str]] = {}
+    with staged_folder(out, overwrite=overwrite, inputs=inputs) as staged:
+        for image in found:
+            types = sorted({instance.defect for instance in image.instances})
+            defect = GOOD if not types else types[0] if len(types) == 1 else COMBINED
+            _check_folder_name(defect)
+            stem = unique_stem(PurePosixPath(image.path).name, taken.setdefault(defect.casefold(), set()))
+            if image.photo is not None:
+                place(image.photo, staged / "test" / defect / f"{stem}{image.photo.suffix.lower()}", images)
+            if types:
+                mask = _union(image)
+                target = staged / "ground_truth" / defect / f"{stem}_mask.png"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+                receipt.add(image.path, [i.defect for i in image.instances], _ious(image, mask))
+            else:
+                receipt.add(image.path, [], [])
+        write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
+
+
+def _union(image: LabelledImage) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    mask = np.zeros(image.size_hw, np.uint8)
+    for instance in image.instances:
+        if instance.region is None:
+            raise InputError(
+                image.path, "has an instance with a box and no mask", "Give it a mask, or convert to YOLO boxes"
+            )
+        x, y, w, h = instance.region.box_xywh
+        mask[y : y + h, x : x + w][instance.region.crop] = 255
+    return mask
+
+
+def _ious(image: LabelledImage, mask: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> list[float]:
+    """For each instance the IoU with the region of the mask that a reader will take for it."""
+    regions = split_mask(mask)
+    return [
+        max(region.iou(instance.region) for region in regions)
+        for instance in image.instances
+        if instance.region is not None
+    ]
+
+
+def _check_folder_name(defect: str) -> None:
+    if defect in {"", ".", ".."} or "/" in defect or "\\" in defect or "\0" in defect:
+        raise InputError(defect or "''", "is a defect type that cannot name a folder", "Rename the category")

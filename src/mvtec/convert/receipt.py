@@ -1,0 +1,101 @@
+"""The receipt of a conversion: what went in, what was left out and why, and what the reader will get back."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+RECEIPT = "conversion.json"
+_WORST_KEPT = 20
+
+
+@dataclass
+class Receipt:
+    """Filled while the images pass; its size does not grow with their number, but for what is left out.
+
+    Attributes:
+        reader: Who reads what was written, and how the IoU below is taken.
+        images: Images converted.
+        instances: Instances written, by defect type.
+        dropped: Instances smaller than `--min-area`.
+        skipped: The error line of each image or annotation left out.
+        notes: Other things a user should know, each a sentence.
+    """
+
+    reader: str
+    images: int = 0
+    instances: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
+    skipped: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _compared: int = 0
+    _sum: float = 0.0
+    _worst: list[tuple[float, int, str, str]] = field(default_factory=list)
+
+    def add(self, file: str, defects: Sequence[str], ious: Sequence[float]) -> None:
+        """Count an image that was written.
+
+        Args:
+            file: Its name.
+            defects: The defect type of each of its instances.
+            ious: For each of them the IoU between what it is and what the reader gets back.
+        """
+        self.images += 1
+        for defect, iou in zip(defects, ious, strict=True):
+            self.instances[defect] += 1
+            self._compared += 1
+            self._sum += iou
+            # negated, so that the heap gives up the best and keeps the worst; the number keeps the first of equals
+            entry = (-iou, -self._compared, file, defect)
+            if len(self._worst) < _WORST_KEPT:
+                heapq.heappush(self._worst, entry)
+            else:
+                heapq.heappushpop(self._worst, entry)
+
+    @property
+    def mean_iou(self) -> float | None:
+        """Mean over all instances; None without one."""
+        return self._sum / self._compared if self._compared else None
+
+    @property
+    def worst(self) -> list[tuple[float, str, str]]:
+        """The instances that lost most, worst first, twenty at most: IoU, file, defect type."""
+        return [(-negated, file, defect) for negated, _, file, defect in sorted(self._worst, reverse=True)]
+
+    def meets(self, min_iou: float) -> bool:
+        """Whether no instance came out below `min_iou`."""
+        return not self._worst or self.worst[0][0] >= min_iou
+
+    def to_json(self) -> dict[str, Any]:
+        worst = [{"file": file, "defect": defect, "iou": iou} for iou, file, defect in self.worst if iou < 1]
+        return {
+            "images": self.images,
+            "instances": dict(sorted(self.instances.items())),
+            "dropped_below_min_area": self.dropped,
+            "skipped": self.skipped,
+            "notes": self.notes,
+            "reader": self.reader,
+            "iou": {
+                "n": self._compared,
+                "mean": self.mean_iou,
+                "worst": self.worst[0][0] if self._worst else None,
+                "worst_instances": worst,
+            },
+        }
+
+    def lines(self) -> list[str]:
+        """What a person is told."""
+        per_class = ", ".join(f"{count} {name}" for name, count in sorted(self.instances.items())) or "none"
+        said = [f"{self.images} photos, {self.instances.total()} instances ({per_class})"]
+        if self._worst:
+            iou, file, _ = self.worst[0]
+            where = f", worst {iou:.4f} in {file}" if iou < 1 else ""
+            said.append(f"read back ({self.reader}): mean IoU {self.mean_iou:.4f} of {self._compared}{where}")
+        return said
+
+    def warnings(self) -> list[str]:
+        dropped = [f"{self.dropped} instances below --min-area were dropped"] if self.dropped else []
+        return [f"left out: {line}" for line in self.skipped] + self.notes + dropped

@@ -1,0 +1,172 @@
+"""The `segmentation` of a COCO annotation: an instance written as RLE or polygons, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pycocotools import mask as coco_mask
+
+from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels
+from mvtec.convert.geometry import Region
+from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.polygons import edge_polygons
+from mvtec.convert.receipt import Receipt
+from mvtec.convert.rle import Rle, decode_region, encode_region, rle_iou
+from mvtec.errors import InputError
+
+SegmentationKind = Literal["rle", "polygon"]
+
+
+@dataclass(frozen=True)
+class SegmentationOptions:
+    """How a mask is written.
+
+    Attributes:
+        kind: `rle`, which is lossless, or `polygon`, for readers that want outlines.
+        tolerance: How far, in pixels, a polygon may run beside the true outline; 0 keeps it exact.
+    """
+
+    kind: SegmentationKind = "rle"
+    tolerance: float = 0
+
+    def __post_init__(self) -> None:
+        if self.tolerance < 0:
+            raise InputError("--tolerance", f"{self.tolerance} pixels is less than none", "Give 0 or more")
+        if self.tolerance and self.kind == "rle":
+            raise InputError("--tolerance", "run-length encoding is exact", "Give --segmentation polygon, too")
+
+    @property
+    def reader(self) -> str:
+        return f"pycocotools, {'RLE' if self.kind == 'rle' else 'polygons'}"
+
+
+def coco_labels(image: LabelledImage, options: SegmentationOptions) -> tuple[CocoLabels, list[float]]:
+    """An image as COCO has it, and for each instance the IoU between it and what pycocotools gives back."""
+    annotations, ious = [], []
+    for instance in image.instances:
+        segmentation, iou = _segmentation(instance, image.size_hw, options)
+        bbox = [_plain(number) for number in instance.box_xywh]
+        fields = {"bbox": bbox, "area": _plain(instance.area), "segmentation": segmentation}
+        annotations.append((instance.defect, fields))
+        ious.append(iou)
+    return CocoLabels(image.path, image.size_wh, tuple(annotations)), ious
+
+
+def _plain(number: float) -> float:
+    """Whole numbers without a point: 350, not 350.0."""
+    return int(number) if number == int(number) else number
+
+
+def _segmentation(instance: Instance, size_hw: tuple[int, int], options: SegmentationOptions) -> tuple[Any, float]:
+    if instance.region is None:
+        return [], 1.0  # the box is all there is, and it is written as it is
+    if options.kind == "rle":
+        rle = encode_region(instance.region, size_hw)
+        return rle, rle_iou(rle, instance.region)
+    polygons = [polygon.ravel().tolist() for polygon in edge_polygons(instance.region, options.tolerance)]
+    return polygons, rle_iou(_paint(polygons, size_hw), instance.region)
+
+
+def _paint(polygons: Sequence[Sequence[float]], size_hw: tuple[int, int]) -> Rle:
+    """What pycocotools makes of polygons."""
+    merged = coco_mask.merge(coco_mask.frPyObjects(polygons, *size_hw))
+    return {"size": list(size_hw), "counts": merged["counts"].decode("ascii")}
+
+
+def labelled_images(
+    coco: CocoDataset, source: Path, photos: Path | None, receipt: Receipt, *, skip_errors: bool = False
+) -> Iterator[LabelledImage]:
+    """The images of an annotation file with their instances, in the order of the file.
+
+    Annotations of crowds are left out, and the receipt says so.
+
+    Args:
+        coco: The annotation file.
+        source: Where it lies, for error lines.
+        photos: The folder its file names are relative to, where it is needed.
+        receipt: Is told what is left out.
+        skip_errors: Leave out an annotation that breaks a rule, instead of stopping.
+
+    Raises:
+        InputError: An annotation breaks a rule, or a photo is not under `photos`.
+    """
+    names = coco.category_names()
+    of_image: dict[int, list[CocoAnnotation]] = {}
+    for annotation in coco.annotations:
+        of_image.setdefault(annotation.image_id, []).append(annotation)
+    for image in coco.images:
+        photo = None if photos is None else photos / image.file_name
+        if photo is not None and not photo.is_file():
+            raise InputError(photo, "no such photo", f"Give the folder that {source.name} was made for as --images")
+        instances = []
+        for annotation in of_image.get(image.id, []):
+            if annotation.iscrowd:
+                receipt.skipped.append(f"{source}: annotation {annotation.id} of {image.file_name} is a crowd.")
+                continue
+            try:
+                region = region_of_annotation(annotation, (image.height, image.width))
+            except ValueError as error:
+                problem = InputError(
+                    source,
+                    f"annotation {annotation.id} of {image.file_name}: {error}",
+                    "Mend it, or pass --on-error skip",
+                )
+                if not skip_errors:
+                    raise problem from error
+                receipt.skipped.append(str(problem))
+                continue
+            defect = names[annotation.category_id]
+            instances.append(Instance(defect, annotation.bbox, None) if region is None else Instance.of(defect, region))
+        yield LabelledImage(image.file_name, photo, (image.width, image.height), tuple(instances))
+
+
+def region_of_annotation(annotation: CocoAnnotation, size_hw: tuple[int, int]) -> Region | None:
+    """The pixels of an annotation as pycocotools paints them; None where it has only a box.
+
+    Raises:
+        ValueError: Its segmentation is none, is of another size, marks no pixel, or its box has no area.
+    """
+    segmentation = annotation.segmentation
+    if not segmentation:
+        if min(annotation.bbox[2:]) <= 0:
+            raise ValueError("has a box without area and no segmentation")
+        return None
+    if isinstance(segmentation, dict):
+        if list(segmentation.get("size", [])) != list(size_hw):
+            raise ValueError(f"its segmentation is not {size_hw[1]}×{size_hw[0]} pixels as its image")
+        region = decode_region(segmentation)
+    else:
+        region = region_of_polygons(segmentation, size_hw)
+    if region is None:
+        raise ValueError("its segmentation marks no pixel of the image")
+    return region
+
+
+def region_of_polygons(polygons: Any, size_hw: tuple[int, int]) -> Region | None:
+    """What pycocotools paints for polygons, lists of x, y, x, y, … in pixels; None if nothing.
+
+    Raises:
+        ValueError: They are no polygons.
+    """
+    return decode_region(_paint(_polygons(polygons), size_hw))
+
+
+def _polygons(segmentation: Any) -> list[list[float]]:
+    if isinstance(segmentation, list) and all(isinstance(polygon, list) for polygon in segmentation):
+        try:
+            arrays = [np.array(polygon, np.float64) for polygon in segmentation]
+        except (TypeError, ValueError):
+            arrays = []
+        if arrays and all(_is_polygon(array) for array in arrays):
+            return [array.tolist() for array in arrays]
+    raise ValueError("its segmentation is neither RLE nor polygons of three points or more")
+
+
+def _is_polygon(numbers: npt.NDArray[np.float64]) -> bool:
+    """Whether they are three points or more (pycocotools takes four numbers for a box) and near a photo."""
+    return numbers.ndim == 1 and len(numbers) >= 6 and len(numbers) % 2 == 0 and bool((np.abs(numbers) < 1e6).all())

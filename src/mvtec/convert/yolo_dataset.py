@@ -1,0 +1,143 @@
+"""A YOLO data set on disk, ours or another tool's: its `data.yaml`, its photos and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from mvtec.convert.instances import LabelledImage
+from mvtec.convert.receipt import Receipt
+from mvtec.convert.yolo import read_label
+from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.datasets.split import PARTS, Part, Split, read_split
+from mvtec.errors import InputError
+
+
+@dataclass(frozen=True)
+class YoloFolder:
+    """A YOLO data set on disk, ours or another tool's.
+
+    Attributes:
+        data_yaml: Its `data.yaml`.
+        names: The classes, in label order.
+        images: The photos of each part, sorted; a part that is missing, or the same as train, is empty.
+        split: The split it was made by, where it says so.
+    """
+
+    data_yaml: Path
+    names: tuple[str, ...]
+    images: dict[Part, tuple[Path, ...]]
+    split: Split | None
+
+    @property
+    def root(self) -> Path:
+        return self.data_yaml.parent
+
+    def annotations(self, part: Part) -> Path | None:
+        """The COCO file of a part, where there is one."""
+        path = self.root / "annotations" / f"instances_{part}.json"
+        return path if path.is_file() else None
+
+
+def is_yolo_folder(path: Path) -> bool:
+    """Whether `path` is a folder with a `data.yaml`, or such a file itself."""
+    return path.suffix in {".yaml", ".yml"} or (path / "data.yaml").is_file()
+
+
+def read_yolo_folder(path: Path) -> YoloFolder:
+    """Read what a `data.yaml` says; photos are listed, not opened.
+
+    Args:
+        path: The folder, or its `data.yaml`.
+
+    Raises:
+        InputError: There is no such file, it names no classes, or its train part holds no photo.
+    """
+    data_yaml = path / "data.yaml" if path.is_dir() else path
+    try:
+        content = yaml.safe_load(data_yaml.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(data_yaml, "is no readable YAML file", "Make one with mvtec convert masks-to-yolo") from error
+    try:
+        names = TypeAdapter(dict[int, str] | list[str]).validate_python(content.get("names"))
+    except (ValidationError, AttributeError) as error:
+        raise InputError(data_yaml, "has no list of class names", "Give names: {0: crack, 1: stain}") from error
+    if isinstance(names, dict):
+        names = [names[index] for index in sorted(names)]
+    root = (data_yaml.parent / str(content.get("path") or "")).resolve()
+    listed = {part: _photos(root, content.get(part)) for part in PARTS}
+    if not listed["train"]:
+        raise InputError(data_yaml, "its train part holds no photo", "Check the paths in it")
+    split_file = data_yaml.parent / "split.json"
+    return YoloFolder(
+        data_yaml=data_yaml,
+        names=tuple(names),
+        images={
+            part: () if part != "train" and photos == listed["train"] else photos for part, photos in listed.items()
+        },
+        split=read_split(split_file) if split_file.is_file() else None,
+    )
+
+
+def _photos(root: Path, places: object) -> tuple[Path, ...]:
+    """The photos of a part: a folder, a text file that lists photos, or a list of those."""
+    photos: list[Path] = []
+    for place in places if isinstance(places, list) else [places] if places else []:
+        at = root / str(place)
+        if not at.exists() and str(place).startswith("../"):  # as Roboflow writes it; Ultralytics allows for it, too
+            at = root / str(place)[3:]
+        if at.suffix == ".txt" and at.is_file():
+            photos += [at.parent / line.strip() for line in at.read_text(encoding="utf-8").splitlines() if line.strip()]
+        elif at.is_dir():
+            photos += [file for file in at.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
+    return tuple(sorted(photos))
+
+
+def label_file(photo: Path) -> Path:
+    """Where Ultralytics looks for a photo's labels: the last `images` of its path becomes `labels`."""
+    parts = list(photo.parts)
+    for index in reversed(range(len(parts) - 1)):
+        if parts[index] == "images":
+            parts[index] = "labels"
+            break
+    return Path(*parts).with_suffix(".txt")
+
+
+def labelled_photos(
+    folder: YoloFolder,
+    part: Part,
+    receipt: Receipt,
+    *,
+    skip_errors: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
+) -> Iterator[LabelledImage]:
+    """The photos of a part with their instances; names are relative to the folder of `data.yaml`.
+
+    A photo without a label file has no defect, as for Ultralytics; the receipt says how many there are.
+
+    Raises:
+        InputError: A photo or label cannot be read and `skip_errors` is false.
+    """
+    without = 0
+    for photo in folder.images[part]:
+        try:
+            size_wh = photo_size_wh(photo)
+            file = label_file(photo)
+            instances = read_label(file, folder.names, size_wh) if file.is_file() else ()
+            without += not file.is_file()
+        except InputError as error:
+            if not skip_errors:
+                raise
+            receipt.skipped.append(str(error))
+        else:
+            root = folder.root.resolve()
+            path = photo.relative_to(root) if photo.is_relative_to(root) else photo
+            yield LabelledImage(path.as_posix(), photo, size_wh, instances)
+        on_photo()
+    if without:
+        receipt.notes.append(f"{without} photos of {part} have no label file and count as good")

@@ -1,0 +1,55 @@
+"""`mvtec convert yolo-to-coco`: a YOLO data set as COCO annotation files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from mvtec.convert.coco import coco_file
+from mvtec.convert.masks_to_coco import part_file
+from mvtec.convert.receipt import Receipt
+from mvtec.convert.segmentation import SegmentationOptions, coco_labels
+from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos
+from mvtec.datasets.split import PARTS
+from mvtec.files import check_output
+
+
+def yolo_to_coco(
+    folder: YoloFolder,
+    out: Path,
+    *,
+    segmentation: SegmentationOptions | None = None,
+    skip_errors: bool = False,
+    overwrite: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
+) -> tuple[list[Path], Receipt]:
+    """Write one file for each part that has photos; file names in it are relative to the folder of `data.yaml`.
+
+    Args:
+        folder: The YOLO data set.
+        out: `instances.json` becomes `instances_train.json` and so on.
+        segmentation: How polygons are written; lossless RLE unless told otherwise.
+        skip_errors: Leave out photos whose labels cannot be read, instead of stopping.
+        overwrite: Replace what is there.
+        on_photo: Called after each photo.
+
+    Raises:
+        InputError: A photo or label cannot be read.
+        OutputError: A file exists already or cannot be written.
+    """
+    segmentation = segmentation or SegmentationOptions()
+    receipt = Receipt(segmentation.reader)
+    parts = [part for part in PARTS if folder.images[part]]
+    written = [part_file(out, part) for part in parts]
+    for path in written:
+        check_output(path, overwrite=overwrite)
+    with ExitStack() as files:  # all of them come into place when all are done
+        for part, path in zip(parts, written, strict=True):
+            info = {"description": "instances of YOLO labels", "part": part}
+            file = files.enter_context(coco_file(path, folder.names, info, overwrite=overwrite))
+            for image in labelled_photos(folder, part, receipt, skip_errors=skip_errors, on_photo=on_photo):
+                labels, ious = coco_labels(image, segmentation)
+                file.add(labels)
+                receipt.add(image.path, labels.defects, ious)
+    return written, receipt

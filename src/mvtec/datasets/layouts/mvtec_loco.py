@@ -1,0 +1,77 @@
+"""The layout of MVTec LOCO AD: a folder of masks for each photo, whose pixel values name the defect.
+
+Bergmann et al., IJCV 2022; https://www.mvtec.com/company/research/datasets/mvtec-loco; CC BY-NC-SA 4.0.
+
+    breakfast_box/
+      train/good/000.png …
+      validation/good/000.png …
+      test/{good,logical_anomalies,structural_anomalies}/000.png …
+      ground_truth/logical_anomalies/000/{000,001}.png …     one defect a mask
+      defects_config.json     [{"defect_name", "pixel_value", …}]
+
+The defect types are those of `defects_config.json`; without it, the names of the folders.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from mvtec.datasets.layouts.folders import dataset, folders_in, images_in, stem
+from mvtec.datasets.samples import GOOD, Dataset, Sample
+from mvtec.errors import InputError
+from mvtec.files import read_json
+
+NAME = "mvtec-loco"
+TREE = "test/<anomalies>/NNN.png, ground_truth/<anomalies>/NNN/MMM.png and defects_config.json"
+CONFIG = "defects_config.json"
+
+
+class _Defect(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    defect_name: str
+    pixel_value: int
+
+
+def found_in(root: Path) -> bool:
+    kinds = folders_in(root, "ground_truth")
+    return (root / "test").is_dir() and any(folders_in(root, f"ground_truth/{kind}") for kind in kinds)
+
+
+def read(root: Path) -> Dataset:
+    """Read a category's folder; no image is opened.
+
+    Raises:
+        InputError: `defects_config.json` cannot be understood.
+    """
+    names = _defect_names(root)
+    samples = [
+        Sample(root, photo, GOOD, official_split="train")
+        for folder in ("train/good", "validation/good")
+        for photo in images_in(root, folder)
+    ]
+    masks = images_in(root, "ground_truth", deep=True)
+    masks_of: dict[str, list[str]] = {}
+    for mask in masks:
+        masks_of.setdefault(mask.rsplit("/", 1)[0], []).append(mask)
+    for kind in folders_in(root, "test"):
+        for photo in images_in(root, f"test/{kind}"):
+            place = f"ground_truth/{kind}/{stem(photo)}"
+            values = {} if kind == GOOD else names
+            samples.append(
+                Sample(root, photo, kind, tuple(masks_of.get(place, ())), "test", f"{place}/000.png", values)
+            )
+    return dataset(root, NAME, samples, masks)
+
+
+def _defect_names(root: Path) -> dict[int, str]:
+    path = root / CONFIG
+    if not path.is_file():
+        return {}
+    try:
+        defects = TypeAdapter(list[_Defect]).validate_python(read_json(path, "the defects of MVTec LOCO"))
+    except ValidationError as error:
+        raise InputError(path, "is no list of defects with names and pixel values", "Restore the original") from error
+    return {defect.pixel_value: defect.defect_name for defect in defects}
