@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,10 +25,10 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from mvtec.convert.coco import to_coco
-from mvtec.convert.instances import InstanceOptions, Tally, label_samples
-from mvtec.datasets.synthetic import make_dataset
+from mvtec.convert.from_masks import InstanceOptions
+from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.synthetic import make_dataset
 from mvtec.datasets.tree import read_tree
 
 ROUNDS = 7
@@ -39,12 +41,31 @@ def decode_floor(samples: list[Sample]) -> list[Boxes]:
     return []
 
 
-def ours(dataset: Dataset, samples: list[Sample]) -> list[Boxes]:
-    coco = to_coco(label_samples(dataset, samples, InstanceOptions(), Tally()), dataset.defects, {})
-    of_image: dict[int, Boxes] = {image.id: [] for image in coco.images}
-    for annotation in coco.annotations:
-        of_image[annotation.image_id].append((annotation.bbox, annotation.area))
-    return list(of_image.values())
+def ours(dataset: Dataset, out: Path) -> Callable[[], list[Boxes]]:
+    """The whole conversion: boxes, areas, RLE, the receipt with every IoU, and the file on disk."""
+    masks_to_coco(dataset, out, options=InstanceOptions(), overwrite=True)
+    return lambda: boxes_of(out)
+
+
+def boxes_of(annotations: Path) -> list[Boxes]:
+    """Boxes and areas of a COCO file, by photo in the order of their names."""
+    content = json.loads(annotations.read_text())
+    found: dict[int, Boxes] = {}
+    for image in sorted(content["images"], key=lambda image: image["file_name"]):
+        found[image["id"]] = []
+    for annotation in content["annotations"]:
+        found[annotation["image_id"]].append((tuple(annotation["bbox"]), annotation["area"]))
+    return list(found.values())
+
+
+def datumaro_converter(root: Path, out: Path) -> Callable[[], list[Boxes]]:
+    """Datumaro reads the MVTec layout and writes COCO; one instance a photo is all it makes of a mask."""
+    import datumaro
+
+    if out.exists():
+        shutil.rmtree(out)
+    datumaro.Dataset.import_from(str(root), "mvtec_segmentation").export(str(out), "coco_instances", save_media=False)
+    return lambda: boxes_of(out / "annotations" / "instances_test.json")
 
 
 def full_frame_components(samples: list[Sample]) -> list[Boxes]:
@@ -153,9 +174,10 @@ def errors(found: list[Boxes], expected: list[Boxes]) -> tuple[int, str, str]:
     return other, f"{worst_box:.2f}", f"{worst_area:.2f}"
 
 
-def measure(contenders: dict[str, Callable[[], list[Boxes]]]) -> tuple[dict[str, list[float]], dict[str, list[Boxes]]]:
+def measure(contenders: dict[str, Callable[[], Any]]) -> tuple[dict[str, list[float]], dict[str, list[Boxes]]]:
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    results = {name: run() for name, run in contenders.items()}  # a warm-up each
+    found = {name: run() for name, run in contenders.items()}  # a warm-up each
+    results = {name: result() if callable(result) else result for name, result in found.items()}
     for _ in range(ROUNDS):
         for name, run in contenders.items():
             began = time.perf_counter()
@@ -164,40 +186,83 @@ def measure(contenders: dict[str, Callable[[], list[Boxes]]]) -> tuple[dict[str,
     return times, results
 
 
+def only_defects(root: Path, out: Path) -> Path:
+    """The category without its good photos, as links, so that all contenders have the same work."""
+    for sample in read_tree(root).labelled:
+        if not sample.is_good:
+            for file in (sample.photo, *sample.masks):
+                link = out / file.relative_to(root)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file.resolve())
+    return out
+
+
+def scaling(root: Path, temporary: Path, copies: int = 100) -> None:
+    """The same masks many times over: time with one process and two, and the memory of few and of many."""
+    many = temporary / "many"
+    for sample in read_tree(root).samples:
+        for copy in range(copies):
+            for file in (sample.photo, *sample.masks):
+                name = file.name.replace(sample.photo.stem, f"{sample.photo.stem}{copy:03}", 1)
+                link = many / file.relative_to(root).parent / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(file.resolve())
+    dataset = read_tree(many)
+    spent = {}
+    for workers in (1, 2):
+        began = time.perf_counter()
+        masks_to_coco(dataset, temporary / "many.json", options=InstanceOptions(workers=workers), overwrite=True)
+        spent[workers] = time.perf_counter() - began
+    cores = os.cpu_count()
+    print(f"\n{len(dataset.samples)} masks on {cores} cores: {spent[1]:.2f} s with 1 process, {spent[2]:.2f} s with 2")
+    for folder, count in ((root, len(read_tree(root).samples)), (many, len(dataset.samples))):
+        out = temporary / "memory.json"
+        words = ["convert", "masks-to-coco", str(folder), "--out", str(out), "--overwrite"]
+        code = (
+            "import re, sys\nfrom pathlib import Path\nfrom mvtec.cli.main import app\n"
+            "try:\n    app(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+            "kib = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]\n"
+            "print(int(kib) // 1024, file=sys.stderr)"
+        )
+        ran = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+        print(f"{count} masks: at most {ran.stderr.split()[-1]} MiB")
+
+
 def main() -> None:
+    cv2.setNumThreads(1)
     shared = Path(os.environ.get("MVTEC_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    root = Path(sys.argv[1]) if sys.argv[1:] else shared / "mvtec_ad" / "bottle"
-    with tempfile.TemporaryDirectory() as temporary:
-        if not root.is_dir():
-            root = Path(temporary) / "bottle"
-            make_dataset(root, per_class=20)
+    given = Path(sys.argv[1]) if sys.argv[1:] else shared / "mvtec_ad" / "bottle"
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder)
+        if not given.is_dir():
+            given = temporary / "drawn" / "bottle"
+            make_dataset(given, per_class=20)
+        root = only_defects(given, temporary / given.name)
         dataset = read_tree(root)
-        samples = [sample for sample in dataset.labelled if not sample.is_good]
-        (Path(temporary) / "prepared").mkdir()
-        prepare(samples, Path(temporary) / "prepared")
+        samples = list(dataset.samples)
+        (temporary / "prepared").mkdir()
+        prepare(samples, temporary / "prepared")
         contenders: dict[str, Callable[[], Any]] = {
             "decode only (floor)": lambda: decode_floor(samples),
-            "mvtec": lambda: ours(dataset, samples),
+            "mvtec": lambda: ours(dataset, temporary / "ours.json"),
             "pycocotools, no instances": lambda: bare_pycocotools(samples),
             "components of the full frame": lambda: full_frame_components(samples),
             "supervision": lambda: supervision_converter(samples),
+            "datumaro": lambda: datumaro_converter(root, temporary / "datumaro"),
             "ultralytics": lambda: ultralytics_converter(samples),
         }
         times, results = measure(contenders)
         expected = truth(samples)
-    floor = times["decode only (floor)"]
-    print(f"{root.name}: {len(samples)} masks, {sum(map(len, expected))} instances, {ROUNDS} rounds\n")
-    print("| | ms a mask | × floor | photos with other instances | worst box, px | worst area, % |")
-    print("|---|---|---|---|---|---|")
-    rows = {}
-    for name, spent in times.items():
-        ratio = statistics.median(mine / low for mine, low in zip(spent, floor, strict=True))
-        milliseconds = 1000 * statistics.median(spent) / len(samples)
-        cells = errors(results[name], expected) if results[name] else ("–", "–", "–")
-        rows[name] = {"ms": milliseconds, "ratio": ratio}
-        print(f"| {name} | {milliseconds:.2f} | {ratio:.2f} | {' | '.join(map(str, cells))} |")
-    if os.environ.get("BENCH_JSON"):
-        Path(os.environ["BENCH_JSON"]).write_text(json.dumps(rows))
+        floor = times["decode only (floor)"]
+        print(f"{given.name}: {len(samples)} masks, {sum(map(len, expected))} instances, {ROUNDS} rounds\n")
+        print("| | ms a mask | × floor | photos with other instances | worst box, px | worst area, % |")
+        print("|---|---|---|---|---|---|")
+        for name, spent in times.items():
+            ratio = statistics.median(mine / low for mine, low in zip(spent, floor, strict=True))
+            milliseconds = 1000 * statistics.median(spent) / len(samples)
+            cells = errors(results[name], expected) if results[name] else ("–", "–", "–")
+            print(f"| {name} | {milliseconds:.2f} | {ratio:.2f} | {' | '.join(map(str, cells))} |")
+        scaling(root, temporary)
 
 
 if __name__ == "__main__":

@@ -92,6 +92,9 @@ class _CocoResults(BaseModel):
     results: list[CocoResult]
 
 
+_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False).encode
+
+
 @dataclass(frozen=True)
 class CocoLabels:
     """An image and its annotations, ready to be numbered and written.
@@ -206,10 +209,6 @@ def write_coco(path: Path, dataset: CocoDataset, *, overwrite: bool) -> None:
 
 def _append(stream: IO[str], record: Any, number: int) -> None:
     stream.write(f"{',' if number > 1 else ''}\n{_json(record)}")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def read_coco(path: Path) -> CocoDataset:

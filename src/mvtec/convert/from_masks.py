@@ -16,7 +16,7 @@ import cv2
 from mvtec.convert.geometry import InstancesPer, split_mask
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.receipt import Receipt
-from mvtec.datasets.images import BadMaskError, photo_size_wh, read_layers
+from mvtec.datasets.images import BadMaskError, empty_mask, photo_size_wh, read_layers
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.errors import InputError
 
@@ -131,6 +131,8 @@ def _label(sample: Sample, options: InstanceOptions) -> tuple[LabelledImage, int
         for defect, mask in layers
         for region in split_mask(mask, per=options.per, merge_gap=options.merge_gap)
     ]
+    if not regions:
+        raise empty_mask(sample, options.threshold)
     kept = tuple(Instance.of(defect, region) for defect, region in regions if region.area >= options.min_area)
     return LabelledImage(sample.path, sample.photo, size_wh, kept), len(regions) - len(kept)
 

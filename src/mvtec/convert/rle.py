@@ -7,6 +7,7 @@ pycocotools packs and unpacks whole photos; most of that time goes into the pixe
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -24,9 +25,9 @@ def encode_region(region: Region, size_hw: tuple[int, int]) -> Rle:
     """The compressed RLE of a region of a photo: `{"size": [H, W], "counts": ascii}`."""
     height, width = size_hw
     changes = _changes(region, height)
-    counts = np.diff(changes, prepend=0, append=height * width)
-    if len(counts) > 1 and counts[-1] == 0:  # a mask that reaches the last pixel has no run after it
-        counts = counts[:-1]
+    ends = changes if changes[-1] == height * width else np.append(changes, height * width)
+    counts = ends.copy()
+    counts[1:] -= ends[:-1]
     packed = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
     return {"size": [height, width], "counts": packed["counts"].decode("ascii")}
 
@@ -81,13 +82,16 @@ def rle_iou(rle: Rle, region: Region) -> float:
     return 0.0 if again is None else again.iou(region)
 
 
+@lru_cache(maxsize=1)  # what is written is read back at once, to be sure of it
 def _changes(region: Region, height: int) -> _Positions:
     """The positions, counted down the photo's columns, where the mask changes: in, out, in, …"""
     x, y, w, h = region.box_xywh
-    framed = np.zeros((h + 2, w), bool)
-    framed[1:-1] = region.crop
-    rows, columns = np.divmod(np.flatnonzero(framed[1:] != framed[:-1]), w)
-    positions = np.sort((columns + x) * height + rows + y)
+    crop = region.crop
+    top, bottom = np.flatnonzero(crop[0]), np.flatnonzero(crop[-1]) + h * w
+    within = np.flatnonzero(crop[1:] != crop[:-1]) + w
+    rows, columns = np.divmod(np.concatenate([top, within, bottom]), w)
+    positions = (columns + x) * height + (rows + y)
+    positions.sort()
     # Where a full column follows another, the end of the one is the beginning of the other: no change at all.
     again = np.flatnonzero(positions[1:] == positions[:-1])
     return np.delete(positions, np.concatenate([again, again + 1])) if len(again) else positions
@@ -104,12 +108,13 @@ def _unpack(counts: bytes) -> _Positions:
         raise ValueError("is no run-length encoding")
     last = np.flatnonzero((characters & 32) == 0)
     first = np.concatenate([[0], last[:-1] + 1])
-    place = np.arange(len(characters)) - np.repeat(first, last - first + 1)
-    if place.max() > 11:
+    groups = last - first + 1
+    if groups.max() > 12:
         raise ValueError("is no run-length encoding")
+    place = np.arange(len(characters)) - np.repeat(first, groups)
     values = np.add.reduceat((characters & 31) << (5 * place), first)
-    values -= np.where(characters[last] & 16, np.int64(1) << (5 * (last - first + 1)), 0)
+    values -= ((characters[last] & 16) >> 4) << (5 * groups)
     runs = values.copy()
-    runs[1::2] = np.cumsum(values[1::2])
-    runs[2::2] = np.cumsum(values[2::2])
-    return np.cumsum(runs)
+    runs[1::2] = values[1::2].cumsum()
+    runs[2::2] = values[2::2].cumsum()
+    return runs.cumsum()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mvtec.datasets.images import BadMaskError, BadPhotoError, grey_share, read_layers, read_photo
+from mvtec.datasets.images import BadMaskError, BadPhotoError, grey_share, read_mask, read_photo
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.files import sha256_file
 
@@ -72,7 +72,7 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
         )
     elif not sample.is_good:
         try:
-            read_layers(sample)
+            read_mask(sample)
             share = grey_share(sample)
         except BadMaskError as error:
             file = Path(error.file).relative_to(dataset.root).as_posix()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import cv2
 import numpy as np
@@ -123,10 +123,14 @@ def read_mask(sample: Sample, threshold: int = 0) -> Mask:
     """All that the masks of a defect sample mark: bool H×W, true where a defect is.
 
     Raises:
-        BadMaskError, BadPhotoError: See `read_layers`.
+        BadMaskError: The masks mark no pixel, or see `read_layers`.
+        BadPhotoError: See `read_layers`.
     """
-    layers, _ = read_layers(sample, threshold)
-    return np.logical_or.reduce([layer != 0 for _, layer in layers])
+    layers, size_wh = read_layers(sample, threshold)
+    mask = np.logical_or.reduce([np.zeros(size_wh[::-1], bool), *(layer != 0 for _, layer in layers)])
+    if not mask.any():
+        raise empty_mask(sample, threshold)
+    return mask
 
 
 def read_layers(sample: Sample, threshold: int = 0) -> tuple[list[tuple[str, MaskLayer]], tuple[int, int]]:
@@ -139,10 +143,10 @@ def read_layers(sample: Sample, threshold: int = 0) -> tuple[list[tuple[str, Mas
     Returns:
         The layers and the photo's width and height in pixels. A layer is a defect type and a uint8 mask H×W, not zero
         where the defect is. There is one a mask; where `sample.defect_of_value` names defect types, one for each type
-        in a mask.
+        in a mask. They may mark no pixel.
 
     Raises:
-        BadMaskError: A mask is missing, unreadable, coloured, empty, or not the size of its photo.
+        BadMaskError: A mask is missing, unreadable, coloured, or not the size of its photo.
         BadPhotoError: The photo's size cannot be read.
     """
     if not sample.mask_paths:
@@ -157,8 +161,6 @@ def read_layers(sample: Sample, threshold: int = 0) -> tuple[list[tuple[str, Mas
             layers += _typed_layers(sample, file, values, threshold)
         else:
             layers.append((sample.defect, _above(values, threshold) if threshold else values))
-    if not any(cv2.countNonZero(layer) for _, layer in layers):
-        _raise_empty(sample, threshold)
     return layers, size_wh
 
 
@@ -229,9 +231,10 @@ def _above(values: npt.NDArray[Any], threshold: int) -> MaskLayer:
     return (values > threshold).astype(np.uint8)
 
 
-def _raise_empty(sample: Sample, threshold: int) -> NoReturn:
+def empty_mask(sample: Sample, threshold: int = 0) -> BadMaskError:
+    """The error of a defect sample whose masks mark no pixel."""
     above = f" above --threshold {threshold}" if threshold else ""
-    raise BadMaskError(
+    return BadMaskError(
         "empty-mask",
         sample.masks[0],
         f"marks no pixel{above}",
