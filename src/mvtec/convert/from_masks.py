@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Literal, TypeVar
@@ -144,7 +146,8 @@ def _spread(
 
     The processes are spawned, not forked: a forked OpenCV can hang.
     """
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker) as pool:
+    context = multiprocessing.get_context("spawn")
+    with _kept_memory(), ProcessPoolExecutor(workers, context, _start_worker) as pool:
         waiting: deque[Future[list[_Answer[Made]]]] = deque()
         try:
             for chunk in _chunks(samples):
@@ -155,6 +158,26 @@ def _spread(
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _kept_memory() -> Iterator[None]:
+    """Have processes that begin in here keep the memory of one mask for the next.
+
+    The C library of Linux reads these when a process begins. Without them it hands every decoded mask back to the
+    system and takes it again, zeroed, which costs a quarter of the time; other systems do not look at them.
+    """
+    names = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, str(128 << 20)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _chunks(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
