@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from mvtec.convert.geometry import BoxXYWH, Region, box_iou, region_of
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import region_of_polygons
 from mvtec.errors import InputError
@@ -106,6 +106,7 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
             size_wh = (int(element.get("width", "")), int(element.get("height", "")))
         except ValueError as error:
             raise InputError(path, f"image {name!r} has no size", "Export it again") from error
+        check_size(path, name, size_wh)
         instances = []
         for shape in element:
             if shape.tag not in _SHAPES or float(shape.get("rotation", 0)):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from mvtec.convert.brush import decode_brush, encode_brush
 from mvtec.convert.coco import FiniteFloat, first_complaint
 from mvtec.convert.geometry import box_iou, region_of
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import region_of_polygons
 from mvtec.datasets.images import photo_size_wh
@@ -196,6 +196,7 @@ def read_label_studio(
             if photos is None:
                 raise InputError(path, f"does not tell the size of {name}", "Give the photos' folder as --images")
             size_wh = photo_size_wh(photos / name)
+        check_size(path, name, size_wh)
         instances = []
         for result in results:
             try:

@@ -13,7 +13,7 @@ from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels
 from mvtec.convert.geometry import Region
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.polygons import edge_polygons
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import Rle, decode_region, encode_region, rle_iou
@@ -100,6 +100,7 @@ def labelled_images(
     for annotation in coco.annotations:
         of_image.setdefault(annotation.image_id, []).append(annotation)
     for image in coco.images:
+        check_size(source, image.file_name, (image.width, image.height))
         photo = None if photos is None else photos / image.file_name
         if photo is not None and not photo.is_file():
             raise InputError(photo, "no such photo", f"Give the folder that {source.name} was made for as --images")

@@ -15,14 +15,14 @@ DIR/
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from math import ceil, floor
+from math import ceil, floor, inf
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 
 from mvtec.convert.geometry import box_iou, region_of
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.palette_png import VOID, Numbers, read_numbers, voc_palette, write_numbers
 from mvtec.convert.place import ImagesBy, place, unique_stem
 from mvtec.convert.receipt import RECEIPT, Receipt
@@ -180,8 +180,9 @@ def _read_one(root: Path, path: Path, receipt: Receipt) -> LabelledImage:
         ]
     except ValueError as error:
         raise InputError(path, f"is no annotation of Pascal VOC: {error}", "Export it again") from error
-    if min(size_wh) < 1 or any(not (min(box[2:]) > 0) for box in boxes):
-        raise InputError(path, "has a size or a box without area", "Export it again")
+    check_size(path, name, size_wh)
+    if not all(min(box[2:]) > 0 and max(map(abs, box)) < inf for box in boxes):
+        raise InputError(path, "has a box without area", "Export it again")
     image_path = f"{folder}/{name}" if (root / folder / name).is_file() else f"JPEGImages/{name}"
     objects_file = root / "SegmentationObject" / f"{path.stem}.png"
     objects = read_numbers(objects_file) if objects_file.is_file() else None

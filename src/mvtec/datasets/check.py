@@ -56,7 +56,10 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         Problem("doubled-name", path, f"has the name of {other} with another ending", "Rename or remove one of the two")
         for path, other in dataset.doubled
     ]
-    problems += [Problem(*_orphan(mask)) for mask in dataset.orphan_masks]
+    problems += [
+        Problem("orphan-mask", mask, "belongs to no photo", "Name it after its photo, or remove it")
+        for mask in dataset.orphan_masks
+    ]
     return sorted(problems, key=lambda problem: (problem.file, problem.kind))
 
 
@@ -88,12 +91,6 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
             for file in sample.mask_paths
         ]
     return problems
-
-
-def _orphan(mask: str) -> tuple[str, str, str, str]:
-    if not mask.rsplit(".", 1)[0].endswith("_mask"):
-        return ("orphan-mask", mask, "is not named NNN_mask, so it belongs to no photo", "Rename it after its photo")
-    return ("orphan-mask", mask, "belongs to no photo", "Put its photo under test/, or remove the mask")
 
 
 def without_unreadable(dataset: Dataset) -> tuple[Dataset, list[str]]:
