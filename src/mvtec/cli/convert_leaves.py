@@ -180,6 +180,9 @@ def coco_to_voc(
 def voc_to_coco(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A Pascal VOC folder, with Annotations/.")],
     out: OutFile,
+    from_zero: Annotated[
+        bool, typer.Option("--from-zero", help="Boxes count from 0, as Datumaro and CVAT write them.")
+    ] = False,
     segmentation: SegmentationOption = Segmentation.rle,
     tolerance: Tolerance = 0,
     on_error: OnErrorOption = OnError.fail,
@@ -194,7 +197,7 @@ def voc_to_coco(
 
     receipt = Receipt("")
     images_to_coco(
-        read_voc(directory, receipt, skip_errors=on_error is OnError.skip),
+        read_voc(directory, receipt, from_zero=from_zero, skip_errors=on_error is OnError.skip),
         out,
         defects=read_voc_classes(directory),
         description="instances of Pascal VOC annotations",

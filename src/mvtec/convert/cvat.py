@@ -170,5 +170,5 @@ def _elements(path: Path) -> Iterator[ET.Element]:
                 yield element
                 if element.tag == "image":
                     root.clear()
-    except (ET.ParseError, OSError) as error:
+    except (ET.ParseError, OSError, LookupError, ValueError) as error:  # an unknown encoding is a LookupError
         raise InputError(path, f"is no readable XML file ({error})", "Export CVAT for images 1.1") from error

@@ -44,15 +44,33 @@ def write_numbers(path: Path, numbers: Numbers) -> None:
 
 
 def read_numbers(path: Path) -> Numbers:
-    """The numbers of a palette or greyscale PNG, uint8 H×W.
+    """The numbers of a PNG, uint8 H×W: of its palette, of its grey values, or of the colours of that palette.
 
     Raises:
-        InputError: It is missing, no readable image, or in colour.
+        InputError: It is missing, no readable image, or has colours that are not in the palette of Pascal VOC.
     """
     try:
         with Image.open(path) as image:
-            if image.mode not in {"P", "L", "1"}:
-                raise InputError(path, f"is an image of mode {image.mode}, not of numbers", "Save it with a palette")
-            return np.array(image if image.mode != "1" else image.convert("L"), np.uint8)
+            if image.mode in {"P", "L"}:
+                return np.array(image, np.uint8)
+            if image.mode == "1":
+                return np.array(image.convert("L"), np.uint8)
+            return _numbers_of_colours(np.array(image.convert("RGB"), np.uint32), path)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(path, "is not a readable image", "Export it again") from error
+
+
+def _numbers_of_colours(colours: npt.NDArray[np.uint32], path: Path) -> Numbers:
+    """Datumaro, and CVAT with it, writes the colours of the palette instead of the numbers."""
+
+    def packed(rgb: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+        return np.asarray(rgb[..., 0] << 16 | rgb[..., 1] << 8 | rgb[..., 2], np.uint32)
+
+    palette = packed(np.array(voc_palette(), np.uint32).reshape(-1, 3))
+    order = np.argsort(palette)
+    found = packed(colours)
+    places = np.searchsorted(palette[order], found).clip(max=255)
+    numbers = order[places]
+    if (palette[numbers] != found).any():
+        raise InputError(path, "has colours that are not in the palette of Pascal VOC", "Save it with that palette")
+    return numbers.astype(np.uint8)

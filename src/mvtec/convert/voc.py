@@ -21,11 +21,13 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
-from mvtec.convert.geometry import box_iou, region_of
+from mvtec.convert.geometry import BoxFloat, box_iou, region_of
 from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.palette_png import VOID, Numbers, read_numbers, voc_palette, write_numbers
 from mvtec.convert.place import ImagesBy, place, unique_stem
 from mvtec.convert.receipt import RECEIPT, Receipt
+from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
@@ -99,13 +101,13 @@ def _ious(image: LabelledImage, objects: Numbers) -> list[float]:
     return ious
 
 
-def _ends(box_xywh: tuple[float, float, float, float]) -> tuple[int, int, int, int]:
+def _ends(box_xywh: BoxFloat) -> tuple[int, int, int, int]:
     """xmin, ymin, xmax, ymax of Pascal VOC: whole pixels counted from 1, all that the box touches."""
     x, y, w, h = box_xywh
     return floor(x) + 1, floor(y) + 1, ceil(x + w), ceil(y + h)
 
 
-def _from_ends(xmin: float, ymin: float, xmax: float, ymax: float) -> tuple[float, float, float, float]:
+def _from_ends(xmin: float, ymin: float, xmax: float, ymax: float) -> BoxFloat:
     return xmin - 1, ymin - 1, xmax - xmin + 1, ymax - ymin + 1
 
 
@@ -152,39 +154,50 @@ def read_voc_classes(root: Path) -> tuple[str, ...]:
     return tuple(sorted({name for path in _files(root) for name in _names(_parse(path))}))
 
 
-def read_voc(root: Path, receipt: Receipt, *, skip_errors: bool = False) -> Iterator[LabelledImage]:
-    """The photos with their objects; names are relative to `root`.
+def read_voc(
+    root: Path, receipt: Receipt, *, from_zero: bool = False, skip_errors: bool = False
+) -> Iterator[LabelledImage]:
+    """The photos with their objects; names are relative to `root`. A photo without an XML file has none.
 
     An object takes the pixels of its number in `SegmentationObject`, where those have about its box.
+
+    Args:
+        root: The folder.
+        receipt: Is told what is left out.
+        from_zero: Boxes are corners counted from 0, as Datumaro writes them unless told otherwise, and CVAT with it.
+        skip_errors: Leave out photos whose files cannot be understood, instead of stopping.
 
     Raises:
         InputError: A file cannot be understood and `skip_errors` is false.
     """
-    for path in _files(root):
+    files = _files(root)
+    for path in files:
         try:
-            yield _read_one(root, path, receipt)
+            yield _read_one(root, path, receipt, from_zero)
         except InputError as error:
             if not skip_errors:
                 raise
             receipt.skipped.append(str(error))
+    annotated = {path.relative_to(root / "Annotations").with_suffix("") for path in files}
+    for photo in sorted((root / "JPEGImages").rglob("*")):
+        known = photo.relative_to(root / "JPEGImages").with_suffix("") in annotated
+        if photo.suffix.lower() in IMAGE_SUFFIXES and not known:
+            yield LabelledImage(photo.relative_to(root).as_posix(), photo, photo_size_wh(photo), ())
 
 
-def _read_one(root: Path, path: Path, receipt: Receipt) -> LabelledImage:
+def _read_one(root: Path, path: Path, receipt: Receipt, from_zero: bool) -> LabelledImage:
     tree = _parse(path)
     try:
         size_wh = (int(_text(tree, "size/width")), int(_text(tree, "size/height")))
         folder, name = tree.findtext("folder") or "JPEGImages", _text(tree, "filename")
-        boxes = [
-            _from_ends(*(float(_text(element, f"bndbox/{end}")) for end in ("xmin", "ymin", "xmax", "ymax")))
-            for element in tree.iter("object")
-        ]
+        boxes = [_box(element, from_zero) for element in tree.iter("object")]
     except ValueError as error:
         raise InputError(path, f"is no annotation of Pascal VOC: {error}", "Export it again") from error
     check_size(path, name, size_wh)
     if not all(min(box[2:]) > 0 and max(map(abs, box)) < inf for box in boxes):
         raise InputError(path, "has a box without area", "Export it again")
     image_path = f"{folder}/{name}" if (root / folder / name).is_file() else f"JPEGImages/{name}"
-    objects_file = root / "SegmentationObject" / f"{path.stem}.png"
+    objects_file = root / "SegmentationObject" / path.relative_to(root / "Annotations").with_suffix(".png")
     objects = read_numbers(objects_file) if objects_file.is_file() else None
     if objects is not None and objects.shape[::-1] != size_wh:
         raise InputError(objects_file, f"is not {size_wh[0]}×{size_wh[1]} pixels as its photo", "Export it again")
@@ -201,6 +214,11 @@ def _read_one(root: Path, path: Path, receipt: Receipt) -> LabelledImage:
     return LabelledImage(image_path, photo if photo.is_file() else None, size_wh, tuple(instances))
 
 
+def _box(element: ET.Element, from_zero: bool) -> BoxFloat:
+    xmin, ymin, xmax, ymax = (float(_text(element, f"bndbox/{end}")) for end in ("xmin", "ymin", "xmax", "ymax"))
+    return (xmin, ymin, xmax - xmin, ymax - ymin) if from_zero else _from_ends(xmin, ymin, xmax, ymax)
+
+
 def _files(root: Path) -> list[Path]:
     files = sorted((root / "Annotations").rglob("*.xml"))
     if not files:
@@ -211,7 +229,7 @@ def _files(root: Path) -> list[Path]:
 def _parse(path: Path) -> ET.Element:
     try:
         return ET.parse(path).getroot()
-    except (ET.ParseError, OSError, ValueError) as error:
+    except (ET.ParseError, OSError, LookupError, ValueError) as error:  # an unknown encoding is a LookupError
         raise InputError(path, f"is no readable XML file ({error})", "Export it again") from error
 
 
