@@ -37,6 +37,15 @@ def real_bottle() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_categories(real_bottle: Path) -> list[Path]:
+    """Bottle and the part of capsule that lies beside it: 63 and 8 masks."""
+    capsule = real_bottle.parent / "capsule"
+    if not capsule.is_dir():
+        pytest.skip(f"MVTec AD capsule is not at {capsule}; set MVTEC_SHARED_DATA to its parent's parent")
+    return [real_bottle, capsule]
+
+
+@pytest.fixture(scope="session")
 def published_boxes(real_bottle: Path) -> Path:
     del real_bottle
     return _shared("published_boxes.json")

@@ -3,13 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Category, make_category, write_png
+from conftest import Category, make_category, noise, write_png
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools.coco import COCO
 
 from mvtec.convert.coco import read_coco, read_results
+from mvtec.convert.from_masks import InstanceOptions, label_samples
+from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import decode_rle, encode_rle
 from mvtec.datasets.images import read_mask
 from mvtec.datasets.tree import read_tree
@@ -179,3 +181,19 @@ def test_a_part_of_an_older_split_does_not_stay(category: Category, tmp_path: Pa
     assert (tmp_path / "i_val.json").exists()
     assert mvtec(*command, "--overwrite").code == 0
     assert sorted(path.name for path in tmp_path.glob("i_*")) == ["i_test.json", "i_train.json"]
+
+
+def test_an_image_keeps_its_masks_while_the_next_are_decoded(category: Category):
+    """Masks of one size are decoded into the same memory; other sizes and depths between them change nothing."""
+    wide, colour = np.zeros((20, 90)), np.zeros((40, 48, 3))
+    wide[4:9, 50:80] = colour[1:30, 2:7] = 255
+    write_png(category.mask("crack", 1), wide)
+    write_png(category.photo("crack", 1), noise(99, 20, 90))
+    write_png(category.mask("crack", 3), colour)
+    dataset = read_tree(category.root)
+    at_once = list(label_samples(dataset, dataset.samples, InstanceOptions(), Receipt("nobody"), lambda image: image))
+    assert len(at_once) == 15
+    for image, sample in zip(at_once, dataset.samples, strict=True):
+        if not sample.is_good:
+            kept = np.any([instance.region.full(image.size_hw) for instance in image.instances], axis=0)
+            np.testing.assert_array_equal(kept, read_mask(sample))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Literal, TypeVar
@@ -18,7 +16,7 @@ import cv2
 from mvtec.convert.geometry import InstancesPer, split_mask
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.receipt import Receipt
-from mvtec.datasets.images import BadMaskError, empty_mask, photo_size_wh, read_layers
+from mvtec.datasets.images import BadMaskError, MaskMemory, empty_mask, photo_size_wh, read_layers
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.errors import InputError
 
@@ -90,7 +88,7 @@ def label_samples(
         InputError: A photo or mask breaks a rule and `options.on_error` is `fail`.
     """
     doubled = {path: other for pair in dataset.doubled for path, other in (pair, pair[::-1])}
-    answer = partial(_answer, options=options, make=make, doubled=doubled)
+    answer = partial(_answer, options=options, make=make, doubled=doubled, memory=MaskMemory())
     answers = map(answer, samples) if options.workers == 1 else _spread(answer, samples, options.workers)
     for found in answers:
         receipt.dropped += found.dropped
@@ -105,18 +103,23 @@ def label_samples(
 
 
 def _answer(
-    sample: Sample, *, options: InstanceOptions, make: Callable[[LabelledImage], Made], doubled: dict[str, str]
+    sample: Sample,
+    *,
+    options: InstanceOptions,
+    make: Callable[[LabelledImage], Made],
+    doubled: dict[str, str],
+    memory: MaskMemory,
 ) -> _Answer[Made]:
     try:
         if sample.path in doubled:
             raise InputError(sample.photo, f"has the name of {doubled[sample.path]}", "Rename or remove one of the two")
-        image, dropped = _label(sample, options)
+        image, dropped = _label(sample, options, memory)
         return _Answer(make(image), dropped)
     except InputError as error:
         return _Answer(None, error=(error.file, error.problem, error.mend))
 
 
-def _label(sample: Sample, options: InstanceOptions) -> tuple[LabelledImage, int]:
+def _label(sample: Sample, options: InstanceOptions, memory: MaskMemory) -> tuple[LabelledImage, int]:
     """The labelled image, and how many instances were too small for it."""
     if sample.is_good:
         if sample.masks:
@@ -127,7 +130,7 @@ def _label(sample: Sample, options: InstanceOptions) -> tuple[LabelledImage, int
                 "Remove it, or move the photo",
             )
         return LabelledImage(sample.path, sample.photo, photo_size_wh(sample.photo), ()), 0
-    layers, size_wh = read_layers(sample, options.threshold)
+    layers, size_wh = read_layers(sample, options.threshold, memory)
     regions = [
         (defect, region)
         for defect, mask in layers
@@ -147,7 +150,7 @@ def _spread(
     The processes are spawned, not forked: a forked OpenCV can hang.
     """
     context = multiprocessing.get_context("spawn")
-    with _kept_memory(), ProcessPoolExecutor(workers, context, _start_worker) as pool:
+    with ProcessPoolExecutor(workers, context, _start_worker) as pool:
         waiting: deque[Future[list[_Answer[Made]]]] = deque()
         try:
             for chunk in _chunks(samples):
@@ -158,26 +161,6 @@ def _spread(
                 yield from waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _kept_memory() -> Iterator[None]:
-    """Have processes that begin in here keep the memory of one mask for the next.
-
-    The C library of Linux reads these when a process begins. Without them it hands every decoded mask back to the
-    system and takes it again, zeroed, which costs a quarter of the time; other systems do not look at them.
-    """
-    names = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, str(128 << 20)))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _chunks(samples: Iterable[Sample]) -> Iterator[list[Sample]]:

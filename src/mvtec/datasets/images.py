@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ _WITH_ENDING = frozenset({"JPEG", "PNG", "MPO"})
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ENDINGS = {_PNG_SIGNATURE[:4]: b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
 _HEAD = 1024
+_OPENS_ANY_PATH = os.name != "nt"  # OpenCV opens no path with an umlaut on Windows
 _TAIL = 4096  # some cameras pad their files
 
 _DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
@@ -50,6 +54,22 @@ class BadMaskError(InputError):
     def __init__(self, kind: str, file: str | Path, problem: str, mend: str) -> None:
         self.kind = kind
         super().__init__(file, problem, mend)
+
+
+@dataclass
+class MaskMemory:
+    """Where `read_layers` decodes one mask after another, which spares asking the system for new memory each time.
+
+    A copy made by pickling begins empty.
+
+    Attributes:
+        pixels: uint8 H×W, the last mask decoded.
+    """
+
+    pixels: MaskLayer | None = None
+
+    def __reduce__(self) -> tuple[type[MaskMemory], tuple[()]]:
+        return MaskMemory, ()
 
 
 def photo_size_wh(photo: Path) -> tuple[int, int]:
@@ -133,12 +153,15 @@ def read_mask(sample: Sample, threshold: int = 0) -> Mask:
     return mask
 
 
-def read_layers(sample: Sample, threshold: int = 0) -> tuple[list[tuple[str, MaskLayer]], tuple[int, int]]:
+def read_layers(
+    sample: Sample, threshold: int = 0, memory: MaskMemory | None = None
+) -> tuple[list[tuple[str, MaskLayer]], tuple[int, int]]:
     """Decode the ground-truth masks of a defect sample.
 
     Args:
         sample: The sample.
         threshold: Values above it are defect. A mask stored with three equal channels counts as grey.
+        memory: Decode into it; what is returned then lasts until the next call with it.
 
     Returns:
         The layers and the photo's width and height in pixels. A layer is a defect type and a uint8 mask H×W, not zero
@@ -155,8 +178,9 @@ def read_layers(sample: Sample, threshold: int = 0) -> tuple[list[tuple[str, Mas
         )
     size_wh = photo_size_wh(sample.photo)
     layers: list[tuple[str, MaskLayer]] = []
+    alone = len(sample.mask_paths) == 1
     for file in sample.masks:
-        values = _mask_values(file, size_wh)
+        values = _mask_values(file, size_wh, memory if alone else None)
         if values.dtype != np.uint8 or sample.defect_of_value:
             layers += _typed_layers(sample, file, values, threshold)
         else:
@@ -184,10 +208,10 @@ def grey_share(sample: Sample) -> float:
     return grey / marked if marked else 0.0
 
 
-def _mask_values(file: Path, size_wh: tuple[int, int]) -> npt.NDArray[Any]:
+def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None = None) -> npt.NDArray[Any]:
     """The pixel values of a mask, H×W."""
     try:
-        pixels = _decode(file, cv2.IMREAD_UNCHANGED)
+        pixels = _decode(file, cv2.IMREAD_UNCHANGED, memory)
     except OSError as error:
         raise BadMaskError("unreadable-mask", file, f"cannot be read ({error.strerror})", _MEND_MASK) from error
     if pixels is None:
@@ -242,17 +266,23 @@ def empty_mask(sample: Sample, threshold: int = 0) -> BadMaskError:
     )
 
 
-def _decode(file: Path, flags: int) -> npt.NDArray[np.generic] | None:
-    """Decode with OpenCV, through memory so that any path works on any system; None if cut off or no image."""
+def _decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDArray[np.generic] | None:
+    """Decode with OpenCV; None if cut off or no image."""
     data = np.fromfile(file, dtype=np.uint8)
     if not data.size or _ends_short(data[:4].tobytes(), data[-_TAIL:].tobytes()):
         return None
     try:
         if data[:8].tobytes() == _PNG_SIGNATURE and not _png_is_whole(data.data):
             return None  # libpng would print its complaint and go on
-        return cv2.imdecode(data, flags)
+        if memory is not None and memory.pixels is not None and _OPENS_ANY_PATH:
+            with suppress(cv2.error):  # it is of another size or depth than the last
+                return cv2.imread(str(file), memory.pixels, flags)
+        pixels = cv2.imdecode(data, flags)
     except (cv2.error, *_DECODING_ERRORS):
         return None
+    if memory is not None and pixels is not None and pixels.ndim == 2 and pixels.dtype == np.uint8:
+        memory.pixels = pixels.view(np.uint8)
+    return pixels
 
 
 def _png_is_whole(data: memoryview) -> bool:
