@@ -115,7 +115,7 @@ def ultralytics_converter(samples: list[Sample], prepared: Path) -> list[Boxes]:
 
     It wants pixel values that are class numbers; that rewriting is done in the warm-up and not timed.
     """
-    from mvtec.detect.offline import ultralytics
+    from mvtec.offline import ultralytics
 
     ultralytics()
     from ultralytics.data.converter import convert_segment_masks_to_yolo_seg

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from mvtec.cache import cache_folder
 from mvtec.detect.recipe import Recipe
-from mvtec.detect.weights import cache_folder, find_start
+from mvtec.detect.weights import find_start
 from mvtec.errors import InputError, WeightsError
 
 

@@ -23,7 +23,7 @@ def folder(category: Category, tmp_path: Path, mvtec, request: pytest.FixtureReq
 
 @pytest.mark.parametrize("folder", ["detect", "segment"], indirect=True)
 def test_ultralytics_reads_every_label(folder: Path):
-    from mvtec.detect.offline import ultralytics
+    from mvtec.offline import ultralytics
 
     ultralytics()
     from ultralytics.data.dataset import YOLODataset
@@ -48,7 +48,7 @@ def test_ultralytics_reads_every_label(folder: Path):
 
 @pytest.mark.parametrize("folder", ["segment"], indirect=True)
 def test_ultralytics_paints_the_masks_we_wrote(folder: Path, category: Category):
-    from mvtec.detect.offline import ultralytics
+    from mvtec.offline import ultralytics
 
     ultralytics()
     from ultralytics.data.utils import polygon2mask

@@ -72,7 +72,7 @@ def test_coco_polygons_in_pycocotools(real_categories, tmp_path: Path, mvtec):
 
 def test_yolo_polygons_in_ultralytics(real_categories, tmp_path: Path, mvtec):
     """`polygon2mask` at the photo's own size is exact; the training loader resamples to 1,000 points and is nearly."""
-    from mvtec.detect.offline import ultralytics
+    from mvtec.offline import ultralytics
 
     ultralytics()
     from ultralytics.cfg import get_cfg

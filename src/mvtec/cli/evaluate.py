@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Judge predictions: figures with n and 95 % intervals.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `boxes` a command of its own while it is the only one."""
-
-
 @app.command()
 def boxes(
     truth: Annotated[Path, typer.Argument(metavar="GT.json", help="COCO annotations.")],
@@ -74,6 +69,73 @@ def boxes(
     if checked is not None:
         say("")
         _print_cross_check(checked)
+    if report is not None:
+        say("")
+        say(f"report: {report.absolute()}")
+
+
+@app.command()
+def masks(
+    truth: Annotated[Path, typer.Argument(metavar="GT.json", help="COCO annotations with masks.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PRED.json", help="COCO annotations of the same photos, or COCO results.")
+    ],
+    unrefined: Annotated[
+        Path | None, typer.Option(help="What PRED.json was made from, such as SAM's masks before fine-tuning.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="The photos' folder, for --report.")] = None,
+    min_score: Annotated[float, typer.Option(help="Do not pair detections of lower score.")] = 0.25,
+    resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals.")] = 1000,
+    seed: Seed = 0,
+    report: Annotated[Path | None, typer.Option(help="Also write a page with the photos, worst first.")] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score masks: IoU, Dice and boundary IoU by instance and by photo, with 95 % bootstrap intervals over photos.
+
+    The filled box stands beside them: what the boxes alone are worth.
+    """
+    from mvtec.errors import InputError
+    from mvtec.evaluate.mask_pairs import pair_masks
+    from mvtec.evaluate.mask_report import write_mask_report
+    from mvtec.evaluate.masks import PER_DEFECT, evaluate_masks, worst
+    from mvtec.files import check_output
+
+    if report is not None:
+        check_output(report, overwrite=overwrite)
+        if images is None:
+            raise InputError("--report", "shows the photos", "Give their folder as --images")
+    paired = pair_masks(truth, predictions, min_score=min_score)
+    before = None if unrefined is None else pair_masks(truth, unrefined, min_score=min_score)
+    metrics = evaluate_masks(paired, before, resamples=resamples, seed=seed)
+    lowest = [(paired.truth.images[pair.image].file_name, pair.iou) for pair in worst(paired)]
+    if report is not None and images is not None:
+        write_mask_report(report, paired, before, metrics, photos=images, overwrite=overwrite)
+    if as_json:
+        print_json(
+            "evaluate masks",
+            inputs={"truth": truth, "predictions": predictions, "unrefined": unrefined and str(unrefined)},
+            outputs=[] if report is None else [report],
+            metrics=metrics,
+            warnings=list(paired.warnings),
+            worst=[{"file": name, "IoU": round(iou, 4)} for name, iou in lowest],
+        )
+        return
+    for line in paired.warnings:
+        warn(line)
+    say(f"{metrics['IoU_image'].n} photos, {len(paired.pairs)} instances; value (95 % interval)")
+    say("")
+    rows = [[name, metric.text()] for name, metric in metrics.items() if "/" not in name]
+    print_table(["figure", "value"], rows)
+    say("")
+    shown = [name for name in PER_DEFECT if not name.startswith("IoU_image")]
+    rows = [
+        [name, *(metrics[f"{figure}/{name}"].text() for figure in shown), str(metrics[f"IoU/{name}"].instances)]
+        for _, name in sorted(paired.truth.category_names().items())
+    ]
+    print_table(["class", *shown, "instances"], rows)
+    say("")
+    print_table(["worst", "IoU"], [[name, f"{iou:.3f}"] for name, iou in lowest])
     if report is not None:
         say("")
         say(f"report: {report.absolute()}")

@@ -46,7 +46,10 @@ class CocoCategory(BaseModel):
 
 
 class CocoAnnotation(BaseModel):
-    """An instance: `bbox` is [x, y, width, height] in pixels, see `geometry.py`."""
+    """An instance: `bbox` is [x, y, width, height] in pixels, see `geometry.py`.
+
+    `attributes` is what tools say of it, by name.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -57,6 +60,7 @@ class CocoAnnotation(BaseModel):
     area: Annotated[FiniteFloat, Field(ge=0)]
     iscrowd: int = 0
     segmentation: Any = None
+    attributes: Any = None
 
 
 class CocoDataset(BaseModel):
@@ -86,6 +90,9 @@ class CocoResult(BaseModel):
     category_id: int
     bbox: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
     score: FiniteFloat
+    area: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    segmentation: Any = None
+    attributes: Any = None
 
 
 class _CocoResults(BaseModel):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels
+from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels, CocoResult
 from mvtec.convert.geometry import Region
 from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.polygons import edge_polygons
@@ -126,7 +126,7 @@ def labelled_images(
         yield LabelledImage(image.file_name, photo, (image.width, image.height), tuple(instances))
 
 
-def region_of_annotation(annotation: CocoAnnotation, size_hw: tuple[int, int]) -> Region | None:
+def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple[int, int]) -> Region | None:
     """The pixels of an annotation as pycocotools paints them; None where it has only a box.
 
     Raises:

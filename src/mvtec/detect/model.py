@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mvtec.detect.offline import ultralytics
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError, WeightsError
+from mvtec.offline import ultralytics
 
 
 def choose_device(device: str) -> str:

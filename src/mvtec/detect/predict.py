@@ -21,11 +21,11 @@ from mvtec.convert.provenance import Provenance
 from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
 from mvtec.detect.model import choose_device, load_model
-from mvtec.detect.offline import quiet
 from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, staged_folder, write_json
+from mvtec.offline import quiet
 from mvtec.run import read_run
 
 

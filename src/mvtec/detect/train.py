@@ -24,12 +24,12 @@ from typing import Any
 
 from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.detect.model import build_model, choose_device, first_line, load_model, mixed_precision, trainer_class
-from mvtec.detect.offline import quiet
 from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError, MvtecError, OutputError
 from mvtec.files import check_output, remove, sha256_file, write_json
+from mvtec.offline import quiet
 from mvtec.run import RunRecord, write_run
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]

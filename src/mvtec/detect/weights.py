@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvtec.cache import weights_folders
 from mvtec.errors import InputError, WeightsError
 from mvtec.fetch import fetch
 from mvtec.files import sha256_file
@@ -29,13 +29,6 @@ class Start:
     def record(self) -> dict[str, str] | None:
         """The weights as the record of a run names them."""
         return None if self.weights is None else {"file": str(self.weights), "sha256": sha256_file(self.weights)}
-
-
-def cache_folder() -> Path:
-    """Where we keep what is ours on this machine: `$MVTEC_CACHE`, else the user's cache folder."""
-    if place := os.environ.get("MVTEC_CACHE"):
-        return Path(place)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mvtec"
 
 
 def find_start(
@@ -77,7 +70,7 @@ def find_start(
     if Path(model).suffix == ".pt" and Path(model).is_file():
         return Start(str(model), Path(model))
     name = f"{Path(stem).name}.pt"
-    folders = [Path(place) for place in (os.environ.get("MVTEC_WEIGHTS"), cache_folder() / "weights") if place]
+    folders = weights_folders()
     for folder in folders:
         if (folder / name).is_file():
             return Start(architecture if bare else str(folder / name), folder / name)

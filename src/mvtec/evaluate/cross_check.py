@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.detect.offline import ultralytics
 from mvtec.errors import InputError
 from mvtec.evaluate.matching import IOU_THRESHOLDS, MAX_DETECTIONS, match, run_cocoeval
 from mvtec.evaluate.predictions import Judged
+from mvtec.offline import ultralytics
 
 CONFIDENCE_FLOOR = 0.001  # Ultralytics' val looks at nothing below
 ULTRALYTICS_MAX_DETECTIONS = 300

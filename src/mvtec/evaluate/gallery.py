@@ -86,7 +86,7 @@ def make_cards(judged: Judged, photo_root: Path, min_score: float) -> list[Card]
             Card(
                 name=image.file_name,
                 size_wh=(image.width, image.height),
-                picture=_data_uri(photo_root / image.file_name),
+                picture=data_uri(photo_root / image.file_name),
                 truth=tuple(
                     Box(a.bbox, names[a.category_id], None, index in taken.values()) for index, a in enumerate(truth)
                 ),
@@ -120,7 +120,12 @@ def _agreements(truth: list[tuple[int, Any]], found: list[dict[str, Any]]) -> di
     return taken
 
 
-def _data_uri(photo: Path) -> str:
+def data_uri(photo: Path) -> str:
+    """A photo, made smaller, as JPEG in a data URI.
+
+    Raises:
+        BadPhotoError: It cannot be read.
+    """
     pixels = read_photo(photo)
     scale = _SIDE / max(pixels.shape[:2])
     if scale < 1:

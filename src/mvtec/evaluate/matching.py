@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 Floats = npt.NDArray[np.float64]
+IouType = Literal["bbox", "segm"]
 
 IOU_THRESHOLDS = 10
 AREAS = ("all", "small", "medium", "large")  # small: below 32² pixels; large: 96² and above
@@ -62,9 +63,12 @@ class CocoFigures:
 
 
 def run_cocoeval(
-    truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...] = MAX_DETECTIONS
+    truth: dict[str, Any],
+    results: list[dict[str, Any]],
+    max_detections: tuple[int, ...] = MAX_DETECTIONS,
+    iou_type: IouType = "bbox",
 ) -> COCOeval:
-    """pycocotools' evaluation of boxes, accumulated and summarised, without its prints."""
+    """pycocotools' evaluation of boxes or masks, accumulated and summarised, without its prints."""
     with contextlib.redirect_stdout(io.StringIO()):
         gt = COCO()
         gt.dataset = truth
@@ -76,7 +80,7 @@ def run_cocoeval(
             found = COCO()
             found.dataset = {**truth, "annotations": []}
             found.createIndex()
-        evaluation = COCOeval(gt, found, "bbox")
+        evaluation = COCOeval(gt, found, iou_type)
         evaluation.params.maxDets = list(max_detections)
         evaluation.evaluate()
         evaluation.accumulate()
@@ -86,7 +90,10 @@ def run_cocoeval(
 
 
 def match(
-    truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...] = MAX_DETECTIONS
+    truth: dict[str, Any],
+    results: list[dict[str, Any]],
+    max_detections: tuple[int, ...] = MAX_DETECTIONS,
+    iou_type: IouType = "bbox",
 ) -> CocoFigures:
     """Match detections to the truth once, with pycocotools.
 
@@ -94,8 +101,9 @@ def match(
         truth: A COCO annotation file.
         results: COCO results for the same image and category ids.
         max_detections: How many of a class in an image to look at; with others than COCO's there is no summary.
+        iou_type: Whether the IoU is that of boxes or of masks.
     """
-    evaluation = run_cocoeval(truth, results, max_detections)
+    evaluation = run_cocoeval(truth, results, max_detections, iou_type)
     params = evaluation.params
     images, areas = len(params.imgIds), len(params.areaRng)
     names = {category["id"]: category["name"] for category in truth["categories"]}

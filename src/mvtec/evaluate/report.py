@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mvtec.errors import InputError
 from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
@@ -88,14 +88,7 @@ def write_report(
     """
     cards = make_cards(judged, photo_root, min_score)
     record: RunRecord | None = None if run is None else read_run(run)
-    environment = Environment(
-        loader=PackageLoader("mvtec.evaluate"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html.jinja").render(
+    page = template("report.html.jinja").render(
         title=title,
         notes=[*notes, *judged.warnings],
         card=data_card,
@@ -115,6 +108,18 @@ def write_report(
     )
     with staged_file(out, overwrite=overwrite) as staged:
         staged.write_text(page, encoding="utf-8")
+
+
+def template(name: str) -> Template:
+    """One of our page templates."""
+    environment = Environment(
+        loader=PackageLoader("mvtec.evaluate"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def report_predictions(out: Path, *, judged: Judged, metrics: dict[str, Metric], overwrite: bool = False) -> None:

@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from mvtec.detect.weights import cache_folder
+from mvtec.cache import cache_folder
 
 
 @cache

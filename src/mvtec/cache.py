@@ -1,0 +1,19 @@
+"""Where this machine keeps what is ours, and where weights are looked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Where we keep what is ours on this machine: `$MVTEC_CACHE`, else the user's cache folder."""
+    if place := os.environ.get("MVTEC_CACHE"):
+        return Path(place)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mvtec"
+
+
+def weights_folders() -> list[Path]:
+    """The folders that weights are looked for in, in order: `$MVTEC_WEIGHTS`, then our cache, where downloads go."""
+    folders = [os.environ.get("MVTEC_WEIGHTS"), cache_folder() / "weights"]
+    return [Path(folder) for folder in folders if folder]

@@ -1,0 +1,179 @@
+"""`mvtec evaluate masks`: how well masks fit, by instance and by photo, each figure with a 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mvtec.convert.rle import encode_region
+from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval
+from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
+from mvtec.evaluate.matching import CocoFigures, Floats, match
+from mvtec.evaluate.metric import Metric
+
+# By instance: name and value.
+_OF_INSTANCES: dict[str, Callable[[Pair], float]] = {
+    "IoU": lambda pair: pair.iou,
+    "Dice": lambda pair: pair.dice,
+    "boundary_IoU": lambda pair: pair.boundary_iou,
+    "IoU_filled_box": lambda pair: pair.box_iou,
+}
+PER_DEFECT = ("IoU", "Dice", "boundary_IoU", "IoU_filled_box", "IoU_image", "IoU_image_filled_box")
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Per photo the sum of a figure and how many go into it, of which a mean is made."""
+
+    sums: Floats
+    counts: Floats
+
+    def mean(self, weights: Floats) -> Floats:
+        """float64 R, one for each row of weights R×I; NaN where nothing goes in."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((weights @ self.sums) / (weights @ self.counts), np.float64)
+
+
+def evaluate_masks(
+    paired: PairedMasks, unrefined: PairedMasks | None = None, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, Metric]:
+    """Score masks.
+
+    A photo's IoU is that of all its instances together, whatever their class; photos without an instance have none.
+    `AP` and `AP50` are pycocotools' of masks. The intervals are percentile bootstrap intervals over photos.
+
+    Args:
+        paired: Truth and predictions.
+        unrefined: The same truth with what the predictions were made from, as a baseline.
+        resamples: How often to draw; 0 for no intervals.
+        seed: Seed of the draw.
+
+    Returns:
+        `IoU`, `Dice`, `boundary_IoU` by instance, `IoU_image`, `Dice_image` by photo, `AP`, `AP50`; the baselines
+        `IoU_filled_box`, `IoU_image_filled_box`, and with `unrefined` `IoU_unrefined`, `IoU_image_unrefined`; then
+        those of `PER_DEFECT` for each defect type, as `IoU/crack`.
+    """
+    images = len(paired.truth.images)
+    weights = draw_weights(images, resamples, seed) if resamples and images > 1 else None
+    names = sorted(paired.truth.category_names().items())
+    metrics = {}
+    for name, sums in _all_sums(paired, unrefined, paired.pairs).items():
+        metrics[name] = _metric(sums, paired.pairs, weights)
+    metrics |= _average_precision(paired, weights)
+    for category_id, defect in names:
+        own = [pair for pair in paired.pairs if pair.category_id == category_id]
+        of_defect = _all_sums(paired, None, own)
+        metrics |= {f"{name}/{defect}": _metric(of_defect[name], own, weights) for name in PER_DEFECT}
+    return metrics
+
+
+def _all_sums(paired: PairedMasks, unrefined: PairedMasks | None, pairs: Sequence[Pair]) -> dict[str, _Sums]:
+    images = len(paired.truth.images)
+    of_instances = {name: _by_instance(pairs, value, images) for name, value in _OF_INSTANCES.items()}
+    of_images = _by_image(paired, pairs)
+    found = of_instances | of_images
+    if unrefined is not None:
+        found["IoU_unrefined"] = _by_instance(unrefined.pairs, _OF_INSTANCES["IoU"], images)
+        found["IoU_image_unrefined"] = _by_image(unrefined, unrefined.pairs)["IoU_image"]
+    return found
+
+
+def _by_instance(pairs: Sequence[Pair], value: Callable[[Pair], float], images: int) -> _Sums:
+    at = [pair.image for pair in pairs]
+    sums = np.bincount(at, [value(pair) for pair in pairs], images) if pairs else np.zeros(images)
+    return _Sums(sums.astype(np.float64), np.bincount(at, minlength=images).astype(np.float64))
+
+
+def _by_image(paired: PairedMasks, pairs: Sequence[Pair]) -> dict[str, _Sums]:
+    """`IoU_image`, `Dice_image` and `IoU_image_filled_box` of the photos that have one of the pairs."""
+    images = len(paired.truth.images)
+    found = {name: np.zeros(images) for name in ("IoU_image", "Dice_image", "IoU_image_filled_box")}
+    counts = np.zeros(images)
+    of_image: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        of_image.setdefault(pair.image, []).append(pair)
+    for index, own in of_image.items():
+        image = paired.truth.images[index]
+        size_hw = image.height, image.width
+        truth = union([pair.truth for pair in own], size_hw)
+        meant = [pair.found for pair in own if pair.found is not None]
+        masks = union([entry.region for entry in meant if entry.region is not None], size_hw)
+        boxes = union([entry.box for entry in meant if entry.box is not None], size_hw)
+        assert truth is not None
+        iou = 0.0 if masks is None else truth.iou(masks)
+        found["IoU_image"][index] = iou
+        found["Dice_image"][index] = 2 * iou / (1 + iou)
+        found["IoU_image_filled_box"][index] = 0.0 if boxes is None else truth.iou(boxes)
+        counts[index] = 1
+    return {name: _Sums(sums, counts) for name, sums in found.items()}
+
+
+def _metric(sums: _Sums, pairs: Sequence[Pair], weights: Floats | None) -> Metric:
+    images, instances = int((sums.counts > 0).sum()), len(pairs)
+    if not images:
+        return Metric(None, 0, 0, reason="no instance")
+    value = float(sums.mean(np.ones((1, len(sums.counts))))[0])
+    if weights is None or images < 2:
+        return Metric(value, images, instances, reason="no resampling" if weights is None else "one photo")
+    ends = interval(sums.mean(weights))
+    assert ends is not None
+    return Metric(value, images, instances, low=ends[0], high=ends[1])
+
+
+def _average_precision(paired: PairedMasks, weights: Floats | None) -> dict[str, Metric]:
+    """pycocotools' AP and AP50 of masks."""
+    sizes = [(image.height, image.width) for image in paired.truth.images]
+    numbers = [image.id for image in paired.truth.images]
+    truth = paired.truth.to_json() | {
+        "annotations": [
+            {
+                "id": number,
+                "image_id": numbers[pair.image],
+                "category_id": pair.category_id,
+                "bbox": list(pair.truth.box_xywh),
+                "area": pair.truth.area,
+                "iscrowd": 0,
+                "segmentation": encode_region(pair.truth, sizes[pair.image]),
+            }
+            for number, pair in enumerate(paired.pairs, start=1)
+        ]
+    }
+    results = [
+        {
+            "image_id": numbers[index],
+            "category_id": entry.category_id,
+            "segmentation": encode_region(entry.region, sizes[index]),
+            "score": entry.score,
+        }
+        for index, entries in sorted(paired.found.items())
+        for entry in entries
+        if entry.region is not None
+    ]
+    figures = match(truth, results, iou_type="segm")
+    return {name: _precision(figures, thresholds, stat, weights) for name, thresholds, stat in _PRECISIONS}
+
+
+_PRECISIONS = (("AP", slice(None), 0), ("AP50", slice(0, 1), 1))
+
+
+def _precision(figures: CocoFigures, thresholds: slice, stat: int, weights: Floats | None) -> Metric:
+    of_classes = [figures.matches[number, "all"] for number in range(len(figures.names))]
+    instances = int(sum(matches.instances.sum() for matches in of_classes))
+    value = float(figures.stats[stat])
+    if value < 0:
+        return Metric(None, figures.images, instances, reason="no instance")
+    if weights is None:
+        return Metric(value, figures.images, instances, reason="no resampling")
+    table = np.stack([average_precision(matches, weights)[:, thresholds].mean(axis=1) for matches in of_classes])
+    defined = (~np.isnan(table)).sum(axis=0)
+    means = np.where(defined > 0, np.nansum(table, axis=0) / np.maximum(defined, 1), np.nan)
+    ends = interval(means)
+    assert ends is not None
+    return Metric(value, figures.images, instances, low=ends[0], high=ends[1])
+
+
+def worst(paired: PairedMasks, count: int = 10) -> list[Pair]:
+    """The pairs with the lowest IoU, lowest first."""
+    return sorted(paired.pairs, key=lambda pair: (pair.iou, paired.truth.images[pair.image].file_name))[:count]

@@ -1,0 +1,1 @@
+"""SAM: boxes become masks, and the model learns the part."""

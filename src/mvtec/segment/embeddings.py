@@ -1,0 +1,80 @@
+"""Keeps image embeddings on disk, found again by what made them: the photo's bytes and the image encoder.
+
+A file is `KEY.npy`, float16 256×64×64, 2 MiB. It is written beside and moved in, so that several programs can share
+the folder; one that cannot be read counts as absent.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mvtec.errors import OutputError
+from mvtec.segment.model import EMBEDDING
+
+if TYPE_CHECKING:
+    import torch
+
+MOST_BYTES = 8 << 30
+
+
+class EmbeddingCache:
+    """A folder of embeddings. When it grows beyond `most_bytes`, those not used for longest go.
+
+    Args:
+        folder: Made when it is missing.
+        most_bytes: How large it may grow.
+
+    Raises:
+        OutputError: The folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+        self.folder = folder
+        self._most = max(1, most_bytes // (2 * int(np.prod(EMBEDDING))))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(folder, f"cannot be made ({error.strerror})", "Give another folder as --cache") from error
+        self._count = sum(1 for _ in folder.glob("*.npy"))
+
+    def get(self, key: str) -> torch.Tensor | None:
+        """The embedding kept under a key, or None."""
+        import torch
+
+        path = self.folder / f"{key}.npy"
+        try:
+            found = np.load(path, allow_pickle=False)
+            if found.shape != EMBEDDING or found.dtype != np.float16:
+                return None
+            os.utime(path)
+        except (OSError, ValueError, EOFError):
+            return None
+        return torch.from_numpy(found)
+
+    def put(self, key: str, embedding: torch.Tensor) -> None:
+        """Keep an embedding; a full disk costs the cache, not the work."""
+        with suppress(OSError):
+            descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=self.folder)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    np.save(stream, embedding.numpy(), allow_pickle=False)
+                Path(name).replace(self.folder / f"{key}.npy")
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+            self._count += 1
+            if self._count > self._most:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Down to nine tenths, so that not every new one costs a look at the folder."""
+        kept = sorted(self.folder.glob("*.npy"), key=lambda path: (path.stat().st_mtime, path.name))
+        for path in kept[: max(0, len(kept) - self._most * 9 // 10)]:
+            path.unlink(missing_ok=True)
+        self._count = min(len(kept), self._most * 9 // 10)

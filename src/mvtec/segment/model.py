@@ -1,0 +1,328 @@
+"""SAM behind one small interface: ViT-B, ViT-L, ViT-H and MobileSAM, told apart by what their checkpoint holds.
+
+The models are those of Kirillov et al., *Segment Anything*, ICCV 2023, and Zhang et al., *Faster Segment Anything*,
+arXiv 2306.14289. Prompt encoder and mask decoder are `segment-anything`'s; MobileSAM's image encoder is Ultralytics'.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.convert.geometry import BoxFloat, box_iou, box_of
+from mvtec.errors import InputError, WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+Photo = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Choose = Literal["fit", "single", "best", "largest"]
+
+SIDE = 1024  # the longer side of what the image encoder sees
+EMBEDDING = (256, 64, 64)
+_MOST_PROMPTS = 32  # decoded at once: more take memory and no less time
+_DEPTHS = {12: "vit_b", 24: "vit_l", 32: "vit_h"}
+_TUNED = "mvtec_finetuned"
+_MEND = "Give a checkpoint of segment-anything (vit_b, vit_l, vit_h) or of MobileSAM"
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What SAM says to one prompt.
+
+    Attributes:
+        mask: bool H×W.
+        predicted_iou: SAM's own guess at the mask's IoU, about 0 to 1.
+        stability: The IoU between the masks cut at logits +1 and -1, 0 to 1: how sure the outline is.
+    """
+
+    mask: Mask
+    predicted_iou: float
+    stability: float
+
+
+@dataclass(frozen=True, eq=False)
+class SamModel:
+    """A loaded model, ready to answer.
+
+    Attributes:
+        name: `vit_b`, `vit_l`, `vit_h` or `mobile_sam`.
+        network: The `segment_anything.modeling.Sam`.
+        device: Where it is.
+        half: Whether the image encoder computes in bfloat16.
+        tuned: Whether `mvtec segment finetune` made it.
+        encoder_digest: Names the image encoder's weights and precision: equal digests give equal embeddings.
+    """
+
+    name: str
+    network: Any
+    device: str
+    half: bool
+    tuned: bool
+    encoder_digest: str
+
+    def encode(self, photo: Photo) -> torch.Tensor:
+        """The image embedding of a photo.
+
+        Args:
+            photo: uint8 H×W×3 in OpenCV's BGR order.
+
+        Returns:
+            float16 256×64×64 on the CPU.
+        """
+        import torch
+        from segment_anything.utils.transforms import ResizeLongestSide
+
+        resized = ResizeLongestSide(SIDE).apply_image(np.ascontiguousarray(photo[..., ::-1]))
+        pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].to(self.device)
+        kind = torch.device(self.device).type
+        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self.half):
+            ready = self.network.preprocess(pixels).contiguous(memory_format=torch.channels_last)
+            features = self.network.image_encoder(ready)
+        return features[0].to("cpu", torch.float16).contiguous()
+
+    def logits(
+        self, embedding: torch.Tensor, boxes_xyxy: torch.Tensor, points_xy: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """All four masks SAM has for each prompt: the one for clear prompts, then those for part, object and whole.
+
+        Args:
+            embedding: As `encode` gives it.
+            boxes_xyxy: float N×4, corners in pixels of the photo scaled to `SIDE`.
+            points_xy: float N×P×2 on the same scale: points of the object.
+
+        Returns:
+            Logits float32 N×4×256×256 over the padded square, and predicted IoU N×4.
+        """
+        import torch
+
+        network = self.network
+        features = embedding[None].to(self.device, torch.float32)
+        points = None
+        if points_xy is not None:
+            labels = torch.ones(points_xy.shape[:2], dtype=torch.int, device=self.device)
+            points = (points_xy.to(self.device), labels)
+        sparse, dense = network.prompt_encoder(points=points, boxes=boxes_xyxy.to(self.device), masks=None)
+        masks, quality = network.mask_decoder.predict_masks(
+            image_embeddings=features,
+            image_pe=network.prompt_encoder.get_dense_pe(),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+        )
+        return masks, quality
+
+    def answer(
+        self,
+        embedding: torch.Tensor,
+        size_hw: tuple[int, int],
+        boxes_xyxy: npt.NDArray[np.float64],
+        points_xy: npt.NDArray[np.float64] | None = None,
+        *,
+        choose: Choose = "fit",
+    ) -> list[Answer]:
+        """A mask for each box.
+
+        Args:
+            embedding: As `encode` gives it.
+            size_hw: Height and width of the photo.
+            boxes_xyxy: float N×4, corners in pixels of the photo.
+            points_xy: float N×P×2 in pixels of the photo: points of each object.
+            choose: See `choose_mask`.
+        """
+        import torch
+        from segment_anything.utils.amg import calculate_stability_score
+
+        scale = SIDE / max(size_hw)
+        input_hw = tuple(int(side * scale + 0.5) for side in size_hw)
+        found = []
+        with torch.inference_mode():
+            for begin in range(0, len(boxes_xyxy), _MOST_PROMPTS):
+                part = slice(begin, begin + _MOST_PROMPTS)
+                boxes = torch.from_numpy(boxes_xyxy[part] * scale).float()
+                points = None if points_xy is None else torch.from_numpy(points_xy[part] * scale).float()
+                masks, quality = self.logits(embedding, boxes, points)
+                for of_prompt, quality_of_prompt, box in zip(masks, quality, boxes.tolist(), strict=True):
+                    at = choose_mask(of_prompt, quality_of_prompt, box, choose)
+                    full = self.network.postprocess_masks(of_prompt[None, at : at + 1], input_hw, size_hw)
+                    stability = calculate_stability_score(full[0], 0.0, 1.0)[0]
+                    found.append(
+                        Answer(
+                            mask=(full[0, 0] > 0).cpu().numpy(),
+                            predicted_iou=round(float(quality_of_prompt[at]), 4),
+                            stability=round(float(stability.nan_to_num(0.0)), 4),
+                        )
+                    )
+        return found
+
+
+def choose_mask(masks: torch.Tensor, quality: torch.Tensor, box_xyxy: list[float], choose: Choose) -> int:
+    """Which of the four masks of a prompt to take.
+
+    Args:
+        masks: Logits 4×256×256 over the padded square.
+        quality: Predicted IoU, 4.
+        box_xyxy: The prompt's box, corners in pixels of the photo scaled to `SIDE`.
+        choose: `fit` for the mask whose own tight box has the highest IoU with the prompt's; `single` for the mask SAM
+            has for clear prompts; `best` for that of the other three with the highest predicted IoU; `largest` for the
+            largest of those three.
+    """
+    if choose == "single":
+        return 0
+    if choose == "fit":
+        x1, y1, x2, y2 = box_xyxy
+        overlaps = [box_iou(_tight_box(mask), (x1, y1, x2 - x1, y2 - y1)) for mask in masks]
+        return overlaps.index(max(overlaps))
+    ranking = quality[1:] if choose == "best" else (masks[1:] > 0).flatten(1).sum(dim=1)
+    return 1 + int(ranking.argmax())
+
+
+def _tight_box(mask: torch.Tensor) -> BoxFloat:
+    """x, y, w, h on the scale of `SIDE` of what is above 0 in logits h×w."""
+    found = box_of((mask > 0).to("cpu").numpy())
+    scale = SIDE / mask.shape[-1]
+    return (0, 0, 0, 0) if found is None else (found[0] * scale, found[1] * scale, found[2] * scale, found[3] * scale)
+
+
+def load_sam(checkpoint: Path, device: str = "auto") -> SamModel:
+    """Load a checkpoint; which model it is of is seen from its keys.
+
+    Args:
+        checkpoint: A state dict of tensors; no code in it is run.
+        device: `auto`, `cpu`, `mps`, or a GPU's number.
+
+    Raises:
+        InputError: There is no such device.
+        WeightsError: The file is missing, or no checkpoint of a model we know.
+    """
+    import torch
+
+    where = torch_device(device)
+    tensors, tuned = _read(checkpoint)
+    name = recognise(checkpoint, tensors)
+    network = _build(name)
+    network.train()  # TinyViT keeps what it derives from its weights while it is not training
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()[:200]
+        raise WeightsError(checkpoint, f"does not fit {name} ({reason})", _MEND) from error
+    network.eval().requires_grad_(False)
+    half = has_bfloat16(where)
+    encoder = ((key, value) for key, value in sorted(tensors.items()) if key.startswith("image_encoder."))
+    network.image_encoder.to(memory_format=torch.channels_last)
+    network.to(where)
+    return SamModel(name, network, where, half, tuned, _digest(encoder, half))
+
+
+def recognise(checkpoint: Path, tensors: Mapping[str, Any]) -> str:
+    """The name of the model a checkpoint is of.
+
+    Raises:
+        WeightsError: It is of none we know.
+    """
+    if "mask_decoder.iou_token.weight" not in tensors:
+        family = "is of SAM 2" if any("sam_mask_decoder" in key for key in tensors) else "is of no SAM"
+        raise WeightsError(checkpoint, family, _MEND)
+    if any(key.startswith("image_encoder.layers.") for key in tensors):
+        return "mobile_sam"
+    blocks = {key.split(".")[2] for key in tensors if key.startswith("image_encoder.blocks.")}
+    if len(blocks) not in _DEPTHS:
+        raise WeightsError(checkpoint, f"has an image encoder of {len(blocks)} blocks", _MEND)
+    return _DEPTHS[len(blocks)]
+
+
+def torch_device(device: str) -> str:
+    """`auto` becomes the first GPU, Apple's, or the CPU; `0` becomes `cuda:0`.
+
+    Raises:
+        InputError: There is no such device.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    known = {"cpu"} | {str(number) for number in range(torch.cuda.device_count())}
+    if torch.backends.mps.is_available():
+        known.add("mps")
+    if device not in known:
+        raise InputError("--device", f"there is no device {device}", f"Give auto, or one of {', '.join(sorted(known))}")
+    return f"cuda:{device}" if device.isdigit() else device
+
+
+def has_bfloat16(device: str) -> bool:
+    """Whether the device computes in bfloat16, rather than imitating it."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def save_sam(path: Path, model: SamModel) -> None:
+    """Write a fine-tuned model as a checkpoint that `load_sam` reads and knows for one."""
+    import torch
+
+    tensors = {key: value.to("cpu").contiguous() for key, value in model.network.state_dict().items()}
+    torch.save({"model": tensors, _TUNED: True}, path)
+
+
+def _read(checkpoint: Path) -> tuple[dict[str, Any], bool]:
+    """The tensors of a checkpoint, and whether `save_sam` wrote it."""
+    import torch
+
+    if not checkpoint.is_file():
+        raise WeightsError(checkpoint, "no such checkpoint", "Check the path, or fetch one: mvtec segment weights")
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file fails in many ways
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise WeightsError(checkpoint, f"cannot be loaded ({reason[:200]})", _MEND) from error
+    tuned = isinstance(content, dict) and content.get(_TUNED) is True
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise WeightsError(checkpoint, "holds more than tensors", _MEND)
+    return content, tuned
+
+
+def _build(name: str) -> Any:
+    from segment_anything import sam_model_registry
+    from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+
+    if name != "mobile_sam":
+        return sam_model_registry[name]()
+    from mvtec.offline import ultralytics
+
+    ultralytics()
+    from ultralytics.models.sam.build import build_mobile_sam
+
+    channels, side, _ = EMBEDDING
+    return Sam(
+        image_encoder=build_mobile_sam().image_encoder,
+        prompt_encoder=PromptEncoder(
+            embed_dim=channels, image_embedding_size=(side, side), input_image_size=(SIDE, SIDE), mask_in_chans=16
+        ),
+        mask_decoder=MaskDecoder(
+            transformer_dim=channels,
+            transformer=TwoWayTransformer(depth=2, embedding_dim=channels, mlp_dim=2048, num_heads=8),
+            num_multimask_outputs=3,
+            iou_head_depth=3,
+            iou_head_hidden_dim=256,
+        ),
+    )
+
+
+def _digest(tensors: Iterable[tuple[str, Any]], half: bool) -> str:
+    digest = hashlib.sha256(b"bfloat16" if half else b"float32")
+    for key, value in tensors:
+        digest.update(key.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()

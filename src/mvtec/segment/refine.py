@@ -1,0 +1,300 @@
+"""`mvtec segment refine`: gives each instance of a COCO file the mask that SAM sees in its box.
+
+Every instance keeps all the file says of it, but for `segmentation`, `bbox` and `area`, which become those of the mask.
+Its `attributes` say where the mask comes from: `source`, `model`, `predicted_iou`, `stability`, `prompt_bbox`, and
+`needs_review` with `review_reason` where the mask was not good enough and the old shape has stayed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, read_coco, read_results, write_coco
+from mvtec.convert.geometry import box_iou, region_of
+from mvtec.convert.provenance import Provenance, read_provenance
+from mvtec.convert.rle import encode_region
+from mvtec.convert.segmentation import region_of_annotation
+from mvtec.datasets.images import photo_size_wh, read_photo
+from mvtec.errors import InputError
+from mvtec.files import check_output, json_bytes, read_json, sha256_file, write_json
+from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.model import Answer, Choose, Photo, SamModel
+
+if TYPE_CHECKING:
+    import torch
+
+Record = CocoAnnotation | CocoResult
+Prompt = Literal["box", "box+points"]
+
+
+@dataclass(frozen=True)
+class RefineOptions:
+    """How boxes become masks.
+
+    Attributes:
+        prompt: What SAM is shown: the box, or the box and a point of the object: of the old mask the pixel farthest
+            from its edge, else the middle of the box.
+        choose: Which of SAM's masks to take, see `choose_mask`.
+        min_score: A mask of lower predicted IoU is not taken.
+        min_overlap: A mask whose tight box has a lower IoU with the box is not taken.
+        workers: Threads that read photos ahead while the model computes.
+    """
+
+    prompt: Prompt = "box"
+    choose: Choose = "fit"
+    min_score: float = 0.0
+    min_overlap: float = 0.0
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        for option, value in (("--min-score", self.min_score), ("--min-overlap", self.min_overlap)):
+            if not 0 <= value <= 1:
+                raise InputError(option, f"{value} is not between 0 and 1", "Give a number from 0 to 1")
+        if self.workers < 1:
+            raise InputError("--workers", f"{self.workers} threads are none", "Give 1 or more")
+
+
+@dataclass
+class Refined:
+    """What came of a file.
+
+    Attributes:
+        photos: Photos with instances.
+        encoded: Those of them whose embedding was not in the cache.
+        masks: Instances that got a mask.
+        kept: Instances that keep their old shape, to be reviewed.
+        seconds: Time for all photos, without loading the model.
+    """
+
+    photos: int = 0
+    encoded: int = 0
+    masks: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A photo and the boxes in it."""
+
+    photo: Path
+    name: str
+    size_wh: tuple[int, int]
+    records: list[Record]
+
+
+def refine(
+    source: Path,
+    out: Path,
+    *,
+    photos: Path | None,
+    model: SamModel,
+    cache: EmbeddingCache | None = None,
+    options: RefineOptions | None = None,
+    overwrite: bool = False,
+    on_photo: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Refined:
+    """Write the file anew, with SAM's masks.
+
+    Args:
+        source: COCO annotations; or COCO results, with the `provenance.json` that `mvtec predict` puts beside them.
+        out: The file to write, of the same kind; results get their provenance beside them, too.
+        photos: The folder the file names are relative to; of results the one they were made from, unless given.
+        model: The model.
+        cache: Where embeddings are kept, if they are to be.
+        options: How.
+        overwrite: Replace what is there.
+        on_photo: Called after each photo with the number done and the number there are.
+
+    Raises:
+        InputError: The file is broken, a photo is missing or of another size than the file says.
+        OutputError: `out` exists already or cannot be written.
+    """
+    options = options or RefineOptions()
+    check_output(out, overwrite=overwrite, inputs=[source])
+    content, provenance = _read(source)
+    beside = out.with_name("provenance.json")
+    if provenance is not None and (not beside.is_file() or beside.read_bytes() != json_bytes(provenance.to_json())):
+        check_output(beside, overwrite=overwrite)
+    jobs = _jobs(source, content, provenance, photos)
+    done = Refined()
+    began = time.perf_counter()
+    for job, embedding in _embedded(jobs, model, cache, options.workers, done):
+        _refine_photo(job, embedding, model, options, done)
+        on_photo(done.photos, len(jobs))
+    done.seconds = time.perf_counter() - began
+    if isinstance(content, CocoDataset):
+        write_coco(out, content, overwrite=overwrite)
+    else:
+        write_json(out, [result.model_dump(mode="json", exclude_none=True) for result in content], overwrite=overwrite)
+        assert provenance is not None
+        write_json(beside, provenance.to_json(), overwrite=True)
+    return done
+
+
+def _read(source: Path) -> tuple[CocoDataset | list[CocoResult], Provenance | None]:
+    if not isinstance(read_json(source, "a COCO annotation or results file"), list):
+        return read_coco(source), None
+    provenance = read_provenance(source)
+    if provenance is None:
+        raise InputError(
+            source, "is a list of results without provenance.json beside it", "Give what mvtec predict wrote, whole"
+        )
+    return read_results(source), provenance
+
+
+def _jobs(
+    source: Path, content: CocoDataset | list[CocoResult], provenance: Provenance | None, photos: Path | None
+) -> list[_Job]:
+    """The photos that have boxes, by name; each is there and has the size the file says."""
+    records: list[Record] = []
+    if isinstance(content, CocoDataset):
+        names = {image.id: image.file_name for image in content.images}
+        sizes = {image.id: (image.width, image.height) for image in content.images}
+        records += [annotation for annotation in content.annotations if not annotation.iscrowd]
+        root = photos
+    else:
+        assert provenance is not None
+        names = {number: name for name, number in provenance.image_ids.items()}
+        sizes = {}
+        records += content
+        root = photos or Path(provenance.image_root)
+    if root is None:
+        raise InputError(source, "does not say where its photos are", "Give their folder as --images")
+    of_image: dict[int, list[Record]] = {}
+    for record in records:
+        if record.image_id not in names:
+            raise InputError(source, f"refers to image {record.image_id}, which it does not have", "Predict again")
+        of_image.setdefault(record.image_id, []).append(record)
+    jobs = []
+    for number in sorted(of_image, key=lambda number: names[number]):
+        photo = root / names[number]
+        if not photo.is_file():
+            raise InputError(photo, "no such photo", f"Give the folder that {source.name} was made for as --images")
+        size_wh = photo_size_wh(photo)
+        if sizes.get(number, size_wh) != size_wh:
+            raise InputError(
+                photo, f"is {size_wh[0]}×{size_wh[1]} pixels, and {source.name} says otherwise", "Give the same photos"
+            )
+        jobs.append(_Job(photo, names[number], size_wh, of_image[number]))
+    return jobs
+
+
+def _embedded(
+    jobs: list[_Job], model: SamModel, cache: EmbeddingCache | None, workers: int, done: Refined
+) -> Iterator[tuple[_Job, torch.Tensor]]:
+    """Each job with its photo's embedding, the next photos being read meanwhile."""
+
+    def prepare(job: _Job) -> tuple[str, torch.Tensor | None, Photo | None]:
+        key = f"{sha256_file(job.photo)[:32]}-{model.encoder_digest[:16]}" if cache else ""
+        found = cache.get(key) if cache else None
+        return key, found, None if found is not None else read_photo(job.photo)
+
+    for job, (key, found, photo) in zip(jobs, _ahead(prepare, jobs, workers), strict=True):
+        embedding = found
+        if embedding is None:
+            assert photo is not None
+            embedding = model.encode(photo)
+            done.encoded += 1
+            if cache:
+                cache.put(key, embedding)
+        done.photos += 1
+        yield job, embedding
+
+
+def _ahead(function: Callable[[_Job], Any], jobs: Iterable[_Job], workers: int) -> Iterator[Any]:
+    """As `map`, with `workers` results ahead of the one that is asked for."""
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Any]] = deque()
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(function, job))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _refine_photo(job: _Job, embedding: torch.Tensor, model: SamModel, options: RefineOptions, done: Refined) -> None:
+    """Put SAM's masks into the records of one photo."""
+    size_hw = job.size_wh[::-1]
+    asked, boxes, points = [], [], []
+    for record in job.records:
+        box = _inside(record.bbox, job.size_wh)
+        if box is None:
+            _keep(record, None, "its box is not in the photo", model, done)
+            continue
+        asked.append(record)
+        boxes.append(box)
+        if options.prompt == "box+points":
+            points.append([_point(record, box, size_hw)])
+    if not asked:
+        return
+    answers = model.answer(
+        embedding,
+        size_hw,
+        np.array(boxes, np.float64),
+        np.array(points, np.float64) if points else None,
+        choose=options.choose,
+    )
+    for record, answer in zip(asked, answers, strict=True):
+        region = region_of(answer.mask)
+        if region is None:
+            _keep(record, answer, "SAM sees nothing in the box", model, done)
+        elif answer.predicted_iou < options.min_score:
+            _keep(record, answer, f"predicted IoU below {options.min_score}", model, done)
+        elif box_iou(region.box_xywh, record.bbox) < options.min_overlap:
+            _keep(record, answer, f"box IoU below {options.min_overlap}", model, done)
+        else:
+            _note(record, answer, model, source="sam", needs_review=False)
+            record.bbox, record.area = region.box_xywh, region.area
+            record.segmentation = encode_region(region, size_hw)
+            done.masks += 1
+
+
+def _inside(
+    bbox: tuple[float, float, float, float], size_wh: tuple[int, int]
+) -> tuple[float, float, float, float] | None:
+    """The corners of what of a box lies in the photo; None if nothing does."""
+    x, y, w, h = bbox
+    corners = (max(x, 0.0), max(y, 0.0), min(x + w, size_wh[0]), min(y + h, size_wh[1]))
+    return corners if corners[0] < corners[2] and corners[1] < corners[3] else None
+
+
+def _point(
+    record: Record, box_xyxy: tuple[float, float, float, float], size_hw: tuple[int, int]
+) -> tuple[float, float]:
+    """A point of the object, x and y: of the old mask the pixel farthest from its edge, else the middle of the box."""
+    region = region_of_annotation(record, size_hw) if getattr(record, "segmentation", None) else None
+    if region is None:
+        return (box_xyxy[0] + box_xyxy[2]) / 2, (box_xyxy[1] + box_xyxy[3]) / 2
+    padded: npt.NDArray[np.uint8] = np.pad(region.crop.view(np.uint8), 1)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    return region.box_xywh[0] + float(column) + 0.5, region.box_xywh[1] + float(row) + 0.5
+
+
+def _keep(record: Record, answer: Answer | None, reason: str, model: SamModel, done: Refined) -> None:
+    _note(record, answer, model, needs_review=True, review_reason=reason)
+    done.kept += 1
+
+
+def _note(record: Record, answer: Answer | None, model: SamModel, **more: Any) -> None:
+    """Say in the record's attributes what SAM said; what else they say stays."""
+    said: dict[str, Any] = {"model": model.name, "prompt_bbox": list(record.bbox), **more}
+    if answer is not None:
+        said |= {"predicted_iou": answer.predicted_iou, "stability": answer.stability}
+    before = record.attributes if isinstance(record.attributes, dict) else {}
+    record.attributes = {key: value for key, value in before.items() if key != "review_reason"} | said

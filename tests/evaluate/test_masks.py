@@ -1,0 +1,166 @@
+"""`mvtec evaluate masks` against figures counted by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Category
+
+from mvtec.convert.geometry import region_of
+from mvtec.convert.rle import encode_rle
+from mvtec.errors import InputError, LeakError
+from mvtec.evaluate.mask_pairs import boundary_iou, pair_masks
+from mvtec.evaluate.masks import evaluate_masks, worst
+
+
+def rectangle(x: int, y: int, w: int, h: int) -> np.ndarray:
+    mask = np.zeros((40, 48), bool)
+    mask[y : y + h, x : x + w] = True
+    return mask
+
+
+def coco(path: Path, instances: list[tuple[int, int, np.ndarray | None, list[float]]], **more: object) -> Path:
+    """Photos 1 to 3 and instances of (photo, class, mask, box)."""
+    annotations = [
+        {
+            "id": number,
+            "image_id": photo,
+            "category_id": label,
+            "bbox": box,
+            "area": box[2] * box[3],
+            "iscrowd": 0,
+            **({} if mask is None else {"segmentation": encode_rle(mask)}),
+        }
+        for number, (photo, label, mask, box) in enumerate(instances, start=more.pop("first", 1))
+    ]
+    content = {
+        "images": [{"id": n, "file_name": f"{n}.png", "width": 48, "height": 40} for n in (1, 2, 3)],
+        "categories": [{"id": 1, "name": "crack"}, {"id": 2, "name": "stain"}],
+        "annotations": annotations,
+        **more,
+    }
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    return coco(
+        tmp_path / "truth.json",
+        [
+            (1, 1, rectangle(0, 0, 10, 10), [0, 0, 10, 10]),
+            (1, 2, rectangle(20, 20, 10, 10), [20, 20, 10, 10]),
+            (2, 1, rectangle(5, 5, 20, 10), [5, 5, 20, 10]),
+        ],
+    )
+
+
+def test_the_truth_itself_scores_one(truth: Path):
+    metrics = evaluate_masks(pair_masks(truth, truth))
+    for name in ("IoU", "Dice", "boundary_IoU", "IoU_image", "Dice_image", "AP", "AP50", "IoU/crack", "IoU/stain"):
+        assert metrics[name].value == pytest.approx(1.0)
+    assert (metrics["IoU"].n, metrics["IoU"].instances) == (2, 3)
+    assert (metrics["IoU/stain"].n, metrics["IoU/stain"].instances) == (1, 1)
+
+
+def test_figures_counted_by_hand(truth: Path, tmp_path: Path):
+    predictions = coco(
+        tmp_path / "p.json",
+        [
+            (1, 1, rectangle(0, 0, 10, 5), [0, 0, 10, 10]),  # half of it: IoU 0.5
+            (1, 2, rectangle(30, 20, 10, 10), [30, 20, 10, 10]),  # beside it: 0
+            (2, 1, None, [5, 5, 20, 20]),  # a box of twice the height: 0.5
+        ],
+    )
+    paired = pair_masks(truth, predictions)
+    metrics = evaluate_masks(paired, pair_masks(truth, truth))
+    assert metrics["IoU"].value == pytest.approx((0.5 + 0 + 0.5) / 3)
+    assert metrics["Dice"].value == pytest.approx(2 * (2 / 3) / 3)
+    assert metrics["IoU/crack"].value == pytest.approx(0.5)
+    assert metrics["IoU/stain"].value == 0
+    assert metrics["IoU_filled_box"].value == pytest.approx((1 + 0 + 0.5) / 3)
+    assert metrics["IoU_image"].value == pytest.approx((50 / 300 + 0.5) / 2)
+    assert metrics["IoU_unrefined"].value == 1
+    assert metrics["AP50"].value == pytest.approx((1.0 + 0) / 2, abs=0.01)
+    assert metrics["IoU"].low <= metrics["IoU"].value <= metrics["IoU"].high
+    assert [pair.iou for pair in worst(paired, 2)] == [0, 0.5]
+
+
+def test_other_ids_are_paired_one_to_one_within_class_and_photo(truth: Path, tmp_path: Path):
+    predictions = coco(
+        tmp_path / "p.json",
+        [
+            (1, 1, rectangle(20, 20, 10, 10), [20, 20, 10, 10]),  # right place, wrong class
+            (1, 2, rectangle(20, 20, 10, 8), [20, 20, 10, 8]),
+            (1, 2, rectangle(20, 20, 10, 10), [20, 20, 10, 10]),  # the better of two
+        ],
+        first=50,
+    )
+    paired = pair_masks(truth, predictions)
+    assert [pair.iou for pair in paired.pairs] == [0.0, 1.0, 0.0]
+
+
+def test_results_below_the_score_are_not_paired(truth: Path, tmp_path: Path):
+    result = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10], "score": 0.2}
+    (tmp_path / "r.json").write_text(json.dumps([result]))
+    assert evaluate_masks(pair_masks(truth, tmp_path / "r.json"))["IoU"].value == 0
+    low = evaluate_masks(pair_masks(truth, tmp_path / "r.json", min_score=0.1))
+    assert low["IoU"].value == pytest.approx(1 / 3)
+    assert low["AP50"].value == pytest.approx(0.25, abs=0.01)  # half of crack's instances
+
+
+def test_boundary_iou_sees_the_rim_alone():
+    """2 % of the diagonal of 400×300 is 10 pixels."""
+    size_hw = (300, 400)
+    one, other = np.zeros(size_hw, bool), np.zeros(size_hw, bool)
+    one[50:250, 50:250] = True
+    other[50:250, 50:250] = True
+    other[70:230, 70:230] = False
+    regions = region_of(one), region_of(other)
+    assert boundary_iou(regions[0], regions[0], size_hw) == 1
+    assert regions[0].iou(regions[1]) == pytest.approx(1 - 160**2 / 200**2)
+    rim = 200**2 - 180**2
+    both_rims = 200**2 - 160**2  # the ring is 20 wide, so all of it is rim
+    assert boundary_iou(*regions, size_hw) == pytest.approx(rim / both_rims)
+
+
+def test_a_model_that_saw_the_photos_is_refused(truth: Path, tmp_path: Path):
+    predictions = coco(tmp_path / "p.json", [], info={"seen_in_training": ["2.png", "9.png"]})
+    with pytest.raises(LeakError, match=r"trained on 2\.png"):
+        pair_masks(truth, predictions)
+
+
+def test_what_does_not_fit_is_named(truth: Path, tmp_path: Path):
+    content = json.loads(truth.read_text())
+    content["images"][0]["file_name"] = "elsewhere.png"
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"lacks 1 photos .* such as 1\.png"):
+        pair_masks(truth, tmp_path / "p.json")
+    boxes = coco(tmp_path / "boxes.json", [(1, 1, None, [0, 0, 5, 5])])
+    with pytest.raises(InputError, match="has no mask"):
+        pair_masks(boxes, truth)
+    kept = json.loads(truth.read_text())
+    kept["annotations"][0]["attributes"] = {"needs_review": True}
+    (tmp_path / "k.json").write_text(json.dumps(kept))
+    assert "1 instances" in pair_masks(truth, tmp_path / "k.json").warnings[0]
+
+
+def test_the_command_and_its_page(category: Category, tmp_path: Path, mvtec):
+    truth = tmp_path / "i.json"
+    assert mvtec("convert", "masks-to-coco", category.root, "--out", truth).code == 0
+    page = tmp_path / "masks.html"
+    words = ["evaluate", "masks", truth, truth]
+    assert mvtec(*words, "--report", page).code == 2
+    done = mvtec(*words, "--report", page, "--images", category.root, "--unrefined", truth, "--json")
+    assert done.code == 0, done.err
+    metrics = json.loads(done.out)["metrics"]
+    assert metrics["IoU_image"]["value"] == 1
+    assert set(metrics["IoU/crack"]) == {"value", "n", "instances", "low", "high", "reason"}
+    text = page.read_text()
+    assert text.count("<svg") == 4 * 10  # boxes, truth, unrefined, masks
+    assert "test/crack/000.png" in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+    assert mvtec(*words).out.startswith("10 photos, 14 instances")

@@ -1,0 +1,122 @@
+"""Checkpoints are told apart, and our answers are those of segment-anything's own predictor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from mvtec.datasets.images import read_photo
+from mvtec.errors import InputError, WeightsError
+from mvtec.segment.model import choose_mask, load_sam, recognise, save_sam, torch_device
+from mvtec.segment.weights import CHECKPOINTS, fetch_checkpoint, find_checkpoint
+
+
+@pytest.fixture(scope="module")
+def mobile_sam() -> Path:
+    shared = Path(os.environ.get("MVTEC_SHARED_DATA", REPOSITORY.parent / "shared" / "data")).parent
+    path = shared / "weights" / "mobile_sam.pt"
+    if not path.is_file():
+        pytest.skip(f"MobileSAM's weights are not at {path}")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("keys", "name"),
+    [
+        (["image_encoder.layers.0.x"], "mobile_sam"),
+        ([f"image_encoder.blocks.{n}.attn.x" for n in range(12)], "vit_b"),
+        ([f"image_encoder.blocks.{n}.attn.x" for n in range(24)], "vit_l"),
+        ([f"image_encoder.blocks.{n}.attn.x" for n in range(32)], "vit_h"),
+    ],
+)
+def test_a_checkpoint_is_known_by_its_keys(keys: list[str], name: str):
+    assert recognise(Path("x.pt"), dict.fromkeys([*keys, "mask_decoder.iou_token.weight"])) == name
+
+
+def test_what_is_no_checkpoint_is_said(tmp_path: Path):
+    import torch
+
+    with pytest.raises(WeightsError, match="no such checkpoint"):
+        load_sam(tmp_path / "none.pt")
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(WeightsError, match="cannot be loaded"):
+        load_sam(tmp_path / "text.pt")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match="is of no SAM"):
+        load_sam(tmp_path / "other.pt")
+    torch.save({"model": {"sam_mask_decoder.iou_token.weight": torch.zeros(1)}}, tmp_path / "sam2.pt")
+    with pytest.raises(WeightsError, match="SAM 2"):
+        load_sam(tmp_path / "sam2.pt")
+    torch.save({"image_encoder.layers.0": torch.zeros(1), "mask_decoder.iou_token.weight": 0}, tmp_path / "odd.pt")
+    with pytest.raises(WeightsError, match="more than tensors"):
+        load_sam(tmp_path / "odd.pt")
+    with pytest.raises(InputError, match="no device 99"):
+        torch_device("99")
+
+
+def test_which_mask_is_taken():
+    import torch
+
+    masks = torch.full((4, 256, 256), -1.0)
+    masks[0, :10, :10] = masks[1, :100, :100] = masks[2, :50, :50] = masks[3, 200:, 200:] = 1
+    quality = torch.tensor([0.9, 0.1, 0.2, 0.8])
+    box = [0.0, 0.0, 204.0, 196.0]  # of 1024: about 50 of 256
+    assert choose_mask(masks, quality, box, "fit") == 2
+    assert choose_mask(masks, quality, box, "single") == 0
+    assert choose_mask(masks, quality, box, "best") == 3
+    assert choose_mask(masks, quality, box, "largest") == 1
+
+
+def test_a_checkpoint_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MVTEC_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError, match="mvtec segment weights mobile_sam"):
+        find_checkpoint()
+    with pytest.raises(InputError, match="there is no model sam3"):
+        find_checkpoint("sam3")
+    with pytest.raises(WeightsError, match="no checkpoint and no run"):
+        find_checkpoint(weights=tmp_path)
+    (tmp_path / CHECKPOINTS["vit_b"].file).touch()
+    assert find_checkpoint() == tmp_path / CHECKPOINTS["vit_b"].file
+
+
+def test_a_checkpoint_is_fetched_once_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    def fetch(url: str, target: Path, *, sha256: str, **_: object) -> None:
+        asked.append((url, sha256))
+        target.write_bytes(b"weights")
+
+    monkeypatch.setenv("MVTEC_CACHE", str(tmp_path))
+    monkeypatch.setattr("mvtec.segment.weights.fetch", fetch)
+    assert fetch_checkpoint("vit_b") == fetch_checkpoint("vit_b") == tmp_path / "weights" / "sam_vit_b_01ec64.pth"
+    url = "https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth"
+    assert asked == [(url, CHECKPOINTS["vit_b"].sha256)]
+
+
+def test_answers_are_those_of_sam_predictor(mobile_sam: Path, real_bottle: Path, tmp_path: Path):
+    """In float32, in one batch, mask for mask; and a saved model answers the same and is known as tuned."""
+    from dataclasses import replace
+
+    from segment_anything import SamPredictor
+
+    model = replace(load_sam(mobile_sam, "cpu"), half=False)
+    photo = read_photo(real_bottle / "test" / "broken_small" / "000.png")
+    boxes = np.array([[100, 300, 350, 620], [400, 100, 700, 300.5], [0, 0, 900, 900]], np.float64)
+    embedding = model.encode(photo)
+    found = model.answer(embedding, (900, 900), boxes, choose="single")
+    predictor = SamPredictor(model.network)
+    predictor.set_image(photo, "BGR")
+    for box, answer in zip(boxes, found, strict=True):
+        masks, quality, _ = predictor.predict(box=box, multimask_output=False)
+        assert (masks[0] != answer.mask).mean() < 1e-3  # the embedding was rounded to float16
+        assert answer.predicted_iou == pytest.approx(float(quality[0]), abs=0.01)
+        assert 0 < answer.stability <= 1
+    save_sam(tmp_path / "sam.pt", model)
+    again = load_sam(tmp_path / "sam.pt", "cpu")
+    assert (model.tuned, again.tuned, again.name) == (False, True, "mobile_sam")
+    for one, other in zip(found, again.answer(embedding, (900, 900), boxes, choose="single"), strict=True):
+        np.testing.assert_array_equal(one.mask, other.mask)

@@ -1,0 +1,226 @@
+"""`mvtec segment refine` with a model that answers what it is told to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Category, noise, write_png
+from pycocotools import mask as coco_mask
+
+from mvtec.errors import InputError, OutputError
+from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.model import EMBEDDING, Answer
+from mvtec.segment.refine import RefineOptions, refine
+
+
+@dataclass
+class Corner:
+    """Answers each box with its upper left quarter; remembers what it was asked."""
+
+    name: str = "corner"
+    encoder_digest: str = "0" * 64
+    predicted_iou: float = 0.9
+    encoded: int = 0
+    asked: list[tuple[np.ndarray, np.ndarray | None]] = field(default_factory=list)
+
+    def encode(self, photo: np.ndarray):
+        import torch
+
+        assert photo.shape == (40, 48, 3)
+        self.encoded += 1
+        return torch.zeros(EMBEDDING, dtype=torch.float16)
+
+    def answer(self, embedding, size_hw, boxes_xyxy, points_xy=None, *, choose):
+        assert choose == "fit"
+        assert tuple(embedding.shape) == EMBEDDING
+        self.asked.append((boxes_xyxy, points_xy))
+        answers = []
+        for x1, y1, x2, y2 in boxes_xyxy.astype(int):
+            mask = np.zeros(size_hw, bool)
+            mask[y1 : (y1 + y2) // 2, x1 : (x1 + x2) // 2] = True
+            answers.append(Answer(mask, self.predicted_iou, 0.8))
+        return answers
+
+
+@pytest.fixture
+def annotations(category: Category, tmp_path: Path, mvtec) -> Path:
+    out = tmp_path / "instances.json"
+    assert mvtec("convert", "masks-to-coco", category.root, "--out", out).code == 0
+    content = json.loads(out.read_text())
+    content["annotations"][0] |= {"attributes": {"shift": 3, "source": "person"}, "inspector": "Ada"}
+    content["licenses"] = [{"id": 1, "name": "ours"}]
+    out.write_text(json.dumps(content))
+    return out
+
+
+def by_id(path: Path) -> dict[int, dict]:
+    return {annotation["id"]: annotation for annotation in json.loads(path.read_text())["annotations"]}
+
+
+def test_masks_boxes_areas_and_where_they_come_from(annotations: Path, category: Category, tmp_path: Path):
+    out = tmp_path / "refined.json"
+    done = refine(annotations, out, photos=category.root, model=Corner())
+    before, after = by_id(annotations), by_id(out)
+    assert (done.photos, done.encoded, done.masks, done.kept) == (10, 10, len(before), 0)
+    x, y, w, h = before[1]["bbox"]
+    assert after[1]["bbox"] == [x, y, w // 2, h // 2]
+    assert after[1]["area"] == (w // 2) * (h // 2) == coco_mask.area(after[1]["segmentation"])
+    assert after[1]["attributes"] == {
+        "shift": 3,
+        "source": "sam",
+        "model": "corner",
+        "prompt_bbox": [x, y, w, h],
+        "predicted_iou": 0.9,
+        "stability": 0.8,
+        "needs_review": False,
+    }
+    assert after[1]["inspector"] == "Ada"
+    assert json.loads(out.read_text())["licenses"] == [{"id": 1, "name": "ours"}]
+    assert json.loads(out.read_text())["images"] == json.loads(annotations.read_text())["images"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (RefineOptions(min_score=0.95), "predicted IoU below 0.95"),
+        (RefineOptions(min_overlap=0.5), "box IoU below 0.5"),
+    ],
+)
+def test_what_fails_keeps_its_shape_and_is_marked(annotations, category, tmp_path, options, reason):
+    out = tmp_path / "refined.json"
+    done = refine(annotations, out, photos=category.root, model=Corner(), options=options)
+    before, after = by_id(annotations), by_id(out)
+    assert (done.masks, done.kept) == (0, len(before))
+    for number, annotation in after.items():
+        assert {key: annotation[key] for key in ("bbox", "area", "segmentation")} == {
+            key: before[number][key] for key in ("bbox", "area", "segmentation")
+        }
+        assert annotation["attributes"]["needs_review"] is True
+        assert annotation["attributes"]["review_reason"] == reason
+    assert after[1]["attributes"]["source"] == "person"
+
+
+def test_an_empty_mask_and_a_box_outside_the_photo_are_marked(annotations: Path, category: Category, tmp_path: Path):
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["bbox"] = [100, 100, 5, 5]
+    content["annotations"][1]["bbox"] = [5, 5, 1, 1]  # its quarter has no pixel
+    annotations.write_text(json.dumps(content))
+    done = refine(annotations, tmp_path / "refined.json", photos=category.root, model=Corner())
+    after = by_id(tmp_path / "refined.json")
+    assert done.kept == 2
+    assert after[1]["attributes"]["review_reason"] == "its box is not in the photo"
+    assert after[2]["attributes"]["review_reason"] == "SAM sees nothing in the box"
+
+
+def test_boxes_alone_and_crowds(annotations: Path, category: Category, tmp_path: Path):
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["segmentation"] = []
+    content["annotations"][1]["iscrowd"] = 1
+    annotations.write_text(json.dumps(content))
+    model = Corner()
+    options = RefineOptions(prompt="box+points")
+    refine(annotations, tmp_path / "refined.json", photos=category.root, model=model, options=options)
+    after = by_id(tmp_path / "refined.json")
+    assert after[1]["segmentation"]["size"] == [40, 48]
+    assert after[2] == by_id(annotations)[2]
+    boxes, points = model.asked[0]
+    x1, y1, x2, y2 = boxes[0]
+    assert points[0].tolist() == [[(x1 + x2) / 2, (y1 + y2) / 2]]
+
+
+def test_the_point_is_inside_the_old_mask(annotations: Path, category: Category, tmp_path: Path):
+    """The middle of a ring's box is not in the ring."""
+    from mvtec.convert.rle import encode_rle
+
+    ring = np.zeros((40, 48), bool)
+    ring[5:25, 5:25] = True
+    ring[9:25, 9:25] = False
+    content = json.loads(annotations.read_text())
+    content["annotations"][0] |= {"segmentation": encode_rle(ring), "bbox": [5, 5, 20, 20]}
+    annotations.write_text(json.dumps(content))
+    model = Corner()
+    options = RefineOptions(prompt="box+points")
+    refine(annotations, tmp_path / "refined.json", photos=category.root, model=model, options=options)
+    (x, y) = model.asked[0][1][0][0]
+    assert ring[int(y), int(x)]
+
+
+def test_a_second_run_encodes_nothing(annotations: Path, category: Category, tmp_path: Path):
+    cache = EmbeddingCache(tmp_path / "cache")
+    model = Corner()
+    refine(annotations, tmp_path / "a.json", photos=category.root, model=model, cache=cache)
+    assert model.encoded == 10
+    again = refine(annotations, tmp_path / "b.json", photos=category.root, model=model, cache=cache)
+    assert (model.encoded, again.encoded) == (10, 0)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    next(iter((tmp_path / "cache").glob("*.npy"))).write_bytes(b"cut off")
+    write_png(category.photo("crack", 0), noise(77))  # another photo under the same name
+    assert refine(annotations, tmp_path / "c.json", photos=category.root, model=model, cache=cache).encoded in (1, 2)
+    other = Corner(encoder_digest="1" * 64)
+    assert refine(annotations, tmp_path / "d.json", photos=category.root, model=other, cache=cache).encoded == 10
+
+
+def test_a_full_cache_drops_what_was_not_used_for_longest(tmp_path: Path):
+    import os
+
+    import torch
+
+    cache = EmbeddingCache(tmp_path, most_bytes=4 * 2 * int(np.prod(EMBEDDING)))
+    for number in range(4):
+        cache.put(str(number), torch.full(EMBEDDING, number, dtype=torch.float16))
+        os.utime(tmp_path / f"{number}.npy", (number, number))
+    cache.put("4", torch.zeros(EMBEDDING, dtype=torch.float16))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["2", "3", "4"]
+    assert cache.get("3")[0, 0, 0] == 3
+
+
+def test_results_of_a_detector(annotations: Path, category: Category, tmp_path: Path):
+    content = json.loads(annotations.read_text())
+    folder = tmp_path / "predictions"
+    folder.mkdir()
+    results = [
+        {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": 0.5}
+        for a in content["annotations"]
+    ]
+    (folder / "predictions.json").write_text(json.dumps(results))
+    with pytest.raises(InputError, match=r"provenance\.json"):
+        refine(folder / "predictions.json", tmp_path / "r.json", photos=None, model=Corner())
+    provenance = {
+        "model": "m",
+        "model_sha256": "0",
+        "split": None,
+        "categories": {"1": "crack", "2": "stain"},
+        "options": {},
+        "image_root": str(category.root),
+        "image_ids": {image["file_name"]: image["id"] for image in content["images"]},
+        "image_sha256": {},
+        "seen_in_training": [],
+    }
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    out = tmp_path / "refined" / "predictions.json"
+    refine(folder / "predictions.json", out, photos=None, model=Corner())
+    refined = json.loads(out.read_text())
+    assert [entry["score"] for entry in refined] == [0.5] * len(results)
+    assert all(coco_mask.area(entry["segmentation"]) == entry["area"] for entry in refined)
+    assert json.loads((out.parent / "provenance.json").read_text()) == provenance
+    (out.parent / "provenance.json").write_text("of other predictions")
+    with pytest.raises(OutputError, match="exists already"):
+        refine(folder / "predictions.json", out.with_name("more.json"), photos=None, model=Corner())
+
+
+def test_what_is_wrong_is_named(annotations: Path, category: Category, tmp_path: Path):
+    out = tmp_path / "refined.json"
+    with pytest.raises(InputError, match="does not say where its photos are"):
+        refine(annotations, out, photos=None, model=Corner())
+    with pytest.raises(InputError, match="no such photo"):
+        refine(annotations, out, photos=tmp_path, model=Corner())
+    with pytest.raises(OutputError, match="exists already"):
+        refine(annotations, annotations, photos=category.root, model=Corner())
+    write_png(category.photo("crack", 1), noise(5, 20, 30))
+    with pytest.raises(InputError, match="30×20 pixels"):
+        refine(annotations, out, photos=category.root, model=Corner())
+    assert not out.exists()
