@@ -17,7 +17,7 @@ from mvtec.datasets.tree import read_tree
 from mvtec.detect.predict import PredictOptions, predict
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.source import read_source
-from mvtec.detect.train import prepare_run, train
+from mvtec.detect.train import train
 from mvtec.detect.weights import Start, find_start
 from mvtec.errors import InputError, MvtecError, WeightsError
 from mvtec.evaluate.boxes import evaluate_boxes
@@ -25,6 +25,7 @@ from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import load
 from mvtec.evaluate.report import write_report
 from mvtec.files import fresh_folder, write_json
+from mvtec.run import prepare_run
 
 MODEL = "yolo11n.pt"
 

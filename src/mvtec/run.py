@@ -1,17 +1,22 @@
-"""The record of a run: what was done, with what, and what came of it, kept as `run.json`."""
+"""A run's folder, and its record: what was done, with what, and what came of it, kept as `run.json`.
+
+A folder with `plan.json` and without `run.json` is an unfinished run; it can be resumed from `weights/last.pt`.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mvtec.errors import InputError
-from mvtec.files import read_json, write_json
+from mvtec.errors import InputError, OutputError
+from mvtec.files import check_output, read_json, remove, write_json
 
 _LIBRARIES = ("mvtec-workflow", "torch", "torchvision", "ultralytics", "opencv-python", "numpy", "pycocotools")
 
@@ -57,11 +62,6 @@ class RunRecord:
     versions: dict[str, str] = field(default_factory=library_versions)
 
 
-def write_run(folder: Path, record: RunRecord) -> None:
-    """Write `folder/run.json`, replacing an older one."""
-    write_json(folder / "run.json", asdict(record), overwrite=True)
-
-
 def read_run(folder: Path) -> RunRecord:
     """Read `folder/run.json`.
 
@@ -70,8 +70,68 @@ def read_run(folder: Path) -> RunRecord:
     """
     path = folder / "run.json"
     if not path.is_file():
-        raise InputError(folder, "is not a finished run: it has no run.json", "Give the --out of mvtec train-detector")
+        raise InputError(folder, "is not a finished run: it has no run.json", "Give the --out of a training")
     try:
         return TypeAdapter(RunRecord).validate_python(read_json(path, "the record of a run"))
     except ValidationError as error:
-        raise InputError(path, "is no record of a run", "Give the --out of mvtec train-detector") from error
+        raise InputError(path, "is no record of a run", "Give the --out of a training") from error
+
+
+def prepare_run(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Make the run folder, or see that there is one to resume.
+
+    Raises:
+        OutputError: `out` is taken, or there is nothing to resume.
+    """
+    unfinished = (out / "plan.json").exists() and not (out / "run.json").exists()
+    if resume:
+        if (out / "run.json").exists():
+            raise OutputError(out, "is a finished run", "Leave out --resume and choose another --out")
+        if not unfinished:
+            raise OutputError(out, "is no run that could be resumed", "Leave out --resume to begin one")
+        return
+    if unfinished and not overwrite:
+        raise OutputError(out, "is an unfinished run", "Pass --resume to go on, or --overwrite to begin anew")
+    check_output(out, overwrite=overwrite, inputs=inputs)
+    if os.path.lexists(out):
+        if os.path.lexists(_older(out)):  # of an unfinished run and the finished one it was to replace, keep the latter
+            remove(out)
+        else:
+            out.rename(_older(out))
+    out.mkdir(parents=True)
+
+
+def is_begun(out: Path) -> bool:
+    """Whether there is a checkpoint that an interrupted training can go on from."""
+    return (out / "weights" / "last.pt").is_file()
+
+
+def discard_empty_run(out: Path) -> None:
+    """Remove a run folder whose training failed before the first checkpoint, and put back what it had replaced."""
+    if not is_begun(out) and not (out / "run.json").is_file():
+        _remove_if_there(out)
+        if os.path.lexists(_older(out)):
+            _older(out).rename(out)
+
+
+def finish_run(out: Path, record: RunRecord) -> None:
+    """Write `out/run.json`, and let go of the run that this one replaces."""
+    write_json(out / "run.json", asdict(record), overwrite=True)
+    _remove_if_there(_older(out))
+
+
+def _older(out: Path) -> Path:
+    """Where the run that `out` replaces waits until the new one is finished."""
+    return out.absolute().with_name(f".{out.name}.old")
+
+
+def _remove_if_there(path: Path) -> None:
+    if os.path.lexists(path):
+        remove(path)
+
+
+def photos_seen_by(weights: Path | None) -> dict[str, str]:
+    """What the run that left these weights was trained on, as `RunRecord.train_images`; nothing if no run left them."""
+    if weights is None or not (weights.parent.parent / "run.json").is_file():
+        return {}
+    return read_run(weights.parent.parent).train_images

@@ -107,7 +107,7 @@ def test_answers_are_those_of_sam_predictor(mobile_sam: Path, real_bottle: Path,
     photo = read_photo(real_bottle / "test" / "broken_small" / "000.png")
     boxes = np.array([[100, 300, 350, 620], [400, 100, 700, 300.5], [0, 0, 900, 900]], np.float64)
     embedding = model.encode(photo)
-    found = model.answer(embedding, (900, 900), boxes, choose="single")
+    found = model.answer([embedding], (900, 900), boxes, choose="single")
     predictor = SamPredictor(model.network)
     predictor.set_image(photo, "BGR")
     for box, answer in zip(boxes, found, strict=True):
@@ -115,8 +115,8 @@ def test_answers_are_those_of_sam_predictor(mobile_sam: Path, real_bottle: Path,
         assert (masks[0] != answer.mask).mean() < 1e-3  # the embedding was rounded to float16
         assert answer.predicted_iou == pytest.approx(float(quality[0]), abs=0.01)
         assert 0 < answer.stability <= 1
-    save_sam(tmp_path / "sam.pt", model)
+    save_sam(tmp_path / "sam.pt", model, {"0" * 64: "000.png"})
     again = load_sam(tmp_path / "sam.pt", "cpu")
     assert (model.tuned, again.tuned, again.name) == (False, True, "mobile_sam")
-    for one, other in zip(found, again.answer(embedding, (900, 900), boxes, choose="single"), strict=True):
+    for one, other in zip(found, again.answer([embedding], (900, 900), boxes, choose="single"), strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)

@@ -24,19 +24,22 @@ class Corner:
     name: str = "corner"
     encoder_digest: str = "0" * 64
     predicted_iou: float = 0.9
+    train_images: dict[str, str] = field(default_factory=dict)
     encoded: int = 0
+    views: int = 0
     asked: list[tuple[np.ndarray, np.ndarray | None]] = field(default_factory=list)
 
     def encode(self, photo: np.ndarray):
         import torch
 
-        assert photo.shape == (40, 48, 3)
+        assert photo.shape in ((40, 48, 3), (48, 40, 3))
         self.encoded += 1
         return torch.zeros(EMBEDDING, dtype=torch.float16)
 
-    def answer(self, embedding, size_hw, boxes_xyxy, points_xy=None, *, choose):
+    def answer(self, embeddings, size_hw, boxes_xyxy, points_xy=None, *, choose):
         assert choose == "fit"
-        assert tuple(embedding.shape) == EMBEDDING
+        assert all(tuple(embedding.shape) == EMBEDDING for embedding in embeddings)
+        self.views = len(embeddings)
         self.asked.append((boxes_xyxy, points_xy))
         answers = []
         for x1, y1, x2, y2 in boxes_xyxy.astype(int):
@@ -224,3 +227,31 @@ def test_what_is_wrong_is_named(annotations: Path, category: Category, tmp_path:
     with pytest.raises(InputError, match="30×20 pixels"):
         refine(annotations, out, photos=category.root, model=Corner())
     assert not out.exists()
+
+
+def test_photos_the_model_was_tuned_on_are_named(annotations: Path, category: Category, tmp_path: Path, mvtec):
+    from mvtec.files import sha256_file
+
+    seen = category.photo("crack", 2)
+    model = Corner(train_images={sha256_file(seen): "crack.png", "f" * 64: "elsewhere.png"})
+    out = tmp_path / "refined.json"
+    done = refine(annotations, out, photos=category.root, model=model)
+    assert done.seen == 1
+    assert json.loads(out.read_text())["info"]["seen_in_training"] == ["test/crack/002.png"]
+    judged = mvtec("evaluate", "masks", annotations, out)
+    assert (judged.code, "was trained on test/crack/002.png" in judged.err) == (2, True)
+    again = tmp_path / "again.json"
+    model.train_images = {sha256_file(category.photo("stain", 0)): "stain.png"}
+    refine(out, again, photos=category.root, model=model)
+    named = json.loads(again.read_text())["info"]["seen_in_training"]
+    assert named == ["test/crack/002.png", "test/stain/000.png"]
+
+
+def test_several_views_are_kept_apart_in_the_cache(annotations: Path, category: Category, tmp_path: Path):
+    cache, model = EmbeddingCache(tmp_path / "cache"), Corner()
+    refine(annotations, tmp_path / "one.json", photos=category.root, model=model, cache=cache)
+    options = RefineOptions(views=8)
+    done = refine(annotations, tmp_path / "8.json", photos=category.root, model=model, cache=cache, options=options)
+    assert (done.encoded, model.encoded, model.views) == (10, 80, 8)
+    with pytest.raises(InputError, match="--views"):
+        RefineOptions(views=9)

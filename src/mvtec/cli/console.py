@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -50,6 +50,21 @@ def bar(what: str, total: int | None, *, as_bytes: bool = False) -> Iterator[Cal
             bars.update(task, advance=steps, **values)
 
         yield update
+
+
+@contextmanager
+def run_folder(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path]) -> Iterator[None]:
+    """A training's folder. When the block fails before its first checkpoint, what was there before comes back."""
+    from mvtec.run import discard_empty_run, is_begun, prepare_run
+
+    prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
+    try:
+        yield
+    except BaseException as error:
+        discard_empty_run(out)
+        if isinstance(error, KeyboardInterrupt) and is_begun(out):
+            warn(f"interrupted; go on with the same command and --resume, the finished epochs are in {out}")
+        raise
 
 
 def say(text: str) -> None:

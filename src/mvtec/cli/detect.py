@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, progress, say, warn
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, progress, run_folder, say, warn
 from mvtec.detect.recipe import Recipe
 
 
@@ -49,8 +49,9 @@ def train_detector(
     The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
     """
     from mvtec.detect.prepare import yolo_folder_for
-    from mvtec.detect.train import checkpoint_of, discard_empty_run, is_begun, prepare_run, train
+    from mvtec.detect.train import checkpoint_of, train
     from mvtec.detect.weights import find_start
+    from mvtec.run import is_begun
 
     recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
     start = None
@@ -63,8 +64,7 @@ def train_detector(
                 from_scratch=from_scratch,
                 on_bytes=lambda done, total: update(completed=done, total=total),
             )
-    prepare_run(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])])
-    try:
+    with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
         folder = yolo_folder_for(data, out, split_file, fold)
         with bar("training", recipe.epochs) as update:
 
@@ -82,11 +82,6 @@ def train_detector(
                 command=command_words(),
                 on_epoch=show,
             )
-    except BaseException as error:
-        discard_empty_run(out)
-        if isinstance(error, KeyboardInterrupt) and is_begun(out):
-            warn(f"interrupted; go on with the same command and --resume, the finished epochs are in {out}")
-        raise
     checkpoint = checkpoint_of(out)
     if as_json:
         print_json(

@@ -8,14 +8,20 @@ from typing import Annotated, cast
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, bar, print_json, say, warn
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, run_folder, say, warn
+from mvtec.segment.recipe import FinetuneRecipe
 
-app = typer.Typer(help="SAM: turn boxes into masks.", no_args_is_help=True)
+app = typer.Typer(help="SAM: turn boxes into masks, and teach it the part.", no_args_is_help=True)
 
 
 class Prompt(str, Enum):
     box = "box"
     box_and_points = "box+points"
+
+
+class Learner(str, Enum):
+    decoder = "decoder"
+    decoder_and_neck = "decoder+neck"
 
 
 class Multimask(str, Enum):
@@ -54,6 +60,9 @@ def refine(
     min_overlap: Annotated[
         float, typer.Option(metavar="IOU", help="Take no mask whose tight box has a lower IoU with the box.")
     ] = 0.0,
+    views: Annotated[
+        int, typer.Option(help="Ask in so many views of the photo, turned and mirrored, up to 8; take the mean.")
+    ] = 1,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(help="Threads that read photos ahead.")] = 2,
     cache: Cache = None,
@@ -77,7 +86,7 @@ def refine(
     kept = EmbeddingCache(cache or cache_folder() / "embeddings")
     sam = load_sam(checkpoint, device)
     choose = ("single" if sam.tuned else "fit") if multimask is Multimask.auto else multimask.value
-    options = RefineOptions(prompt.value, cast(Choose, choose), min_score, min_overlap, workers)
+    options = RefineOptions(prompt.value, cast(Choose, choose), min_score, min_overlap, views, workers)
     with bar("refining", None) as update:
         done = refine_file(
             annotations,
@@ -98,14 +107,119 @@ def refine(
             encoded=done.encoded,
             masks=done.masks,
             kept=done.kept,
+            seen_in_training=done.seen,
             seconds=round(done.seconds, 2),
         )
         return
     if done.kept:
         warn(f"{done.kept} instances keep their old shape; look for attributes.needs_review")
+    if done.seen:
+        warn(f"the model was fine-tuned on {done.seen} of these {done.photos} photos; figures on them mean little")
     rate = f"{done.photos / done.seconds:.1f} photos a second" if done.seconds else "nothing to do"
     say(f"{done.masks} masks on {done.photos} photos, {done.encoded} of them newly encoded; {rate}")
     say(str(out))
+
+
+@app.command()
+def finetune(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder, with masks.")],
+    out: Annotated[Path, typer.Option(help="The run's folder to make.")],
+    split_file: Annotated[
+        Path | None, typer.Option("--split", help="The split to train by; by default a fifth of each class is test.")
+    ] = None,
+    fold: Annotated[int | None, typer.Option(help="Take this fold of the split as val.")] = None,
+    model: Model = "auto",
+    weights: Annotated[
+        Path | None, typer.Option(help="Begin with this checkpoint, or a run, instead of --model.")
+    ] = None,
+    train: Annotated[
+        Learner, typer.Option(help="What learns: the mask decoder, or the neck of the image encoder with it.")
+    ] = Learner.decoder,
+    epochs: Annotated[int, typer.Option(help="Passes over the defects.")] = FinetuneRecipe.epochs,
+    views: Annotated[
+        int,
+        typer.Option(
+            help="Of the eight ways to turn and mirror a photo, show so many; 1 for a part that lies always alike."
+        ),
+    ] = FinetuneRecipe.views,
+    jitter: Annotated[
+        float, typer.Option(help="Move the sides of a box by up to this share of its size.")
+    ] = FinetuneRecipe.jitter,
+    learning_rate: Annotated[float, typer.Option(help="The highest.")] = FinetuneRecipe.learning_rate,
+    patience: Annotated[
+        int, typer.Option(help="With a val part, stop after so many epochs without a better IoU.")
+    ] = FinetuneRecipe.patience,
+    device: Device = "auto",
+    cache: Cache = None,
+    seed: Seed = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the unfinished run in --out, as it began.")
+    ] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Teach SAM the defects of a part: from a box, loosely drawn, to the ground-truth mask.
+
+    The test part is never looked at: with a val part the epoch with the best IoU on it is kept, without one the last.
+    """
+    from mvtec.cache import cache_folder
+    from mvtec.datasets.split import make_split, read_split
+    from mvtec.datasets.tree import read_tree
+    from mvtec.errors import InputError
+    from mvtec.segment.embeddings import EmbeddingCache
+    from mvtec.segment.finetune import finetune as train_model
+    from mvtec.segment.model import load_sam
+    from mvtec.segment.weights import find_checkpoint
+
+    recipe = FinetuneRecipe(train.value, epochs, views, jitter, learning_rate, patience, seed)
+    if fold is not None and split_file is None:
+        raise InputError("--fold", "a fold of which split", "Give --split, too")
+    dataset = read_tree(directory)
+    split = make_split(dataset) if split_file is None else read_split(split_file)
+    split = split if fold is None else split.fold(fold)
+    checkpoint = find_checkpoint(model, weights)
+    inputs = [directory, checkpoint, *([split_file] if split_file else [])]
+    with run_folder(out, resume=resume, overwrite=overwrite, inputs=inputs):
+        kept = EmbeddingCache(cache or cache_folder() / "embeddings")
+        sam = load_sam(checkpoint, device)
+        with bar("encoding", None) as update:
+
+            def show(epoch: int, total: int, figures: dict[str, float]) -> None:
+                note = " ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
+                update(description="training", completed=epoch, total=total, note=note)
+
+            record = train_model(
+                dataset,
+                split,
+                checkpoint,
+                sam,
+                out,
+                recipe=recipe,
+                cache=kept,
+                resume=resume,
+                command=command_words(),
+                on_view=lambda done, total: update(completed=done, total=total),
+                on_epoch=show,
+            )
+    result = out / "weights" / "sam.pt"
+    figures = record.figures
+    if as_json:
+        print_json(
+            "segment finetune",
+            inputs={"directory": directory, "checkpoint": checkpoint, "seed": seed},
+            outputs=[out],
+            checkpoint=str(result),
+            seconds=record.seconds,
+            figures=figures,
+        )
+        return
+    say(f"learnt {figures['train_instances']:.0f} defects in {record.seconds:.0f} s from {checkpoint}")
+    chosen = (
+        f"epoch {figures['epoch']:.0f}, mean IoU {figures['val_iou']:.3f} over {figures['val_instances']:.0f} of val"
+        if "val_iou" in figures
+        else "the last epoch, no val part"
+    )
+    say(f"{result}: {chosen}")
 
 
 @app.command()

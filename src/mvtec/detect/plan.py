@@ -16,7 +16,7 @@ from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file
-from mvtec.run import read_run
+from mvtec.run import photos_seen_by
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tup
         split=None if folder.split is None else folder.split.hash,
         has_val=bool(folder.images["val"]),
         photos={sha256_file(photo): photo.name for photo in photos},
-        seen_before=_seen_by(start),
+        seen_before=photos_seen_by(start.weights),
         weights=start.record(),
         transferred=transferred,
         settings={
@@ -91,13 +91,6 @@ def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
     content = {part: str(out / name) for part, name in parts.items()} | {"names": dict(enumerate(folder.names))}
     (out / "data.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     return out / "data.yaml"
-
-
-def _seen_by(start: Start) -> dict[str, str]:
-    """What a run of ours that left these weights was trained on; they cannot be judged on it either."""
-    if start.weights is None or not (start.weights.parent.parent / "run.json").is_file():
-        return {}
-    return read_run(start.weights.parent.parent).train_images
 
 
 def _has_polygons(folder: YoloFolder) -> bool:

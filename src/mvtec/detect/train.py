@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -27,59 +27,12 @@ from mvtec.detect.model import build_model, choose_device, first_line, load_mode
 from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
-from mvtec.errors import InputError, MvtecError, OutputError
-from mvtec.files import check_output, remove, sha256_file, write_json
+from mvtec.errors import InputError, MvtecError
+from mvtec.files import sha256_file, write_json
 from mvtec.offline import quiet
-from mvtec.run import RunRecord, write_run
+from mvtec.run import RunRecord, finish_run, is_begun
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
-
-
-def prepare_run(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
-    """Make the run folder, or see that there is one to resume.
-
-    Raises:
-        OutputError: `out` is taken, or there is nothing to resume.
-    """
-    unfinished = (out / "plan.json").exists() and not (out / "run.json").exists()
-    if resume:
-        if (out / "run.json").exists():
-            raise OutputError(out, "is a finished run", "Leave out --resume and choose another --out")
-        if not unfinished:
-            raise OutputError(out, "is no run that could be resumed", "Leave out --resume to begin one")
-        return
-    if unfinished and not overwrite:
-        raise OutputError(out, "is an unfinished run", "Pass --resume to go on, or --overwrite to begin anew")
-    check_output(out, overwrite=overwrite, inputs=inputs)
-    if os.path.lexists(out):
-        if os.path.lexists(_older(out)):  # of an unfinished run and the finished one it was to replace, keep the latter
-            remove(out)
-        else:
-            out.rename(_older(out))
-    out.mkdir(parents=True)
-
-
-def is_begun(out: Path) -> bool:
-    """Whether there is a checkpoint that an interrupted training can go on from."""
-    return (out / "weights" / "last.pt").is_file()
-
-
-def discard_empty_run(out: Path) -> None:
-    """Remove a run folder whose training failed before the first checkpoint, and put back what it had replaced."""
-    if not is_begun(out) and not (out / "run.json").is_file():
-        _remove_if_there(out)
-        if os.path.lexists(_older(out)):
-            _older(out).rename(out)
-
-
-def _older(out: Path) -> Path:
-    """Where the run that `out` replaces waits until the new one is finished."""
-    return out.absolute().with_name(f".{out.name}.old")
-
-
-def _remove_if_there(path: Path) -> None:
-    if os.path.lexists(path):
-        remove(path)
 
 
 def train(
@@ -100,7 +53,7 @@ def train(
 
     Args:
         data: A YOLO folder or its `data.yaml`.
-        out: The run folder, made by `prepare_run`.
+        out: The run folder, made by `run.prepare_run`.
         start: The model and the weights to begin with; may be None where a checkpoint is resumed.
         recipe: The settings.
         device: `auto`, `cpu`, `mps`, or a GPU's number.
@@ -146,8 +99,7 @@ def train(
         seconds_per_epoch=round(statistics.median(spans), 2) if spans else None,
         figures=_val_figures(model) if plan.has_val else {},
     )
-    write_run(out, record)
-    _remove_if_there(_older(out))
+    finish_run(out, record)
     return record
 
 

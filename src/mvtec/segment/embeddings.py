@@ -1,7 +1,7 @@
 """Keeps image embeddings on disk, found again by what made them: the photo's bytes and the image encoder.
 
-A file is `KEY.npy`, float16 256×64×64, 2 MiB. It is written beside and moved in, so that several programs can share
-the folder; one that cannot be read counts as absent.
+A file is `KEY.npy`, float16 C×64×64: 2 MiB for the 256 channels of an embedding. It is written beside and moved in, so
+that several programs can share the folder; one that cannot be read counts as absent.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mvtec.errors import OutputError
-from mvtec.segment.model import EMBEDDING
+from mvtec.segment.model import EMBEDDING, SamModel
 
 if TYPE_CHECKING:
     import torch
 
 MOST_BYTES = 8 << 30
+
+
+def embedding_key(photo_sha256: str, model: SamModel, view: int = 0, *, before_neck: bool = False) -> str:
+    """The key of what a model's image encoder makes of a view of a photo."""
+    return f"{photo_sha256[:32]}-{model.encoder_digest[:16]}-{view}{'-before-neck' if before_neck else ''}"
 
 
 class EmbeddingCache:
@@ -50,7 +55,7 @@ class EmbeddingCache:
         path = self.folder / f"{key}.npy"
         try:
             found = np.load(path, allow_pickle=False)
-            if found.shape != EMBEDDING or found.dtype != np.float16:
+            if found.shape[1:] != EMBEDDING[1:] or found.dtype != np.float16:
                 return None
             os.utime(path)
         except (OSError, ValueError, EOFError):

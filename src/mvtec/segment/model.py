@@ -7,7 +7,7 @@ arXiv 2306.14289. Prompt encoder and mask decoder are `segment-anything`'s; Mobi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mvtec.convert.geometry import BoxFloat, box_iou, box_of
 from mvtec.errors import InputError, WeightsError
+from mvtec.segment.views import turn_back, turn_boxes, turn_points, turned_size
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +28,10 @@ Choose = Literal["fit", "single", "best", "largest"]
 
 SIDE = 1024  # the longer side of what the image encoder sees
 EMBEDDING = (256, 64, 64)
+LOGITS_SIDE = 256  # of the masks it answers with, over the photo padded to a square
 _MOST_PROMPTS = 32  # decoded at once: more take memory and no less time
 _DEPTHS = {12: "vit_b", 24: "vit_l", 32: "vit_h"}
-_TUNED = "mvtec_finetuned"
+_TRAIN_IMAGES = "mvtec_train_images"
 _MEND = "Give a checkpoint of segment-anything (vit_b, vit_l, vit_h) or of MobileSAM"
 
 
@@ -57,7 +59,7 @@ class SamModel:
         network: The `segment_anything.modeling.Sam`.
         device: Where it is.
         half: Whether the image encoder computes in bfloat16.
-        tuned: Whether `mvtec segment finetune` made it.
+        train_images: SHA-256 of each photo it was fine-tuned on, mapped to its name; none for a published model.
         encoder_digest: Names the image encoder's weights and precision: equal digests give equal embeddings.
     """
 
@@ -65,28 +67,45 @@ class SamModel:
     network: Any
     device: str
     half: bool
-    tuned: bool
+    train_images: Mapping[str, str]
     encoder_digest: str
 
-    def encode(self, photo: Photo) -> torch.Tensor:
+    @property
+    def tuned(self) -> bool:
+        """Whether `mvtec segment finetune` made it."""
+        return bool(self.train_images)
+
+    def encode(self, photo: Photo, *, before_neck: bool = False) -> torch.Tensor:
         """The image embedding of a photo.
 
         Args:
             photo: uint8 H×W×3 in OpenCV's BGR order.
+            before_neck: Leave out the encoder's neck, its last two convolutions.
 
         Returns:
-            float16 256×64×64 on the CPU.
+            float16 256×64×64 on the CPU; before the neck it has the encoder's own number of channels.
         """
         import torch
         from segment_anything.utils.transforms import ResizeLongestSide
 
         resized = ResizeLongestSide(SIDE).apply_image(np.ascontiguousarray(photo[..., ::-1]))
         pixels = torch.from_numpy(resized).permute(2, 0, 1)[None].to(self.device)
-        kind = torch.device(self.device).type
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=self.half):
-            ready = self.network.preprocess(pixels).contiguous(memory_format=torch.channels_last)
-            features = self.network.image_encoder(ready)
-        return features[0].to("cpu", torch.float16).contiguous()
+        encoder = self.network.image_encoder
+        inputs: list[torch.Tensor] = []
+        hook = encoder.neck.register_forward_pre_hook(lambda _neck, given: inputs.append(given[0]))
+        try:
+            with torch.inference_mode(), self.mixed_precision():
+                ready = self.network.preprocess(pixels).contiguous(memory_format=torch.channels_last)
+                features = encoder(ready)
+        finally:
+            hook.remove()
+        return (inputs[0] if before_neck else features)[0].to("cpu", torch.float16).contiguous()
+
+    def mixed_precision(self) -> torch.autocast:
+        """The context in which the image encoder computes in bfloat16, where `half` is set."""
+        import torch
+
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.half)
 
     def logits(
         self, embedding: torch.Tensor, boxes_xyxy: torch.Tensor, points_xy: torch.Tensor | None = None
@@ -120,7 +139,7 @@ class SamModel:
 
     def answer(
         self,
-        embedding: torch.Tensor,
+        embeddings: Sequence[torch.Tensor],
         size_hw: tuple[int, int],
         boxes_xyxy: npt.NDArray[np.float64],
         points_xy: npt.NDArray[np.float64] | None = None,
@@ -130,7 +149,8 @@ class SamModel:
         """A mask for each box.
 
         Args:
-            embedding: As `encode` gives it.
+            embeddings: As `encode` gives them for the photo's views 0, 1, … (see `views.py`). What the model says is
+                averaged over them: that is slower, and more exact.
             size_hw: Height and width of the photo.
             boxes_xyxy: float N×4, corners in pixels of the photo.
             points_xy: float N×P×2 in pixels of the photo: points of each object.
@@ -144,11 +164,10 @@ class SamModel:
         found = []
         with torch.inference_mode():
             for begin in range(0, len(boxes_xyxy), _MOST_PROMPTS):
-                part = slice(begin, begin + _MOST_PROMPTS)
-                boxes = torch.from_numpy(boxes_xyxy[part] * scale).float()
-                points = None if points_xy is None else torch.from_numpy(points_xy[part] * scale).float()
-                masks, quality = self.logits(embedding, boxes, points)
-                for of_prompt, quality_of_prompt, box in zip(masks, quality, boxes.tolist(), strict=True):
+                boxes = boxes_xyxy[begin : begin + _MOST_PROMPTS]
+                points = None if points_xy is None else points_xy[begin : begin + _MOST_PROMPTS]
+                masks, quality = self._mean_logits(embeddings, size_hw, boxes, points)
+                for of_prompt, quality_of_prompt, box in zip(masks, quality, (boxes * scale).tolist(), strict=True):
                     at = choose_mask(of_prompt, quality_of_prompt, box, choose)
                     full = self.network.postprocess_masks(of_prompt[None, at : at + 1], input_hw, size_hw)
                     stability = calculate_stability_score(full[0], 0.0, 1.0)[0]
@@ -160,6 +179,33 @@ class SamModel:
                         )
                     )
         return found
+
+    def _mean_logits(
+        self,
+        embeddings: Sequence[torch.Tensor],
+        size_hw: tuple[int, int],
+        boxes_xyxy: npt.NDArray[np.float64],
+        points_xy: npt.NDArray[np.float64] | None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `logits`, over all views, in pixels of the photo as it is."""
+        import torch
+
+        scale = SIDE / max(size_hw)
+        all_masks, all_quality = [], []
+        for view, embedding in enumerate(embeddings):
+            boxes = torch.from_numpy(turn_boxes(boxes_xyxy, size_hw, view) * scale).float()
+            points = None
+            if points_xy is not None:
+                points = torch.from_numpy(turn_points(points_xy, size_hw, view) * scale).float()
+            masks, quality = self.logits(embedding, boxes, points)
+            # The photo lies in the upper left of the square, whichever way it is turned.
+            height, width = (-(-side * LOGITS_SIDE // max(size_hw)) for side in turned_size(size_hw, view))
+            upright = turn_back(masks[..., :height, :width], view)
+            below, beside = LOGITS_SIDE - upright.shape[-2], LOGITS_SIDE - upright.shape[-1]
+            padded = torch.nn.functional.pad(upright, (0, beside, 0, below), mode="constant", value=-10.0)
+            all_masks.append(padded)
+            all_quality.append(quality)
+        return torch.stack(all_masks).mean(dim=0), torch.stack(all_quality).mean(dim=0)
 
 
 def choose_mask(masks: torch.Tensor, quality: torch.Tensor, box_xyxy: list[float], choose: Choose) -> int:
@@ -204,7 +250,7 @@ def load_sam(checkpoint: Path, device: str = "auto") -> SamModel:
     import torch
 
     where = torch_device(device)
-    tensors, tuned = _read(checkpoint)
+    tensors, train_images = _read(checkpoint)
     name = recognise(checkpoint, tensors)
     network = _build(name)
     network.train()  # TinyViT keeps what it derives from its weights while it is not training
@@ -218,7 +264,7 @@ def load_sam(checkpoint: Path, device: str = "auto") -> SamModel:
     encoder = ((key, value) for key, value in sorted(tensors.items()) if key.startswith("image_encoder."))
     network.image_encoder.to(memory_format=torch.channels_last)
     network.to(where)
-    return SamModel(name, network, where, half, tuned, _digest(encoder, half))
+    return SamModel(name, network, where, half, train_images, _digest(encoder, half))
 
 
 def recognise(checkpoint: Path, tensors: Mapping[str, Any]) -> str:
@@ -266,16 +312,22 @@ def has_bfloat16(device: str) -> bool:
     return device == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
-def save_sam(path: Path, model: SamModel) -> None:
-    """Write a fine-tuned model as a checkpoint that `load_sam` reads and knows for one."""
+def save_sam(path: Path, model: SamModel, train_images: Mapping[str, str]) -> None:
+    """Write a fine-tuned model as a checkpoint that `load_sam` reads.
+
+    Args:
+        path: Where.
+        model: The model.
+        train_images: SHA-256 of each photo it has seen, mapped to its name.
+    """
     import torch
 
     tensors = {key: value.to("cpu").contiguous() for key, value in model.network.state_dict().items()}
-    torch.save({"model": tensors, _TUNED: True}, path)
+    torch.save({"model": tensors, _TRAIN_IMAGES: dict(train_images)}, path)
 
 
-def _read(checkpoint: Path) -> tuple[dict[str, Any], bool]:
-    """The tensors of a checkpoint, and whether `save_sam` wrote it."""
+def _read(checkpoint: Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tensors of a checkpoint, and the photos that `save_sam` says it has seen."""
     import torch
 
     if not checkpoint.is_file():
@@ -285,12 +337,12 @@ def _read(checkpoint: Path) -> tuple[dict[str, Any], bool]:
     except Exception as error:  # a broken file fails in many ways
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise WeightsError(checkpoint, f"cannot be loaded ({reason[:200]})", _MEND) from error
-    tuned = isinstance(content, dict) and content.get(_TUNED) is True
+    train_images: dict[str, str] = content.get(_TRAIN_IMAGES, {}) if isinstance(content, dict) else {}
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise WeightsError(checkpoint, "holds more than tensors", _MEND)
-    return content, tuned
+    return content, train_images
 
 
 def _build(name: str) -> Any:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,8 +27,9 @@ from mvtec.convert.segmentation import region_of_annotation
 from mvtec.datasets.images import photo_size_wh, read_photo
 from mvtec.errors import InputError
 from mvtec.files import check_output, json_bytes, read_json, sha256_file, write_json
-from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.model import Answer, Choose, Photo, SamModel
+from mvtec.segment.views import VIEWS, turn
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +48,7 @@ class RefineOptions:
         choose: Which of SAM's masks to take, see `choose_mask`.
         min_score: A mask of lower predicted IoU is not taken.
         min_overlap: A mask whose tight box has a lower IoU with the box is not taken.
+        views: How many views of a photo to ask in, 1 to 8, see `views.py`; the answer is their mean.
         workers: Threads that read photos ahead while the model computes.
     """
 
@@ -54,12 +56,15 @@ class RefineOptions:
     choose: Choose = "fit"
     min_score: float = 0.0
     min_overlap: float = 0.0
+    views: int = 1
     workers: int = 2
 
     def __post_init__(self) -> None:
         for option, value in (("--min-score", self.min_score), ("--min-overlap", self.min_overlap)):
             if not 0 <= value <= 1:
                 raise InputError(option, f"{value} is not between 0 and 1", "Give a number from 0 to 1")
+        if not 1 <= self.views <= VIEWS:
+            raise InputError("--views", f"{self.views} views of a photo there are not", f"Give 1 to {VIEWS}")
         if self.workers < 1:
             raise InputError("--workers", f"{self.workers} threads are none", "Give 1 or more")
 
@@ -73,6 +78,7 @@ class Refined:
         encoded: Those of them whose embedding was not in the cache.
         masks: Instances that got a mask.
         kept: Instances that keep their old shape, to be reviewed.
+        seen: Photos that the model was fine-tuned on.
         seconds: Time for all photos, without loading the model.
     """
 
@@ -80,6 +86,7 @@ class Refined:
     encoded: int = 0
     masks: int = 0
     kept: int = 0
+    seen: int = 0
     seconds: float = 0.0
 
 
@@ -88,6 +95,7 @@ class _Job:
     """A photo and the boxes in it."""
 
     photo: Path
+    digest: str
     name: str
     size_wh: tuple[int, int]
     records: list[Record]
@@ -123,23 +131,32 @@ def refine(
     options = options or RefineOptions()
     check_output(out, overwrite=overwrite, inputs=[source])
     content, provenance = _read(source)
+    jobs = _jobs(source, content, provenance, photos)
+    if provenance is not None:
+        provenance = replace(provenance, seen_in_training=_seen(provenance.seen_in_training, jobs, model))
     beside = out.with_name("provenance.json")
     if provenance is not None and (not beside.is_file() or beside.read_bytes() != json_bytes(provenance.to_json())):
         check_output(beside, overwrite=overwrite)
-    jobs = _jobs(source, content, provenance, photos)
-    done = Refined()
+    done = Refined(seen=sum(job.digest in model.train_images for job in jobs))
     began = time.perf_counter()
-    for job, embedding in _embedded(jobs, model, cache, options.workers, done):
-        _refine_photo(job, embedding, model, options, done)
+    for job, embeddings in _embedded(jobs, model, cache, options, done):
+        _refine_photo(job, embeddings, model, options, done)
         on_photo(done.photos, len(jobs))
     done.seconds = time.perf_counter() - began
     if isinstance(content, CocoDataset):
+        if model.train_images:
+            content.info["seen_in_training"] = _seen(content.info.get("seen_in_training", []), jobs, model)
         write_coco(out, content, overwrite=overwrite)
     else:
         write_json(out, [result.model_dump(mode="json", exclude_none=True) for result in content], overwrite=overwrite)
         assert provenance is not None
         write_json(beside, provenance.to_json(), overwrite=True)
     return done
+
+
+def _seen(before: Iterable[str], jobs: Iterable[_Job], model: SamModel) -> list[str]:
+    """File names of the photos that the model, or what made the file before it, was trained on."""
+    return sorted({*before, *(job.name for job in jobs if job.digest in model.train_images)})
 
 
 def _read(source: Path) -> tuple[CocoDataset | list[CocoResult], Provenance | None]:
@@ -186,30 +203,32 @@ def _jobs(
             raise InputError(
                 photo, f"is {size_wh[0]}×{size_wh[1]} pixels, and {source.name} says otherwise", "Give the same photos"
             )
-        jobs.append(_Job(photo, names[number], size_wh, of_image[number]))
+        jobs.append(_Job(photo, sha256_file(photo), names[number], size_wh, of_image[number]))
     return jobs
 
 
 def _embedded(
-    jobs: list[_Job], model: SamModel, cache: EmbeddingCache | None, workers: int, done: Refined
-) -> Iterator[tuple[_Job, torch.Tensor]]:
-    """Each job with its photo's embedding, the next photos being read meanwhile."""
+    jobs: list[_Job], model: SamModel, cache: EmbeddingCache | None, options: RefineOptions, done: Refined
+) -> Iterator[tuple[_Job, list[torch.Tensor]]]:
+    """Each job with the embeddings of its photo's views, the next photos being read meanwhile."""
+    views = range(options.views)
 
-    def prepare(job: _Job) -> tuple[str, torch.Tensor | None, Photo | None]:
-        key = f"{sha256_file(job.photo)[:32]}-{model.encoder_digest[:16]}" if cache else ""
-        found = cache.get(key) if cache else None
-        return key, found, None if found is not None else read_photo(job.photo)
+    def prepare(job: _Job) -> tuple[list[torch.Tensor | None], Photo | None]:
+        found = [cache.get(embedding_key(job.digest, model, view)) if cache else None for view in views]
+        return found, read_photo(job.photo) if any(embedding is None for embedding in found) else None
 
-    for job, (key, found, photo) in zip(jobs, _ahead(prepare, jobs, workers), strict=True):
-        embedding = found
-        if embedding is None:
-            assert photo is not None
-            embedding = model.encode(photo)
-            done.encoded += 1
-            if cache:
-                cache.put(key, embedding)
+    for job, (found, photo) in zip(jobs, _ahead(prepare, jobs, options.workers), strict=True):
+        embeddings = []
+        for view, embedding in enumerate(found):
+            if embedding is None:
+                assert photo is not None
+                embedding = model.encode(turn(photo, view))
+                if cache:
+                    cache.put(embedding_key(job.digest, model, view), embedding)
+            embeddings.append(embedding)
+        done.encoded += photo is not None
         done.photos += 1
-        yield job, embedding
+        yield job, embeddings
 
 
 def _ahead(function: Callable[[_Job], Any], jobs: Iterable[_Job], workers: int) -> Iterator[Any]:
@@ -227,7 +246,9 @@ def _ahead(function: Callable[[_Job], Any], jobs: Iterable[_Job], workers: int) 
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _refine_photo(job: _Job, embedding: torch.Tensor, model: SamModel, options: RefineOptions, done: Refined) -> None:
+def _refine_photo(
+    job: _Job, embeddings: list[torch.Tensor], model: SamModel, options: RefineOptions, done: Refined
+) -> None:
     """Put SAM's masks into the records of one photo."""
     size_hw = job.size_wh[::-1]
     asked, boxes, points = [], [], []
@@ -243,7 +264,7 @@ def _refine_photo(job: _Job, embedding: torch.Tensor, model: SamModel, options: 
     if not asked:
         return
     answers = model.answer(
-        embedding,
+        embeddings,
         size_hw,
         np.array(boxes, np.float64),
         np.array(points, np.float64) if points else None,

@@ -1,0 +1,201 @@
+"""`mvtec segment finetune`: teaches SAM the defects of one part, and leaves a run folder that says how.
+
+The image encoder stays as it is, so each photo is encoded once; on request its neck, its last two convolutions, is
+trained with the mask decoder. RUN holds, in the order they are written:
+
+    split.json      the split it is trained by
+    plan.json       what the run sets out to do
+    weights/        last.pt and best.pt while it lasts; sam.pt in the end, the model of `segment refine --weights RUN`
+    history.json    the loss, and the IoU on the val part, by epoch
+    run.json        the record: a folder without it is an unfinished run
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mvtec.convert.from_masks import InstanceOptions, label_samples
+from mvtec.convert.receipt import Receipt
+from mvtec.datasets.samples import Dataset
+from mvtec.datasets.split import Part, Split, select
+from mvtec.errors import InputError
+from mvtec.files import read_json, sha256_file, staged_file, write_json
+from mvtec.run import RunRecord, finish_run, is_begun
+from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.examples import Example, Features
+from mvtec.segment.model import SamModel, save_sam
+from mvtec.segment.recipe import FinetuneRecipe
+from mvtec.segment.training import Training
+
+OnEpoch = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a run sets out to do.
+
+    Attributes:
+        data: The data set's folder.
+        split: Hash of the split.
+        weights: File and SHA-256 of the checkpoint it begins with.
+        photos: SHA-256 of each train and val photo with a mask, mapped to its name.
+        seen_before: The same of the photos the checkpoint was fine-tuned on.
+        settings: The recipe.
+    """
+
+    data: str
+    split: str
+    weights: dict[str, str]
+    photos: dict[str, str]
+    seen_before: dict[str, str]
+    settings: FinetuneRecipe
+
+
+def finetune(
+    dataset: Dataset,
+    split: Split,
+    checkpoint: Path,
+    model: SamModel,
+    out: Path,
+    *,
+    recipe: FinetuneRecipe,
+    cache: EmbeddingCache,
+    resume: bool = False,
+    command: list[str] | None = None,
+    on_view: Callable[[int, int], None] = lambda _done, _total: None,
+    on_epoch: OnEpoch = lambda _epoch, _epochs, _figures: None,
+) -> RunRecord:
+    """Train on the train part of a split; the test part takes no part.
+
+    With a val part, the epoch with the highest mean IoU over its instances, prompted with their exact boxes, is the
+    result; without one the last. The same options and seed on the same machine give the same weights.
+
+    Args:
+        dataset: The category.
+        split: Its split.
+        checkpoint: The file `model` was loaded from.
+        model: The model to begin with; it is changed.
+        out: The run folder, made by `run.prepare_run`.
+        recipe: The settings; a resumed run has those it began with.
+        cache: Where the photos' features are kept.
+        resume: Go on with the unfinished run in `out`.
+        command: The words of the command line, for the record.
+        on_view: Called for each view of a photo that is ready, with the number done and the number there are.
+        on_epoch: Called after each epoch with its number from 1, the number of epochs, and its figures.
+
+    Raises:
+        InputError: The train part has no mask, a photo or mask breaks a rule, or another run is resumed.
+    """
+    train, val = _examples(dataset, split, "train"), _examples(dataset, split, "val")
+    if not train:
+        raise InputError(dataset.root, "has no mask in the train part of the split", "Make the split again")
+    plan = _Plan(
+        data=str(dataset.root.resolve()),
+        split=split.hash,
+        weights={"file": str(checkpoint), "sha256": sha256_file(checkpoint)},
+        photos={example.digest: example.image.path for example in [*train, *val]},
+        seen_before=dict(model.train_images),
+        settings=recipe,
+    )
+    weights = out / "weights"
+    resume = resume and is_begun(out)
+    if resume:
+        plan = _check_resumed(out, plan)
+    else:
+        write_json(out / "split.json", split.to_json(), overwrite=True)
+        write_json(out / "plan.json", asdict(plan), overwrite=True)
+        weights.mkdir(exist_ok=True)
+    recipe = plan.settings
+    began = time.perf_counter()
+    features = Features(model, cache, before_neck=recipe.train == "decoder+neck")
+    features.prepare([(train, recipe.views), (val, 1)], on_view)
+    training = Training(model, features, train, val, recipe)
+    if resume:
+        training.restore(_load(weights / "last.pt"))
+    while not training.is_over:
+        training.run_epoch()
+        epoch = len(training.history)
+        if val and training.best_epoch == epoch - 1:
+            _save(weights / "best.pt", training.tensors())
+        _save(weights / "last.pt", training.state())
+        on_epoch(epoch, recipe.epochs, training.history[-1])
+    if val:
+        training.set_tensors(_load(weights / "best.pt"))
+    seen = plan.photos | plan.seen_before
+    with staged_file(weights / "sam.pt", overwrite=True) as staged:
+        save_sam(staged, model, seen)
+    write_json(out / "history.json", training.history, overwrite=True)
+    record = RunRecord(
+        command=command or [],
+        settings={**asdict(recipe), "model": model.name, "bfloat16": model.half, "device": model.device},
+        data=plan.data,
+        split=plan.split,
+        weights=plan.weights,
+        train_images=seen,
+        seconds=round(time.perf_counter() - began, 1),
+        seconds_per_epoch=None,
+        figures=_figures(training, train, val),
+    )
+    finish_run(out, record)
+    for name in ("last.pt", "best.pt"):
+        (weights / name).unlink(missing_ok=True)
+    return record
+
+
+def _examples(dataset: Dataset, split: Split, part: Part) -> list[Example]:
+    """The instances of the defect photos of a part."""
+    samples = [sample for sample in select(dataset, split, part) if sample.masks]
+    images = label_samples(dataset, samples, InstanceOptions(), Receipt("SAM"), _as_it_is)
+    return [
+        Example(image, split.images[image.path], instance.region)
+        for image in images
+        for instance in image.instances
+        if instance.region is not None
+    ]
+
+
+def _as_it_is(image: Any) -> Any:
+    return image
+
+
+def _check_resumed(out: Path, plan: _Plan) -> _Plan:
+    """The plan the run in `out` began with."""
+    try:
+        begun = TypeAdapter(_Plan).validate_python(read_json(out / "plan.json", "the plan of a run"))
+    except ValidationError as error:
+        raise InputError(out / "plan.json", "is no plan of a fine-tuning", "Begin anew with --overwrite") from error
+    if begun.photos != plan.photos or begun.split != plan.split:
+        raise InputError(plan.data, "holds other photos than the run began with", "Begin anew with --overwrite")
+    if begun.weights["sha256"] != plan.weights["sha256"]:
+        raise InputError(
+            plan.weights["file"], f"is not the checkpoint the run began with, {begun.weights['file']}", "Give that one"
+        )
+    return begun
+
+
+def _figures(training: Training, train: list[Example], val: list[Example]) -> dict[str, float]:
+    best = training.best_epoch
+    counts = {"epoch": best + 1.0, "train_instances": float(len(train)), "val_instances": float(len(val))}
+    return {**counts, **training.history[best]}
+
+
+def _save(path: Path, content: dict[str, Any]) -> None:
+    import torch
+
+    with staged_file(path, overwrite=True) as staged:
+        torch.save(content, staged)
+
+
+def _load(path: Path) -> Any:
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a broken file fails in many ways
+        raise InputError(path, "cannot be loaded", "Begin anew with --overwrite") from error

@@ -1,0 +1,232 @@
+"""`mvtec segment finetune`, with an image encoder that is two convolutions and a mask decoder that is SAM's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Category, make_category
+
+from mvtec.convert.geometry import region_of
+from mvtec.convert.instances import LabelledImage
+from mvtec.datasets.split import Split, make_split
+from mvtec.datasets.tree import read_tree
+from mvtec.errors import InputError, OutputError
+from mvtec.run import prepare_run, read_run
+from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.examples import Example, Features, jitter, target
+from mvtec.segment.finetune import finetune
+from mvtec.segment.model import SIDE, SamModel
+from mvtec.segment.recipe import FinetuneRecipe
+from mvtec.segment.training import mask_loss
+from mvtec.segment.views import turn
+
+QUICK = FinetuneRecipe(epochs=3, views=2)
+
+
+def small_sam() -> SamModel:
+    """SAM with an image encoder that sees only each patch's mean colour; everything else is the real thing."""
+    import torch
+    from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
+    from torch import nn
+
+    torch.manual_seed(0)
+    encoder = nn.Sequential()
+    encoder.add_module("patches", nn.AvgPool2d(16))
+    encoder.add_module("widen", nn.Conv2d(3, 32, 1))
+    encoder.add_module("neck", nn.Conv2d(32, 256, 1))
+    encoder.img_size = SIDE
+    network = Sam(
+        encoder,
+        PromptEncoder(256, (64, 64), (SIDE, SIDE), 16),
+        MaskDecoder(
+            transformer_dim=256, transformer=TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=64, num_heads=8)
+        ),
+    )
+    network.eval().requires_grad_(False)
+    return SamModel("small", network, "cpu", False, {}, "5" * 64)
+
+
+@pytest.fixture(scope="module")
+def spots(tmp_path_factory: pytest.TempPathFactory) -> Category:
+    """Ten bright discs on dark ground, and five photos without; the mask is the disc."""
+    category = make_category(tmp_path_factory.mktemp("data") / "spots", defects=("dot", "spot"))
+    random = np.random.default_rng(0)
+    for defect in ("dot", "spot"):
+        for number in range(5):
+            mask = np.zeros((40, 48), np.uint8)
+            cv2.circle(mask, tuple(int(at) for at in random.integers(12, 28, 2)), 8, 255, -1)
+            photo = cv2.merge([mask // 2 + 60] * 3) + random.integers(0, 20, (40, 48, 3), dtype=np.uint8)
+            cv2.imwrite(str(category.photo(defect, number)), photo)
+            cv2.imwrite(str(category.mask(defect, number)), mask)
+    return category
+
+
+@pytest.fixture
+def split(spots: Category) -> Split:
+    return make_split(read_tree(spots.root), folds=2)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "base.pt"
+    path.write_bytes(b"base")
+    return path
+
+
+def run_finetune(spots: Category, split: Split, checkpoint: Path, out: Path, **options):
+    options = {"recipe": QUICK, "cache": EmbeddingCache(checkpoint.parent / "cache")} | options
+    prepare_run(out, resume=options.get("resume", False), overwrite=False)
+    return finetune(read_tree(spots.root), split, checkpoint, options.pop("model", small_sam()), out, **options)
+
+
+def test_views_boxes_and_targets():
+    mask = np.zeros((40, 48), bool)
+    mask[4:10, 6:30] = True
+    region = region_of(mask)
+    example = Example(LabelledImage("a.png", None, (48, 40), ()), "0" * 64, region)
+    seen = []
+    for view in range(8):
+        turned = turn(mask, view)
+        seen.append(turned.tobytes() + bytes(turned.shape))
+        box, wanted = target(example, view)
+        ys, xs = np.nonzero(turned)
+        expected = np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) * SIDE / 48
+        np.testing.assert_allclose(box, expected)
+        assert wanted.shape == (256, 256)
+        assert wanted.sum() == pytest.approx(mask.sum() * (256 / 48) ** 2, rel=0.02)
+        assert not wanted[turned.shape[0] * 256 // 48 + 1 :].any()
+    assert len(set(seen)) == 8
+    for _ in range(50):
+        moved = jitter(np.array([100.0, 100.0, 300.0, 200.0]), 0.1, np.random.default_rng(0))
+        assert (np.abs(moved - [100, 100, 300, 200]) <= [20, 10, 20, 10]).all()
+
+
+def test_the_loss_is_least_where_mask_and_predicted_iou_are_right():
+    import torch
+
+    truth = torch.zeros(2, 8, 8)
+    truth[:, 2:5, 2:5] = 1
+    right = (truth * 2 - 1) * 20
+    good = mask_loss(right, torch.ones(2), truth)
+    assert good == pytest.approx(0, abs=1e-3)
+    assert mask_loss(right, torch.full((2,), 0.5), truth) == pytest.approx(0.25, abs=1e-3)
+    assert mask_loss(-right, torch.zeros(2), truth) > 1
+
+
+@pytest.mark.slow
+def test_it_learns_and_leaves_a_run(spots: Category, split: Split, checkpoint: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    views, epochs = [], []
+    record = run_finetune(
+        spots,
+        split.fold(0),
+        checkpoint,
+        out,
+        recipe=FinetuneRecipe(epochs=25, views=2, learning_rate=2e-3, patience=25),
+        on_view=lambda *at: views.append(at),
+        on_epoch=lambda *at: epochs.append(at),
+    )
+    rest, held_out = split.fold(0).train, split.folds[0]
+    defects = [path for path in rest if "good" not in path]
+    assert views[-1] == (2 * len(defects) + len([path for path in held_out if "good" not in path]),) * 2
+    assert [epoch for epoch, *_ in epochs] == list(range(1, 26))
+    history = json.loads((out / "history.json").read_text())
+    assert history[-1]["loss"] < history[0]["loss"] / 2
+    best = max(figures["val_iou"] for figures in history)
+    assert best == record.figures["val_iou"] > 0.7 > history[0]["val_iou"]
+    assert read_run(out) == record
+    assert sorted(path.name for path in (out / "weights").iterdir()) == ["sam.pt"]
+    assert set(record.train_images.values()) == {path for path in [*rest, *held_out] if "good" not in path}
+    assert not set(record.train_images.values()) & set(split.test)
+
+
+@pytest.mark.parametrize("train", ["decoder", "decoder+neck"])
+def test_interrupted_and_resumed_is_as_if_nothing_had_happened(
+    train, spots: Category, split: Split, checkpoint: Path, tmp_path: Path
+):
+    import torch
+
+    recipe = FinetuneRecipe(train=train, epochs=3, views=2)
+
+    def stop(epoch: int, *_: object) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run_finetune(spots, split, checkpoint, whole, recipe=recipe)
+    with pytest.raises(KeyboardInterrupt):
+        run_finetune(spots, split, checkpoint, parts, recipe=recipe, on_epoch=stop)
+    with pytest.raises(OutputError, match="unfinished run"):
+        run_finetune(spots, split, checkpoint, parts, recipe=recipe)
+    with pytest.raises(InputError, match="other photos"):
+        run_finetune(spots, split.fold(0), checkpoint, parts, resume=True)
+    # the settings of the run are those it began with
+    run_finetune(spots, split, checkpoint, parts, recipe=QUICK, resume=True)
+    one, other = (torch.load(run / "weights" / "sam.pt", weights_only=True) for run in (whole, parts))
+    assert one["mvtec_train_images"] == other["mvtec_train_images"]
+    before = small_sam().network.state_dict()
+    changed = set()
+    for key, tensor in one["model"].items():
+        assert torch.equal(tensor, other["model"][key]), key
+        if not torch.equal(tensor, before[key]):
+            changed.add(".".join(key.split(".")[:2]) if key.startswith("image") else key.split(".")[0])
+    assert changed == {"mask_decoder"} | ({"image_encoder.neck"} if train == "decoder+neck" else set())
+
+
+def test_it_stops_when_val_gets_no_better(spots: Category, split: Split, checkpoint: Path, tmp_path: Path):
+    recipe = FinetuneRecipe(epochs=50, views=1, learning_rate=1e-9, patience=2)  # nothing is learnt
+    record = run_finetune(spots, split.fold(0), checkpoint, tmp_path / "run", recipe=recipe)
+    assert len(json.loads((tmp_path / "run" / "history.json").read_text())) < 10
+    assert record.figures["epoch"] < 8
+
+
+def test_features_are_computed_once(spots: Category, tmp_path: Path):
+    model = small_sam()
+    calls = []
+    counted = SimpleNamespace(
+        encoder_digest=model.encoder_digest,
+        encode=lambda photo, **how: calls.append((photo.shape, how)) or model.encode(photo, **how),
+    )
+    image = LabelledImage("a.png", spots.photo("dot", 0), (48, 40), ())
+    example = Example(image, "a" * 64, region_of(np.ones((40, 48), bool)))
+    for before_neck, channels in ((False, 256), (True, 32)):
+        features = Features(counted, EmbeddingCache(tmp_path / "cache"), before_neck=before_neck)
+        for _ in range(2):
+            assert tuple(features.of(example, 0).shape) == (channels, 64, 64)
+            assert tuple(features.of(example, 1).shape) == (channels, 64, 64)
+    assert calls == [
+        (shape, {"before_neck": before_neck}) for before_neck in (False, True) for shape in ((40, 48, 3), (48, 40, 3))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "option"),
+    [
+        ({"epochs": 0}, "--epochs"),
+        ({"views": 9}, "--views"),
+        ({"jitter": 0.6}, "--jitter"),
+        ({"learning_rate": 0}, "--learning-rate"),
+        ({"patience": 0}, "--patience"),
+    ],
+)
+def test_settings_that_make_no_sense(values: dict, option: str):
+    with pytest.raises(InputError, match=option):
+        FinetuneRecipe(**values)
+
+
+def test_errors_of_the_command(spots: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MVTEC_WEIGHTS", str(tmp_path))
+    out = tmp_path / "run"
+    assert mvtec("segment", "finetune", spots.root, "--out", out, "--fold", 1).err.count("--split") == 1
+    missing = mvtec("segment", "finetune", spots.root, "--out", out)
+    assert (missing.code, "mvtec segment weights mobile_sam" in missing.err) == (2, True)
+    assert mvtec("segment", "finetune", tmp_path / "none", "--out", out).code == 2
+    broken = tmp_path / "mobile_sam.pt"
+    broken.write_bytes(b"no checkpoint")
+    failed = mvtec("segment", "finetune", spots.root, "--out", out)
+    assert (failed.code, "cannot be loaded" in failed.err, out.exists()) == (2, True, False)
