@@ -48,16 +48,22 @@ def jittered(annotations: Path, out: Path) -> Path:
     return out
 
 
-def merge(parts: dict[Path, set[str]], out: Path) -> Path:
-    """Of each refined file the photos that were its test part, as one file."""
-    merged = read_coco(next(iter(parts)))
-    merged.info.pop("seen_in_training", None)
-    chosen = []
-    for path, photos in parts.items():
-        content = read_coco(path)
-        own = {image.id for image in content.images if image.file_name in photos}
-        chosen += [annotation for annotation in content.annotations if annotation.image_id in own]
-    merged.annotations = sorted(chosen, key=lambda annotation: annotation.id)
+def only(annotations: Path, photos: set[str], out: Path) -> Path:
+    """The part of an annotation file that is about some photos."""
+    content = read_coco(annotations)
+    content.images = [image for image in content.images if image.file_name in photos]
+    numbers = {image.id for image in content.images}
+    content.annotations = [own for own in content.annotations if own.image_id in numbers]
+    write_coco(out, content, overwrite=True)
+    return out
+
+
+def merge(parts: list[Path], out: Path) -> Path:
+    """The refined files of all folds as one."""
+    contents = [read_coco(part) for part in parts]
+    merged = contents[0]
+    merged.images = sorted((image for content in contents for image in content.images), key=lambda image: image.id)
+    merged.annotations = sorted((own for content in contents for own in content.annotations), key=lambda own: own.id)
     write_coco(out, merged, overwrite=True)
     return out
 
@@ -79,7 +85,7 @@ def main() -> None:
     masks_to_coco(defects, truth, options=InstanceOptions(), overwrite=True)
     prompts = {"exact": truth, "jittered": jittered(truth, out / "jittered.json")}
     split = make_split(defects, test_fraction=0, folds=arguments.folds)
-    found: dict[tuple[str, int], dict[Path, set[str]]] = {}
+    found: dict[tuple[str, int], list[Path]] = {}
     for number, fold in enumerate(split.folds):
         rest = tuple(path for path in split.train if path not in set(fold))
         write_json(
@@ -90,11 +96,12 @@ def main() -> None:
             words = ["--resume"] if (run / "weights" / "last.pt").is_file() else ["--overwrite"]
             mvtec("segment", "finetune", root, "--split", out / f"split{number}.json", "--out", run, *options, *words)
         for name, boxes in prompts.items():
+            own = only(boxes, set(fold), out / f"{name}-{number}.json")
             for views in (1, 8):
                 refined = out / f"{name}-{views}-{number}.json"
                 words = ["--images", root, "--weights", run, "--views", views, "--overwrite"]
-                mvtec("segment", "refine", boxes, "--out", refined, *words)
-                found.setdefault((name, views), {})[refined] = set(fold)
+                mvtec("segment", "refine", own, "--out", refined, *words)
+                found.setdefault((name, views), []).append(refined)
     for (name, views), parts in found.items():
         merged = merge(parts, out / f"{name}-{views}.json")
         zero_shot = out / f"{name}-zero-shot.json"

@@ -23,7 +23,7 @@ from mvtec.segment.finetune import finetune
 from mvtec.segment.model import SIDE, SamModel
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.segment.training import mask_loss
-from mvtec.segment.views import turn
+from mvtec.views import turn
 
 QUICK = FinetuneRecipe(epochs=3, views=2)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mvtec import __version__
-from mvtec.cli import convert_leaves, datasets, demo, detect, evaluate, segment
+from mvtec.cli import classify, convert_leaves, datasets, demo, detect, evaluate, segment
 from mvtec.cli.console import fail, prefer_plain_output
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(convert_leaves.app, name="convert")
 app.add_typer(segment.app, name="segment")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("train-detector")(detect.train_detector)
+app.command("train-classifier")(classify.train_classifier)
 app.command("predict")(detect.predict)
 app.command("demo")(demo.demo)
 

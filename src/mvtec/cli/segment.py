@@ -134,7 +134,7 @@ def finetune(
     ] = None,
     train: Annotated[
         Learner, typer.Option(help="What learns: the mask decoder, or the neck of the image encoder with it.")
-    ] = Learner.decoder,
+    ] = Learner.decoder_and_neck,
     epochs: Annotated[int, typer.Option(help="Passes over the defects.")] = FinetuneRecipe.epochs,
     views: Annotated[
         int,

@@ -65,6 +65,10 @@ class Split:
             "images": self.images,
         }
 
+    def without_folds(self) -> Split:
+        """The same parts, train undivided."""
+        return replace(self, folds=())
+
     def fold(self, number: int) -> Split:
         """The split of one round of cross-validation: fold `number`, from 0, becomes val and leaves train.
 

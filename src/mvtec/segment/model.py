@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mvtec.convert.geometry import BoxFloat, box_iou, box_of
 from mvtec.errors import InputError, WeightsError
-from mvtec.segment.views import turn_back, turn_boxes, turn_points, turned_size
+from mvtec.views import turn_back, turn_boxes, turn_points, turned_size
 
 if TYPE_CHECKING:
     import torch

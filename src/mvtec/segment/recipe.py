@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mvtec.errors import InputError
-from mvtec.segment.views import VIEWS
+from mvtec.views import VIEWS
 
 Train = Literal["decoder", "decoder+neck"]
 
@@ -25,12 +25,12 @@ class FinetuneRecipe:
         seed: Seed of the order, the views and the boxes.
     """
 
-    train: Train = "decoder"
-    epochs: int = 30
+    train: Train = "decoder+neck"
+    epochs: int = 60
     views: int = VIEWS
     jitter: float = 0.1
     learning_rate: float = 5e-4
-    patience: int = 10
+    patience: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -29,7 +29,7 @@ from mvtec.errors import InputError
 from mvtec.files import check_output, json_bytes, read_json, sha256_file, write_json
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.model import Answer, Choose, Photo, SamModel
-from mvtec.segment.views import VIEWS, turn
+from mvtec.views import VIEWS, turn
 
 if TYPE_CHECKING:
     import torch

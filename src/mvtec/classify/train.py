@@ -1,0 +1,120 @@
+"""Trains a classifier by a recipe and leaves a run folder; or tries the recipe on every photo by cross-validation.
+
+RUN holds:
+
+    split.json       the split it is trained by; of a cross-validation, its folds
+    weights/         classifier.pt; of a cross-validation none
+    history.json     loss and accuracy on the train photos by epoch, for each fold
+    classes.json     the answers for the test part; of a cross-validation, for every photo
+    run.json         the record
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvtec.classify.backbone import Start
+from mvtec.classify.fit import OnEpoch, fit
+from mvtec.classify.model import Classifier, all_features, new_classifier, save_classifier
+from mvtec.classify.recipe import Recipe
+from mvtec.convert.class_results import ClassResults, class_results, write_class_results
+from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.split import Split, select
+from mvtec.errors import InputError
+from mvtec.files import write_json
+from mvtec.run import RunRecord, finish_run
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes:
+        record: The record of the run.
+        results: The answers; of a split without a test part none.
+    """
+
+    record: RunRecord
+    results: ClassResults
+
+
+def train_classifier(
+    dataset: Dataset,
+    split: Split,
+    out: Path,
+    *,
+    start: Start,
+    recipe_name: str,
+    recipe: Recipe,
+    seed: int = 0,
+    command: list[str] | None = None,
+    on_photo: Callable[[], None] = lambda: None,
+    on_epoch: OnEpoch = lambda _epoch, _epochs, _figures: None,
+) -> Trained:
+    """Train on the train part of a split and answer for its test part; the val part is left alone.
+
+    A split with folds is cross-validated instead: for each fold a classifier learns from the others and answers for it.
+
+    Args:
+        dataset: The category.
+        split: Its split.
+        out: The run folder, made by `run.prepare_run`.
+        start: The network, and the weights to begin with.
+        recipe_name: The recipe's name, for the record.
+        recipe: The recipe.
+        seed: Seed of all that is random.
+        command: The words of the command line, for the record.
+        on_photo: Called after each photo whose features are ready.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        InputError: A photo cannot be read, or the train part has fewer than two classes.
+    """
+    train, test = select(dataset, split, "train"), select(dataset, split, "test")
+    classes = sorted({sample.defect for sample in (*train, *test)})
+    if len({sample.defect for sample in train}) < 2:
+        raise InputError(dataset.root, "has one class in the train part of the split", "Make the split again")
+    write_json(out / "split.json", split.to_json(), overwrite=True)
+    began = time.perf_counter()
+    model = new_classifier(start, recipe, classes, seed)
+    samples = train if split.folds else (*train, *test)
+    features = all_features(model, [sample.photo for sample in samples], on_photo)
+    place = {sample.path: at for at, sample in enumerate(samples)}
+
+    def learn(pupils: list[Sample]) -> tuple[Classifier, list[dict[str, float]]]:
+        at = [place[sample.path] for sample in pupils]
+        labels = [classes.index(sample.defect) for sample in pupils]
+        return fit(new_classifier(start, recipe, classes, seed), features[at], labels, seed=seed, on_epoch=on_epoch)
+
+    history: list[list[dict[str, float]]] = []
+    probabilities: dict[str, list[float]] = {}
+    for held_out in split.folds or (tuple(sample.path for sample in test),):
+        pupils = [sample for sample in train if sample.path not in set(held_out)]
+        learnt, figures = learn(pupils)
+        history.append(figures)
+        probabilities |= {path: list(learnt.probabilities(features[place[path]])) for path in held_out}
+    seconds = time.perf_counter() - began
+    truth = {path: samples[place[path]].defect for path in probabilities}
+    results = class_results(classes, truth, probabilities, split=split.hash)
+    write_json(out / "history.json", history, overwrite=True)
+    write_class_results(out / "classes.json", results, overwrite=True)
+    if not split.folds:
+        (out / "weights").mkdir()
+        save_classifier(out / "weights" / "classifier.pt", learnt)
+    right = sum(results.answer(path) == label for path, label in truth.items())
+    record = RunRecord(
+        command=command or [],
+        settings={**recipe.model_dump(), "recipe": recipe_name, "backbone": start.name, "seed": seed},
+        data=str(dataset.root.resolve()),
+        split=split.hash,
+        weights=start.record(),
+        train_images={split.images[sample.path]: sample.path for sample in train},
+        seconds=round(seconds, 1),
+        seconds_per_epoch=None,
+        figures={"accuracy": round(right / len(truth), 5), "photos": float(len(truth))} if truth else {},
+    )
+    finish_run(out, record)
+    return Trained(record, results)

@@ -1,0 +1,110 @@
+"""`mvtec train-classifier`: the baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, run_folder, say
+
+
+def train_classifier(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="An MVTec category.")],
+    recipe: Annotated[str, typer.Option(help="original, finetune, augment, long, very-long or best.")],
+    out: Annotated[Path, typer.Option(help="The run's folder to make.")],
+    split_file: Annotated[
+        Path | None, typer.Option("--split", help="The split to train by; by default a fifth of each class is test.")
+    ] = None,
+    folds: Annotated[
+        int | None, typer.Option(help="Cross-validate over all labelled photos, in so many folds, instead.")
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")
+    ] = "auto",
+    weights: Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch ResNet-18's if none are here.")] = False,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier of whole photos: the baseline a detector is compared with.
+
+    It answers for the test part; with --folds for every labelled photo, by a model that has not seen it.
+    """
+    from mvtec.classify.backbone import find_start
+    from mvtec.classify.recipe import find_recipe
+    from mvtec.classify.train import train_classifier as train
+    from mvtec.datasets.split import make_split, read_split
+    from mvtec.datasets.tree import read_tree
+    from mvtec.errors import InputError
+    from mvtec.evaluate.classes import evaluate_classes
+
+    chosen = find_recipe(recipe)
+    if folds is not None and split_file is not None:
+        raise InputError("--folds", "draws its own split", "Leave out --split, or --folds")
+    dataset = read_tree(data)
+    if split_file is not None:
+        split = read_split(split_file).without_folds()
+    else:
+        split = (
+            make_split(dataset, test_fraction=0, folds=folds, seed=seed) if folds else make_split(dataset, seed=seed)
+        )
+    with bar("downloading", None, as_bytes=True) as update:
+        start = find_start(
+            backbone,
+            weights=weights,
+            download=download,
+            from_scratch=from_scratch,
+            on_bytes=lambda done, total: update(completed=done, total=total),
+        )
+    inputs = [data, *([split_file] if split_file else []), *([weights] if weights else [])]
+    with (
+        run_folder(out, resume=False, overwrite=overwrite, inputs=inputs),
+        bar("looking at photos", len(split.train) + len(split.test)) as update,
+    ):
+        trained = train(
+            dataset,
+            split,
+            out,
+            start=start,
+            recipe_name=recipe,
+            recipe=chosen,
+            seed=seed,
+            command=command_words(),
+            on_photo=lambda: update(1),
+            on_epoch=lambda epoch, total, figures: update(
+                description="training", completed=epoch, total=total, note=f"loss {figures['loss']:.3f}"
+            ),
+        )
+    figures = evaluate_classes(trained.results) if trained.results.truth else None
+    if as_json:
+        print_json(
+            "train-classifier",
+            inputs={"data": data, "recipe": recipe, "seed": seed},
+            outputs=[out],
+            metrics=figures.metrics if figures else {},
+            confusion=figures.confusion.tolist() if figures else [],
+            classes=trained.results.classes,
+            seconds=trained.record.seconds,
+            weights=trained.record.weights,
+        )
+        return
+    source = "random weights" if start.weights is None else str(start.weights)
+    say(f"{recipe}: {chosen.about}; {start.name} from {source}; {trained.record.seconds:.0f} s")
+    if figures is None:
+        say(f"{out / 'weights' / 'classifier.pt'}: no test part to judge it on")
+        return
+    say("")
+    how = f"{folds} folds, each photo judged by a model that has not seen it" if folds else "test part"
+    say(f"{len(trained.results.truth)} photos, {how}; value (95 % interval)")
+    print_table(["figure", "value"], [[name, metric.text()] for name, metric in figures.metrics.items()])
+    say("")
+    classes = trained.results.classes
+    rows = [[name, *map(str, row)] for name, row in zip(classes, figures.confusion.tolist(), strict=True)]
+    print_table(["true class \\ answer", *classes], rows)
+    if chosen.report_accuracy is not None:
+        say("")
+        say(f"the report that started this project gives {chosen.report_accuracy:.2%} on 16 photos of its own split")

@@ -1,0 +1,83 @@
+"""What a classifier says of photos, as a file: `classes.json`, read again by `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mvtec.errors import InputError
+from mvtec.files import read_json, write_json
+
+
+class ClassResults(BaseModel):
+    """The answers for some photos.
+
+    Attributes:
+        format: Names this format.
+        classes: The classes, alphabetical.
+        truth: The class of each photo by its path in the data set.
+        probabilities: Of each photo one for each class; they sum to 1.
+        split: Hash of the split, if there is one.
+        seen_in_training: Those of the photos that took part in the training of what answered for them.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["mvtec-classes/1"] = "mvtec-classes/1"
+    classes: list[str]
+    truth: dict[str, str]
+    probabilities: dict[str, list[float]]
+    split: str | None = None
+    seen_in_training: list[str] = []
+
+    def answer(self, path: str) -> str:
+        """The most probable class of a photo; of equals the first."""
+        values = self.probabilities[path]
+        return self.classes[values.index(max(values))]
+
+
+def class_results(
+    classes: Sequence[str],
+    truth: Mapping[str, str],
+    probabilities: Mapping[str, Sequence[float]],
+    *,
+    split: str | None = None,
+    seen: Sequence[str] = (),
+) -> ClassResults:
+    """Results with probabilities to five decimals, photos in order."""
+    return ClassResults(
+        classes=list(classes),
+        truth=dict(sorted(truth.items())),
+        probabilities={path: [round(float(value), 5) for value in probabilities[path]] for path in sorted(truth)},
+        split=split,
+        seen_in_training=sorted(seen),
+    )
+
+
+def write_class_results(path: Path, results: ClassResults, *, overwrite: bool) -> None:
+    """Write the file.
+
+    Raises:
+        OutputError: It exists already or cannot be written.
+    """
+    content: dict[str, Any] = results.model_dump()
+    write_json(path, content, overwrite=overwrite)
+
+
+def read_class_results(path: Path) -> ClassResults:
+    """Read the file.
+
+    Raises:
+        InputError: It is no such file, or does not hold together.
+    """
+    try:
+        results = ClassResults.model_validate(read_json(path, "what a classifier said"))
+    except ValidationError as error:
+        raise InputError(path, "is no classes.json", "Give that of mvtec train-classifier") from error
+    for photo, label in results.truth.items():
+        if label not in results.classes or len(results.probabilities.get(photo, [])) != len(results.classes):
+            raise InputError(path, f"{photo} does not fit the classes", "Make the file again")
+    return results
