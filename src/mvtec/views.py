@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import torch
 
 VIEWS = 8
@@ -16,9 +15,12 @@ VIEWS = 8
 def turn(pixels: npt.NDArray[Any], view: int) -> npt.NDArray[Any]:
     """An array H×W or H×W×C in a view.
 
+    >>> import numpy as np
     >>> turn(np.array([[1, 2], [3, 4]]), 5).tolist()
     [[4, 2], [3, 1]]
     """
+    import numpy as np
+
     turned = np.rot90(pixels, view % 4)
     return np.ascontiguousarray(turned[:, ::-1] if view >= 4 else turned)
 
@@ -37,6 +39,8 @@ def turned_size(size_hw: tuple[int, int], view: int) -> tuple[int, int]:
 
 def turn_points(points_xy: npt.NDArray[np.float64], size_hw: tuple[int, int], view: int) -> npt.NDArray[np.float64]:
     """Where points …×2 of a photo, in pixels, lie in a view."""
+    import numpy as np
+
     height, width = size_hw
     x, y = points_xy[..., 0], points_xy[..., 1]
     for _ in range(view % 4):
@@ -47,5 +51,7 @@ def turn_points(points_xy: npt.NDArray[np.float64], size_hw: tuple[int, int], vi
 
 def turn_boxes(boxes_xyxy: npt.NDArray[np.float64], size_hw: tuple[int, int], view: int) -> npt.NDArray[np.float64]:
     """Where boxes N×4, corners in pixels of a photo, lie in a view."""
+    import numpy as np
+
     corners = turn_points(boxes_xyxy.reshape(-1, 2, 2), size_hw, view)
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
