@@ -41,7 +41,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     small = {
         "original": Recipe(about="head", epochs=30, learning_rate=0.01, imgsz=64, report_accuracy=0.3125),
         "finetune": Recipe(about="stage", trains="last-stage", epochs=20, learning_rate=1e-3, batch=4, imgsz=64),
-        "best": Recipe(about="ours", features="middle", solver="logistic", imgsz=64, augment=True),
+        "best": Recipe(
+            about="ours", features="middle", pooling="unlike-good", solver="logistic", imgsz=64, augment=True
+        ),
     }
     monkeypatch.setattr("mvtec.classify.recipe.recipes", lambda: small)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from mvtec.classify.backbone import Name, Start, build
 from mvtec.classify.recipe import Recipe
+from mvtec.classify.unlike import Goods, pool_unlike
 from mvtec.datasets.images import read_photo
 from mvtec.errors import InputError
 from mvtec.files import staged_file
@@ -28,15 +29,16 @@ _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A network for one recipe.
+    """A network for one recipe. Before `fit` it makes features; after it, answers.
 
     Attributes:
         recipe: The recipe.
         backbone: The network's name.
         classes: The classes, in the order of the answers.
-        trunk: Frozen; makes features of a photo.
+        trunk: Frozen; makes feature maps of a photo.
         tail: The last stage of the backbone where it learns, else nothing.
-        last: The last layer, `torch.nn.Linear`.
+        last: The last layer, `torch.nn.Linear`; None before `fit`.
+        goods: What good photos look like, where the recipe pools by it; None before `fit`.
     """
 
     recipe: Recipe
@@ -44,42 +46,68 @@ class Classifier:
     classes: tuple[str, ...]
     trunk: Any
     tail: Any
-    last: Any
+    last: Any = None
+    goods: Goods | None = None
 
     @property
     def views(self) -> int:
         """How many views of a photo are looked at."""
         return VIEWS if self.recipe.augment else 1
 
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learnt, here or before."""
+        modules = [module for module in (self.trunk, self.tail, self.last) if module is not None]
+        return sum(weight.numel() for module in modules for weight in module.parameters())
+
+    @property
+    def _keeps_maps(self) -> bool:
+        """Whether what is computed once for each photo ends before the pooling."""
+        return self.recipe.trains == "last-stage" or self.recipe.pooling == "unlike-good"
+
     def features(self, photo: Path) -> torch.Tensor:
-        """What the trunk makes of a photo: float32, views first; vectors, or maps where there is a tail to learn.
+        """What is computed once for each photo, views first: float32 vectors, or float16 maps still to be pooled.
 
         Raises:
             BadPhotoError: The photo cannot be read.
         """
         import torch
 
-        side = self.recipe.imgsz
-        scaled = cv2.resize(read_photo(photo), (side, side), interpolation=cv2.INTER_AREA)
+        scaled = self._scaled(photo)
         made = []
         with torch.inference_mode():
             for view in range(self.views):
                 maps = self.trunk(_pixels(turn(scaled, view)))
-                made.append((maps if self.recipe.trains == "last-stage" else self._pooled(maps))[0])
+                made.append(maps[0].half() if self._keeps_maps else self.pooled(maps)[0])
         return torch.stack(made).clone()
+
+    def pixels(self, photo: Path) -> torch.Tensor:
+        """A photo as the trunk wants it, float32 1×3×H×W.
+
+        Raises:
+            BadPhotoError: The photo cannot be read.
+        """
+        return _pixels(self._scaled(photo))
+
+    def _scaled(self, photo: Path) -> npt.NDArray[np.uint8]:
+        side = self.recipe.imgsz
+        return np.asarray(cv2.resize(read_photo(photo), (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+
+    def vectors(self, features: torch.Tensor) -> torch.Tensor:
+        """What the last layer sees, float32 N×D, of features N×…"""
+        return self.pooled(self.tail(features.float())) if self._keeps_maps else features
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Vectors of feature maps N×C×H×W, as the recipe says."""
+        if self.recipe.pooling == "mean":
+            return maps.mean(dim=(2, 3))
+        assert self.goods is not None
+        return pool_unlike(maps, self.goods)
 
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """float32 N×classes of features N×…"""
-        vectors = self._pooled(self.tail(features)) if self.recipe.trains == "last-stage" else features
-        answers: torch.Tensor = self.last(vectors)
+        answers: torch.Tensor = self.last(self.vectors(features))
         return answers
-
-    def _pooled(self, maps: torch.Tensor) -> torch.Tensor:
-        """Vectors of feature maps N×C×H×W: their mean, and of the middle their maximum, too."""
-        import torch
-
-        mean = maps.mean(dim=(2, 3))
-        return torch.cat([mean, maps.amax(dim=(2, 3))], dim=1) if self.recipe.features == "middle" else mean
 
     def probabilities(self, features: torch.Tensor) -> npt.NDArray[np.float64]:
         """float64, one for each class, the mean over the views of `features`."""
@@ -91,7 +119,11 @@ class Classifier:
 
 
 def new_classifier(start: Start, recipe: Recipe, classes: Iterable[str], seed: int) -> Classifier:
-    """A classifier whose last layer has learnt nothing yet."""
+    """A classifier that can make features and has learnt nothing yet; `seed` is that of random weights.
+
+    Raises:
+        WeightsError: The weights do not fit, or the package of the network is missing.
+    """
     import torch
     from torch import nn
 
@@ -101,12 +133,7 @@ def new_classifier(start: Start, recipe: Recipe, classes: Iterable[str], seed: i
     only_first = last_stage or recipe.features == "middle"
     trunk = (first if only_first else nn.Sequential(first, second)).eval().requires_grad_(False)
     tail = second.eval() if last_stage else nn.Identity()
-    names = tuple(classes)
-    model = Classifier(recipe, start.name, names, trunk, tail, nn.Identity())
-    with torch.no_grad():
-        maps = tail(trunk(torch.zeros(1, 3, 64, 64)))
-        width = model._pooled(maps).shape[1]
-    return replace(model, last=nn.Linear(width, len(names)))
+    return Classifier(recipe, start.name, tuple(classes), trunk, tail)
 
 
 def save_classifier(path: Path, model: Classifier) -> None:
@@ -118,6 +145,7 @@ def save_classifier(path: Path, model: Classifier) -> None:
         "backbone": model.backbone,
         "classes": list(model.classes),
         "tensors": {name: getattr(model, name).state_dict() for name in ("trunk", "tail", "last")},
+        "goods": None if model.goods is None else asdict(model.goods),
     }
     with staged_file(path, overwrite=True) as staged:
         torch.save(content, staged)
@@ -135,24 +163,16 @@ def load_classifier(path: Path) -> Classifier:
         content = torch.load(path, map_location="cpu", weights_only=True)
         recipe = Recipe.model_validate(content["recipe"])
         model = new_classifier(Start(content["backbone"], None), recipe, content["classes"], seed=0)
-        for name, tensors in content["tensors"].items():
-            getattr(model, name).load_state_dict(tensors)
+        tensors = content["tensors"]
+        model.trunk.load_state_dict(tensors["trunk"])
+        model.tail.load_state_dict(tensors["tail"])
+        classes, width = tensors["last"]["weight"].shape
+        last = torch.nn.Linear(width, classes)
+        last.load_state_dict(tensors["last"])
+        goods = None if content["goods"] is None else Goods(**content["goods"])
     except Exception as error:  # a broken file fails in many ways
         raise InputError(path, "is no classifier", "Give the --out of mvtec train-classifier") from error
-    return model
-
-
-def all_features(
-    model: Classifier, photos: Iterable[Path], on_photo: Callable[[], None] = lambda: None
-) -> torch.Tensor:
-    """Features of photos, photos first, then views."""
-    import torch
-
-    found = []
-    for photo in photos:
-        found.append(model.features(photo))
-        on_photo()
-    return torch.stack(found)
+    return Classifier(recipe, model.backbone, model.classes, model.trunk, model.tail, last, goods)
 
 
 def _pixels(photo: npt.NDArray[np.uint8]) -> torch.Tensor:

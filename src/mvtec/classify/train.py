@@ -5,20 +5,24 @@ RUN holds:
     split.json       the split it is trained by; of a cross-validation, its folds
     weights/         classifier.pt; of a cross-validation none
     history.json     loss and accuracy on the train photos by epoch, for each fold
+    heat/            where the model looked in each photo it answered for, see `heat.py`
     classes.json     the answers for the test part; of a cross-validation, for every photo
     run.json         the record
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mvtec.classify.backbone import Start
 from mvtec.classify.fit import OnEpoch, fit
-from mvtec.classify.model import Classifier, all_features, new_classifier, save_classifier
+from mvtec.classify.heat import heat_map, write_heat
+from mvtec.classify.model import Classifier, new_classifier, save_classifier
 from mvtec.classify.recipe import Recipe
 from mvtec.convert.class_results import ClassResults, class_results, write_class_results
 from mvtec.datasets.samples import Dataset, Sample
@@ -26,6 +30,9 @@ from mvtec.datasets.split import Split, select
 from mvtec.errors import InputError
 from mvtec.files import write_json
 from mvtec.run import RunRecord, finish_run
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,8 @@ def train_classifier(
     Raises:
         InputError: A photo cannot be read, or the train part has fewer than two classes.
     """
+    import torch
+
     train, test = select(dataset, split, "train"), select(dataset, split, "test")
     classes = sorted({sample.defect for sample in (*train, *test)})
     if len({sample.defect for sample in train}) < 2:
@@ -81,7 +90,16 @@ def train_classifier(
     began = time.perf_counter()
     model = new_classifier(start, recipe, classes, seed)
     samples = train if split.folds else (*train, *test)
-    features = all_features(model, [sample.photo for sample in samples], on_photo)
+    spans = []
+
+    def look(photo: Path) -> torch.Tensor:
+        before = time.perf_counter()
+        found = model.features(photo)
+        spans.append(time.perf_counter() - before)
+        on_photo()
+        return found
+
+    features = torch.stack([look(sample.photo) for sample in samples])
     place = {sample.path: at for at, sample in enumerate(samples)}
 
     def learn(pupils: list[Sample]) -> tuple[Classifier, list[dict[str, float]]]:
@@ -91,11 +109,17 @@ def train_classifier(
 
     history: list[list[dict[str, float]]] = []
     probabilities: dict[str, list[float]] = {}
+    answer_spans = []
     for held_out in split.folds or (tuple(sample.path for sample in test),):
         pupils = [sample for sample in train if sample.path not in set(held_out)]
         learnt, figures = learn(pupils)
         history.append(figures)
-        probabilities |= {path: list(learnt.probabilities(features[place[path]])) for path in held_out}
+        for path in held_out:
+            before = time.perf_counter()
+            answers = learnt.probabilities(features[place[path]])
+            answer_spans.append(time.perf_counter() - before)
+            probabilities[path] = answers.tolist()
+            write_heat(out, path, heat_map(learnt, samples[place[path]].photo, int(answers.argmax())))
     seconds = time.perf_counter() - began
     truth = {path: samples[place[path]].defect for path in probabilities}
     results = class_results(classes, truth, probabilities, split=split.hash)
@@ -104,6 +128,9 @@ def train_classifier(
     if not split.folds:
         (out / "weights").mkdir()
         save_classifier(out / "weights" / "classifier.pt", learnt)
+    measured = {"parameters": float(learnt.parameters)}
+    if answer_spans:
+        measured["seconds_per_photo"] = round(statistics.median(spans) + statistics.median(answer_spans), 4)
     right = sum(results.answer(path) == label for path, label in truth.items())
     record = RunRecord(
         command=command or [],
@@ -114,7 +141,8 @@ def train_classifier(
         train_images={split.images[sample.path]: sample.path for sample in train},
         seconds=round(seconds, 1),
         seconds_per_epoch=None,
-        figures={"accuracy": round(right / len(truth), 5), "photos": float(len(truth))} if truth else {},
+        figures=measured
+        | ({"accuracy": round(right / len(truth), 5), "photos": float(len(truth))} if truth else {}),
     )
     finish_run(out, record)
     return Trained(record, results)

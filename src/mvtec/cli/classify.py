@@ -26,6 +26,11 @@ def train_classifier(
     weights: Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch ResNet-18's if none are here.")] = False,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
+    loss: Annotated[
+        str | None,
+        typer.Option(help="cross-entropy, weighted, focal, class-balanced or adaptive-focal, not the recipe's."),
+    ] = None,
+    sampling: Annotated[str | None, typer.Option(help="plain, or balanced: show each class as often.")] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -42,7 +47,7 @@ def train_classifier(
     from mvtec.errors import InputError
     from mvtec.evaluate.classes import evaluate_classes
 
-    chosen = find_recipe(recipe)
+    chosen = find_recipe(recipe).learning_by(loss, sampling)
     if folds is not None and split_file is not None:
         raise InputError("--folds", "draws its own split", "Leave out --split, or --folds")
     dataset = read_tree(data)

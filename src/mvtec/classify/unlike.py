@@ -1,0 +1,79 @@
+"""Pools a feature map by where a photo is unlike the good ones, so that a small defect is not averaged away.
+
+The distance of a place to good photos is that of its features to the nearest of a sample of theirs, as in Roth et al.,
+*Towards Total Recall in Industrial Anomaly Detection* (PatchCore), CVPR 2022. What is odd says which defect it is, and how
+much of it there is tells a large one from a small one. The pooling is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+_PATCHES = 2000
+_POWERS = (2, 4)  # of the distance, as a weight
+_SHARES = (0.0, 0.0025, 0.01, 0.03, 0.075, 0.2, 0.5, 1.0)  # of all places, the farthest first; 0 is the farthest alone
+
+
+@dataclass(frozen=True, eq=False)
+class Goods:
+    """What good photos look like.
+
+    Attributes:
+        mean: float32 C, of their features.
+        deviation: float32 C.
+        patches: float32 P×C, features of some of their places, standardised.
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+    patches: torch.Tensor
+
+    def distances(self, maps: torch.Tensor) -> torch.Tensor:
+        """How far each place is from good photos, float32 N×HW, of feature maps N×C×H×W."""
+        import torch
+
+        places = (maps.flatten(2).transpose(1, 2) - self.mean) / self.deviation
+        return torch.cdist(places, self.patches).amin(dim=2)
+
+
+def learn_goods(maps: torch.Tensor, seed: int) -> Goods:
+    """Remember what good photos look like.
+
+    Args:
+        maps: N×C×H×W, their feature maps.
+        seed: Seed of the sample.
+    """
+    import torch
+
+    places = maps.permute(0, 2, 3, 1).flatten(0, 2)
+    chosen = places[torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))[:_PATCHES]].float()
+    mean, deviation = maps.float().mean(dim=(0, 2, 3)), maps.float().std(dim=(0, 2, 3)).clamp(min=1e-6)
+    return Goods(mean, deviation, (chosen - mean) / deviation)
+
+
+def pool_unlike(maps: torch.Tensor, goods: Goods) -> torch.Tensor:
+    """Vectors of feature maps: their means, weighted by the distance, and the mean distances of the farthest places.
+
+    Args:
+        maps: float32 N×C×H×W.
+        goods: What good photos look like.
+
+    Returns:
+        float32 N×(2·C + 8).
+    """
+    import torch
+
+    distance = goods.distances(maps)
+    flat = maps.flatten(2)
+    parts = []
+    for power in _POWERS:
+        weight = distance**power
+        parts.append(torch.einsum("ncx,nx->nc", flat, weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-12)))
+    ranked = distance.sort(dim=1, descending=True).values
+    counts = [max(1, round(share * ranked.shape[1])) for share in _SHARES]
+    parts.append(torch.stack([ranked[:, :count].mean(dim=1) for count in counts], dim=1))
+    return torch.cat(parts, dim=1)

@@ -1,0 +1,177 @@
+"""What a detector's errors are, and what each kind costs: class, location, both, duplicate, background, missed.
+
+The kinds, their order and their cost are those of Bolya et al., *TIDE: A General Toolbox for Identifying Object Detection
+Errors*, ECCV 2020: the cost of a kind is the mAP at IoU 0.5 that would be won if an oracle mended its errors alone.
+
+    location     IoU with an instance of its class from 0.1 to 0.5; mended: it finds the instance
+    class        IoU of 0.5 or more with an instance of another class; mended: it gets that class
+    duplicate    IoU of 0.5 or more with an instance of its class that a better score has found; mended: it goes
+    background   IoU of at most 0.1 with any instance; mended: it goes
+    both         what is left: another class and badly placed; mended: it goes
+    missed       an instance not found, and of no class or location error; mended: it goes
+
+Where several errors of class or location are about one instance, the best score is mended, and the others go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from mvtec.evaluate.bootstrap import RECALLS
+from mvtec.evaluate.matching import Floats
+from mvtec.evaluate.predictions import Judged
+
+KINDS = ("class", "location", "both", "duplicate", "background", "missed")
+_FOUND, _BACKGROUND = 0.5, 0.1  # IoU
+_MOST_DETECTIONS = 100  # of a photo
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """One kind of error.
+
+    Attributes:
+        count: How often it was made, at whatever score.
+        cost: What mending it alone would add to the mAP at IoU 0.5, 0 to 1.
+    """
+
+    count: int
+    cost: float
+
+
+@dataclass(frozen=True)
+class _Detection:
+    """A detection: its class, score, whether it counts as found, its kind of error, and the instance it is about."""
+
+    category: int
+    score: float
+    hit: bool
+    kind: str | None = None
+    instance: int | None = None
+
+
+def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
+    """The errors of each of `KINDS`."""
+    truth = [annotation for annotation in judged.truth.annotations if not annotation.iscrowd]
+    category_of = {annotation.id: annotation.category_id for annotation in truth}
+    detections: list[_Detection] = []
+    for image in judged.truth.images:
+        own = [annotation for annotation in truth if annotation.image_id == image.id]
+        results = sorted(
+            (result for result in judged.results if result["image_id"] == image.id), key=lambda result: -result["score"]
+        )
+        numbers, boxes = [annotation.id for annotation in own], [annotation.bbox for annotation in own]
+        detections += _judge(numbers, boxes, category_of, results[:_MOST_DETECTIONS])
+    found = {detection.instance for detection in detections if detection.hit}
+    mendable = {detection.instance for detection in detections if detection.kind in ("class", "location")} - found
+    missed = [number for number in category_of if number not in found and number not in mendable]
+    positives = {category: 0 for category in judged.truth.category_names()}
+    for category in category_of.values():
+        positives[category] += 1
+    before = _mean_ap(detections, positives)
+    best = _best_about(detections, mendable)
+    kinds = {}
+    for kind in KINDS[:-1]:
+        mended = [
+            result
+            for at, detection in enumerate(detections)
+            if (result := _mend(detection, kind, at in best, category_of)) is not None
+        ]
+        count = sum(detection.kind == kind for detection in detections)
+        kinds[kind] = ErrorKind(count, _mean_ap(mended, positives) - before)
+    for number in missed:
+        positives[category_of[number]] -= 1
+    kinds["missed"] = ErrorKind(len(missed), _mean_ap(detections, positives) - before)
+    return kinds
+
+
+def _judge(
+    numbers: Sequence[int],
+    boxes: Sequence[tuple[float, float, float, float]],
+    category_of: dict[int, int],
+    results: Sequence[dict[str, Any]],
+) -> list[_Detection]:
+    """The detections of one photo, best score first, told apart."""
+    if not numbers:
+        return [_Detection(result["category_id"], result["score"], False, "background") for result in results]
+    if not results:
+        return []
+    overlap = np.asarray(
+        coco_mask.iou(
+            np.array([result["bbox"] for result in results], np.float64), np.array(boxes, np.float64), [0] * len(boxes)
+        )
+    )
+    own = np.array([[result["category_id"] == category_of[number] for number in numbers] for result in results])
+    of_class, of_others = overlap * own, overlap * ~own
+    free = np.ones(len(numbers), bool)
+    hits: list[int | None] = []
+    for row in of_class:
+        at = int((row * free).argmax())
+        hit = bool(row[at] >= _FOUND and free[at])
+        if hit:
+            free[at] = False
+        hits.append(at if hit else None)
+    judged = []
+    for result, hit_at, same, other, any_class in zip(results, hits, of_class, of_others, overlap, strict=True):
+        kind, about = (None, hit_at) if hit_at is not None else _kind(same, other, any_class, free)
+        instance = None if about is None else numbers[about]
+        judged.append(_Detection(result["category_id"], result["score"], hit_at is not None, kind, instance))
+    return judged
+
+
+def _kind(same: Floats, other: Floats, any_class: Floats, free: np.ndarray[Any, Any]) -> tuple[str, int | None]:
+    """The kind of error of a detection that found nothing, and the instance that mending it would find."""
+    if _BACKGROUND <= same.max() <= _FOUND:
+        return "location", int(same.argmax())
+    if other.max() >= _FOUND:
+        return "class", int(other.argmax())
+    if (same * ~free).max() >= _FOUND:
+        return "duplicate", None
+    return ("background" if any_class.max() <= _BACKGROUND else "both"), None
+
+
+def _best_about(detections: Sequence[_Detection], mendable: set[int | None]) -> set[int]:
+    """Of each instance that an error of class or location is about, the place of the best score among them."""
+    best: dict[int, int] = {}
+    for at, detection in enumerate(detections):
+        if detection.hit or detection.instance is None or detection.instance not in mendable:
+            continue
+        if detection.instance not in best or detections[best[detection.instance]].score < detection.score:
+            best[detection.instance] = at
+    return set(best.values())
+
+
+def _mend(detection: _Detection, kind: str, is_best: bool, category_of: dict[int, int]) -> _Detection | None:
+    """A detection after the errors of a kind were mended; None where it goes."""
+    if detection.kind != kind:
+        return detection
+    if not is_best or detection.instance is None:
+        return None
+    return replace(detection, category=category_of[detection.instance], hit=True)
+
+
+def _mean_ap(detections: Sequence[_Detection], positives: dict[int, int]) -> float:
+    """COCO's average precision, the mean over the classes that have an instance or a detection."""
+    scores = []
+    for category, count in positives.items():
+        own = sorted(
+            (detection for detection in detections if detection.category == category), key=lambda one: -one.score
+        )
+        if not count and not own:
+            continue
+        scores.append(_average_precision(np.array([one.hit for one in own], bool), count))
+    return float(np.mean(scores)) if scores else 0.0
+
+
+def _average_precision(hits: np.ndarray[Any, Any], positives: int) -> float:
+    if not positives or not len(hits):
+        return 0.0
+    found = np.cumsum(hits)
+    precision = np.maximum.accumulate((found / np.arange(1, len(hits) + 1))[::-1])[::-1]
+    at = np.searchsorted(found / positives, RECALLS, side="left")
+    return float(np.append(precision, 0.0)[np.minimum(at, len(hits))].mean())
