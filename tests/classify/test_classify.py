@@ -121,7 +121,7 @@ def test_figures():
     assert figures.confusion.tolist() == [[3, 1], [1, 5]]
     assert figures.metrics["accuracy"].value == 0.8
     assert figures.metrics["recall/crack"].value == 0.75
-    assert figures.metrics["macro_F1"].value == pytest.approx((0.75 + 5 / 6) / 2)
+    assert figures.metrics["macro_f1"].value == pytest.approx((0.75 + 5 / 6) / 2)
     # Wilson's interval of 8 of 10, as R's prop.test(8, 10, correct = FALSE) gives it
     assert figures.metrics["accuracy"].low == pytest.approx(0.4902, abs=1e-4)
     assert figures.metrics["accuracy"].high == pytest.approx(0.9433, abs=1e-4)

@@ -126,7 +126,7 @@ def _descend(
             logits = model.last(seen)
             loss = loss_of(logits, target[batch])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total += float(loss.detach()) * len(batch)
             right += int((logits.argmax(dim=1) == target[batch]).sum())

@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.classify.model import Classifier
+from mvtec.convert.class_results import heat_file
 from mvtec.files import staged_file
 
 if TYPE_CHECKING:
     import torch
-
-FOLDER = "heat"
 
 
 def heat_map(model: Classifier, photo: Path, label: int) -> npt.NDArray[np.uint8]:
@@ -51,8 +50,3 @@ def write_heat(run: Path, photo: str, heat: npt.NDArray[np.uint8]) -> None:
     """Keep a heat map in a run's folder, under the photo's path in the data set."""
     with staged_file(heat_file(run, photo), overwrite=True) as staged:
         staged.write_bytes(cv2.imencode(".png", heat)[1].tobytes())
-
-
-def heat_file(run: Path, photo: str) -> Path:
-    """Where the heat map of a photo is kept."""
-    return run / FOLDER / f"{photo}.png"

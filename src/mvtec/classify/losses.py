@@ -6,16 +6,16 @@ w_c · (1 − p)^γ_c · (−log p); n_c is the number of train photos of the cl
     cross-entropy    w = 1, γ = 0
     weighted         w_c = n / (K · n_c), γ = 0: each class weighs the same in all
     focal            w = 1, γ = 2: Lin et al., *Focal Loss for Dense Object Detection*, ICCV 2017
-    class-balanced   w_c ∝ (1 − β) / (1 − β^n_c), β = 0.99, their sum K, γ = 0: Cui et al., *Class-Balanced Loss Based on
-                     Effective Number of Samples*, CVPR 2019
+    class-balanced   w_c ∝ (1 − β) / (1 − β^n_c), β = 0.99, their sum K, γ = 0: Cui et al., *Class-Balanced Loss Based
+                     on Effective Number of Samples*, CVPR 2019
     adaptive-focal   γ_c = 2 + 4 · (1 − n_c / max n) · d_c, w_c = γ_c / 2; d_c is the mean of 1 − p over the photos of
                      the class in the epoch before, 1 at first
 
-The last is the idea of the report that started this project: focusing that follows the distribution of the classes and how
-hard each is at the moment. Its formula is ours. A focusing strength for each class, and the weight γ_c / γ, which keeps a
-stronger focus from silencing the class, are those of Li et al., *Equalized Focal Loss for Dense Long-Tailed Object
-Detection*, CVPR 2022; they measure a class by its gradients, where this takes its frequency and its difficulty. With equal
-classes it is the focal loss.
+The last is the idea of the report that started this project: focusing that follows the distribution of the classes and
+how hard each is at the moment. Its formula is ours. A focusing strength for each class, and the weight γ_c / γ, which
+keeps a stronger focus from silencing the class, are those of Li et al., *Equalized Focal Loss for Dense Long-Tailed
+Object Detection*, CVPR 2022; they measure a class by its gradients, where this takes its frequency and its difficulty.
+With equal classes it is the focal loss.
 """
 
 from __future__ import annotations

@@ -141,8 +141,7 @@ def train_classifier(
         train_images={split.images[sample.path]: sample.path for sample in train},
         seconds=round(seconds, 1),
         seconds_per_epoch=None,
-        figures=measured
-        | ({"accuracy": round(right / len(truth), 5), "photos": float(len(truth))} if truth else {}),
+        figures=measured | ({"accuracy": round(right / len(truth), 5), "photos": float(len(truth))} if truth else {}),
     )
     finish_run(out, record)
     return Trained(record, results)

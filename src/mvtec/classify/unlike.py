@@ -1,8 +1,8 @@
 """Pools a feature map by where a photo is unlike the good ones, so that a small defect is not averaged away.
 
 The distance of a place to good photos is that of its features to the nearest of a sample of theirs, as in Roth et al.,
-*Towards Total Recall in Industrial Anomaly Detection* (PatchCore), CVPR 2022. What is odd says which defect it is, and how
-much of it there is tells a large one from a small one. The pooling is ours.
+*Towards Total Recall in Industrial Anomaly Detection* (PatchCore), CVPR 2022. What is odd says which defect it is, and
+how much of it there is tells a large one from a small one. The pooling is ours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Goods:
         import torch
 
         places = (maps.flatten(2).transpose(1, 2) - self.mean) / self.deviation
-        return torch.cdist(places, self.patches).amin(dim=2)
+        # One map after the other: a large table of distances costs more in memory than in arithmetic.
+        return torch.stack([torch.cdist(of_map, self.patches).amin(dim=1) for of_map in places])
 
 
 def learn_goods(maps: torch.Tensor, seed: int) -> Goods:

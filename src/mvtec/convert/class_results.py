@@ -57,6 +57,11 @@ def class_results(
     )
 
 
+def heat_file(folder: Path, photo: str) -> Path:
+    """Where the heat map of a photo lies, a grey PNG, in the folder that `classes.json` lies in."""
+    return folder / "heat" / f"{photo}.png"
+
+
 def write_class_results(path: Path, results: ClassResults, *, overwrite: bool) -> None:
     """Write the file.
 

@@ -78,9 +78,15 @@ class Split:
         if not 0 <= number < len(self.folds):
             has = f"has the folds 0 to {len(self.folds) - 1}" if self.folds else "has no folds"
             raise InputError("--fold", f"there is no fold {number}: the split {has}", "Make one with split --folds K")
+        return replace(self, train=self._without(number), val=self.folds[number], folds=())
+
+    def held_out(self, number: int) -> Split:
+        """As `fold`, but to judge on and not to choose by: the fold becomes test, and nothing is val."""
+        return replace(self, train=self._without(number), val=(), test=self.folds[number], folds=())
+
+    def _without(self, number: int) -> tuple[str, ...]:
         held_out = set(self.folds[number])
-        rest = tuple(path for path in self.train if path not in held_out)
-        return replace(self, train=rest, val=self.folds[number], folds=())
+        return tuple(path for path in self.train if path not in held_out)
 
 
 class _SplitFile(BaseModel):

@@ -16,7 +16,7 @@ from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file
-from mvtec.run import photos_seen_by
+from mvtec.run import RunRecord, photos_seen_by
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,23 @@ def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
     if {sha256_file(photo) for photo in photos} != set(plan.photos):
         raise InputError(folder.data_yaml, "holds other photos than the run began with", "Begin anew with --overwrite")
     return replace(plan, transferred=(plan.transferred[0], plan.transferred[1]))
+
+
+def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
+    """What to begin with and how to train, to make a run again on other photos.
+
+    Raises:
+        InputError: The weights it began with have gone, or are others now.
+    """
+    chosen = {name: like.settings[name] for name in Recipe.__dataclass_fields__ if like.settings.get(name) is not None}
+    if like.weights is None:
+        return Start(str(like.settings["model"]), None), Recipe(**chosen)
+    weights = Path(like.weights["file"])
+    if not weights.is_file() or sha256_file(weights) != like.weights["sha256"]:
+        raise InputError(
+            weights, "is not there any more as the run began with it", "Put it back, or train the run again"
+        )
+    return Start(str(like.settings["model"]), weights), Recipe(**chosen)
 
 
 def write_data_yaml(folder: YoloFolder, out: Path) -> Path:

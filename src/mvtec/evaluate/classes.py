@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ class ClassFigures:
     """The figures of some answers.
 
     Attributes:
-        metrics: `accuracy` and `recall/CLASS` with Wilson's interval (Wilson 1927), `macro_F1` with a bootstrap
+        metrics: `accuracy` and `recall/CLASS` with Wilson's interval (Wilson 1927), `macro_f1` with a bootstrap
             interval over photos; all 95 %.
         confusion: int, rows are the true classes, columns the answers.
     """
@@ -29,24 +30,43 @@ class ClassFigures:
 
 
 def evaluate_classes(results: ClassResults, *, resamples: int = 1000, seed: int = 0) -> ClassFigures:
-    """Score the answers for all photos of a file.
+    """Score the answers for all photos of a file, see `score_answers`."""
+    said = {path: results.answer(path) for path in results.truth}
+    return score_answers(results.truth, said, results.classes, resamples=resamples, seed=seed)
+
+
+def score_answers(
+    truth: Mapping[str, str],
+    answers: Mapping[str, str],
+    classes: Sequence[str],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> ClassFigures:
+    """Score answers.
 
     Macro-F1 is the mean over the classes that a photo has or that is answered, as scikit-learn takes it.
+
+    Args:
+        truth: The class of each photo, by its path.
+        answers: What was said of each.
+        classes: All classes, in the order of the confusion matrix.
+        resamples: How often to draw the photos anew for macro-F1; 0 for no interval.
+        seed: Seed of the draw.
     """
-    paths = sorted(results.truth)
-    true = np.array([results.truth[path] for path in paths])
-    said = np.array([results.answer(path) for path in paths])
+    paths = sorted(truth)
+    true, said = np.array([truth[path] for path in paths]), np.array([answers[path] for path in paths])
     metrics = {"accuracy": share(int((true == said).sum()), len(true))}
     value = float(f1_score(true, said, average="macro", zero_division=0.0))
     random = np.random.default_rng(seed)
     drawn = [random.integers(0, len(true), len(true)) for _ in range(resamples)] if len(true) > 1 else []
     scores = [float(f1_score(true[at], said[at], average="macro", zero_division=0.0)) for at in drawn]
     ends = interval(np.array(scores)) if scores else None
-    metrics["macro_F1"] = Metric(value, len(true), len(true), *(ends or (None, None)))
-    for name in results.classes:
+    metrics["macro_f1"] = Metric(value, len(true), len(true), *(ends or (None, None)))
+    for name in classes:
         own = true == name
         metrics[f"recall/{name}"] = share(int((said[own] == name).sum()), int(own.sum()))
-    return ClassFigures(metrics, np.asarray(confusion_matrix(true, said, labels=results.classes)))
+    return ClassFigures(metrics, np.asarray(confusion_matrix(true, said, labels=list(classes))))
 
 
 def share(count: int, n: int) -> Metric:

@@ -1,7 +1,7 @@
 """What a detector's errors are, and what each kind costs: class, location, both, duplicate, background, missed.
 
-The kinds, their order and their cost are those of Bolya et al., *TIDE: A General Toolbox for Identifying Object Detection
-Errors*, ECCV 2020: the cost of a kind is the mAP at IoU 0.5 that would be won if an oracle mended its errors alone.
+The kinds, their order and their cost are those of Bolya et al., *TIDE: A General Toolbox for Identifying Object
+Detection Errors*, ECCV 2020: the cost of a kind is the mAP at IoU 0.5 that mending its errors alone would win.
 
     location     IoU with an instance of its class from 0.1 to 0.5; mended: it finds the instance
     class        IoU of 0.5 or more with an instance of another class; mended: it gets that class
@@ -70,7 +70,7 @@ def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
     found = {detection.instance for detection in detections if detection.hit}
     mendable = {detection.instance for detection in detections if detection.kind in ("class", "location")} - found
     missed = [number for number in category_of if number not in found and number not in mendable]
-    positives = {category: 0 for category in judged.truth.category_names()}
+    positives = dict.fromkeys(judged.truth.category_names(), 0)
     for category in category_of.values():
         positives[category] += 1
     before = _mean_ap(detections, positives)

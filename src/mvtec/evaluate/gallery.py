@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from mvtec.datasets.images import read_photo
@@ -126,7 +127,11 @@ def data_uri(photo: Path) -> str:
     Raises:
         BadPhotoError: It cannot be read.
     """
-    pixels = read_photo(photo)
+    return pixels_uri(read_photo(photo))
+
+
+def pixels_uri(pixels: npt.NDArray[np.uint8]) -> str:
+    """As `data_uri`, of uint8 H×W×3 in OpenCV's BGR order."""
     scale = _SIDE / max(pixels.shape[:2])
     if scale < 1:
         pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)

@@ -65,24 +65,29 @@ def write_mask_report(
         BadPhotoError: A photo cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
-    rows = [(index, _iou(paired, index)) for index in sorted({pair.image for pair in paired.pairs})]
-    rows.sort(key=lambda row: (row[1], row[0]))
-    shown = [_row(paired, unrefined, index, iou, photos) for index, iou in rows[:MAX_PHOTOS]]
+    rows = mask_rows(paired, unrefined, photos, MAX_PHOTOS)
+    count = len({pair.image for pair in paired.pairs})
     page = template("masks.html.jinja").render(
-        title=f"Masks on {len(rows)} photos",
+        title=f"Masks on {count} photos",
         notes=paired.warnings,
         figures=[(name, metric) for name, metric in metrics.items() if "/" not in name],
         headline=[(name, metrics[name]) for name in ("IoU_image", "IoU", "boundary_IoU", "IoU_image_filled_box")],
         per_defect=PER_DEFECT,
         classes=[
-            (name, [metrics[f"{figure}/{name}"] for figure in PER_DEFECT], metrics[f"IoU/{name}"].instances)
+            (name, metrics[f"IoU/{name}"].instances, [metrics[f"{figure}/{name}"] for figure in PER_DEFECT])
             for _, name in sorted(paired.truth.category_names().items())
         ],
-        rows=shown,
-        hidden=max(0, len(rows) - MAX_PHOTOS),
+        rows=rows,
+        hidden=max(0, count - MAX_PHOTOS),
     )
     with staged_file(out, overwrite=overwrite) as staged:
         staged.write_text(page, encoding="utf-8")
+
+
+def mask_rows(paired: PairedMasks, unrefined: PairedMasks | None, photos: Path, most: int) -> list[Row]:
+    """The photos that have an instance, worst first, at most so many."""
+    rows = [(_iou(paired, index), index) for index in {pair.image for pair in paired.pairs}]
+    return [_row(paired, unrefined, index, iou, photos) for iou, index in sorted(rows)[:most]]
 
 
 def _row(paired: PairedMasks, unrefined: PairedMasks | None, index: int, iou: float, photos: Path) -> Row:
@@ -91,11 +96,11 @@ def _row(paired: PairedMasks, unrefined: PairedMasks | None, index: int, iou: fl
     own = _own(paired, index)
     panels = [
         Panel("boxes", _boxes(own), "pred", None),
-        Panel("truth", _path(pair.truth for pair in own), "truth", None),
+        Panel("truth", outline_path(pair.truth for pair in own), "truth", None),
     ]
     if unrefined is not None:
-        panels.append(Panel("unrefined", _path(_found(_own(unrefined, index))), "pred", _iou(unrefined, index)))
-    panels.append(Panel("masks", _path(_found(own)), "pred", iou))
+        panels.append(Panel("unrefined", outline_path(_found(_own(unrefined, index))), "pred", _iou(unrefined, index)))
+    panels.append(Panel("masks", outline_path(_found(own)), "pred", iou))
     return Row(
         name=image.file_name,
         defects=", ".join(sorted({names[pair.category_id] for pair in own})),
@@ -122,8 +127,8 @@ def _iou(paired: PairedMasks, index: int) -> float:
     return 0.0 if truth is None or masks is None else truth.iou(masks)
 
 
-def _path(regions: Iterable[Region]) -> str:
-    """The outlines and those of the holes as SVG path data, through the centres of their pixels."""
+def outline_path(regions: Iterable[Region]) -> str:
+    """The outlines of regions and of their holes as SVG path data, through the centres of their pixels."""
     paths = []
     for region in regions:
         x, y, _, _ = region.box_xywh

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mvtec.datasets.info import DataCard
 
 MAX_CARDS = 120
-_CHART_WH = (260, 120)
+CHART_WH = (260, 120)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def write_report(
         card=data_card,
         record=record,
         curves=[] if run is None else read_curves(run / "results.csv"),
-        chart=_CHART_WH,
+        chart=CHART_WH,
         figures=[(definition.name, metrics[definition.name]) for definition in FIGURES],
         classes=[
             (name, count, [metrics[f"{figure}/{name}"] for figure in PER_CLASS])
@@ -103,7 +103,7 @@ def write_report(
         per_class=PER_CLASS,
         images=len(judged.truth.images),
         point=_operating_point(cards, min_score),
-        cards=_worst_first(cards)[:MAX_CARDS],
+        cards=worst_first(cards)[:MAX_CARDS],
         hidden=max(0, len(cards) - MAX_CARDS),
     )
     with staged_file(out, overwrite=overwrite) as staged:
@@ -158,18 +158,21 @@ def read_curves(results_csv: Path) -> list[Curve]:
             continue
         values = [float(row[column]) for row in rows if row[column]]
         if values:
-            curves.append(Curve(name, _points(values), values[0], values[-1], len(values)))
+            curves.append(make_curve(name, values))
     return curves
 
 
-def _points(values: list[float]) -> str:
-    width, height = _CHART_WH
+def make_curve(name: str, values: list[float]) -> Curve:
+    """The curve of at least one value, 0 at the bottom."""
+    width, height = CHART_WH
     top = max(*values, 1e-9)
     step = width / max(1, len(values) - 1)
-    return " ".join(f"{index * step:.1f},{height - value / top * height:.1f}" for index, value in enumerate(values))
+    points = " ".join(f"{index * step:.1f},{height - value / top * height:.1f}" for index, value in enumerate(values))
+    return Curve(name, points, values[0], values[-1], len(values))
 
 
-def _worst_first(cards: list[Card]) -> list[Card]:
+def worst_first(cards: list[Card]) -> list[Card]:
+    """Most misses and false boxes first."""
     return sorted(cards, key=lambda card: (-(card.missed + card.false_alarms), not card.truth, card.name))
 
 

@@ -1,0 +1,221 @@
+"""`mvtec evaluate compare` and `mvtec evaluate imbalance`: what trains models in order to judge them."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, say, warn
+from mvtec.cli.evaluate import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mvtec.compare.contest import Contest
+
+__all__ = ["app"]  # the group of `evaluate`, with the commands of this file
+
+
+@app.command()
+def compare(
+    data: Annotated[Path, typer.Option(help="The MVTec category.")],
+    detector: Annotated[Path, typer.Option(help="A run of mvtec train-detector.")],
+    classifier: Annotated[Path, typer.Option(help="A run of mvtec train-classifier.")],
+    out: Annotated[Path, typer.Option(help="The folder to make, with report.html in it.")],
+    split_file: Annotated[
+        Path | None, typer.Option("--split", help="Judge both on the test part of this split.")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(help="Instead: train both anew in so many folds, like the two runs, and judge all photos."),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="The score from which a box counts; by default chosen on folds of train."),
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Also judge these masks of mvtec segment refine, for the same photos.")
+    ] = None,
+    unrefined: Annotated[Path | None, typer.Option(help="What to show beside --masks, such as SAM untuned.")] = None,
+    seed: Seed = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished comparison in --out.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a detector and a classifier on the same photos, in one report.
+
+    The class of a photo, which both can say; and where the defect is, which only one can.
+    """
+    from mvtec.compare.contest import begin_contest, contest_record, run_contest
+    from mvtec.compare.report import write_comparison
+    from mvtec.datasets.split import make_split, read_split
+    from mvtec.datasets.tree import read_tree
+    from mvtec.errors import InputError, MvtecError
+    from mvtec.run import discard_empty_run, finish_run, prepare_run
+
+    if (split_file is None) == (folds is None):
+        raise InputError("--split", "or --folds is needed, and not both", "Give the split both runs were trained by")
+    dataset = read_tree(data)
+    split = (
+        make_split(dataset, test_fraction=0, folds=folds or 0, seed=seed) if folds else read_split(_path(split_file))
+    )
+    inputs = [data, detector, classifier, *(path for path in (split_file, masks, unrefined) if path is not None)]
+    prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
+    began = time.perf_counter()
+    try:
+        begin_contest(out, split, detector=detector, classifier=classifier, cross_validate=folds is not None)
+        contest = run_contest(
+            dataset,
+            split,
+            out,
+            detector=detector,
+            classifier=classifier,
+            cross_validate=folds is not None,
+            threshold=threshold,
+            command=command_words(),
+            stage=_stage,
+            seed=seed,
+        )
+    except MvtecError:
+        if not resume and not (out / "folds").exists():
+            discard_empty_run(out)
+        raise
+    report = write_comparison(out, contest, detector=detector, classifier=classifier, masks=masks, unrefined=unrefined)
+    finish_run(out, contest_record(contest, split, command_words(), began))
+    if as_json:
+        print_json(
+            "evaluate compare",
+            inputs={"data": data, "detector": detector, "classifier": classifier, "folds": folds, "seed": seed},
+            outputs=[report, out / "comparison.json"],
+            metrics=contest.metrics(),
+            warnings=list(contest.notes),
+            p_value=contest.comparison.p_value,
+        )
+        return
+    for line in contest.notes:
+        warn(line)
+    _print_contest(contest)
+    say("")
+    say(f"report: {report.absolute()}")
+
+
+@app.command()
+def imbalance(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="An MVTec category.")],
+    out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
+    recipe: Annotated[str, typer.Option(help="What learns: original, augment, long or very-long.")] = "long",
+    ratios: Annotated[str, typer.Option(help="How many times as frequent to make the good class.")] = "1,5,10",
+    seeds: Annotated[int, typer.Option(min=1, help="How often to draw photos and folds anew.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
+    backbone: Annotated[
+        str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")
+    ] = "auto",
+    weights: Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")] = None,
+    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Which loss copes when good photos are many times as frequent: macro-F1 and recall of each, over seeds."""
+    from mvtec.classify.backbone import find_start
+    from mvtec.classify.recipe import find_recipe
+    from mvtec.compare.imbalance import measure_imbalance
+    from mvtec.datasets.tree import read_tree
+    from mvtec.files import check_output, write_json
+
+    if out is not None:
+        check_output(out, overwrite=overwrite, inputs=[data])
+    found = measure_imbalance(
+        read_tree(data),
+        start=find_start(backbone, weights=weights, from_scratch=from_scratch),
+        recipe=find_recipe(recipe),
+        ratios=_ratios(ratios),
+        seeds=seeds,
+        folds=folds,
+        stage=_stage,
+    )
+    rows = [
+        {"ratio": row.ratio, "loss": row.loss, "sampling": row.sampling}
+        | {name: metric.to_json() for name, metric in row.metrics.items()}
+        for row in found.rows
+    ]
+    if out is not None:
+        write_json(out, {"per_defect": found.per_defect, "recipe": recipe, "rows": rows}, overwrite=overwrite)
+    if as_json:
+        metrics = {
+            f"{name}/{row.ratio}x/{row.loss}/{row.sampling}": metric
+            for row in found.rows
+            for name, metric in row.metrics.items()
+        }
+        print_json(
+            "evaluate imbalance",
+            inputs={"data": data, "recipe": recipe, "ratios": ratios, "seeds": seeds, "folds": folds},
+            outputs=[out] if out else [],
+            metrics=metrics,
+            per_defect=found.per_defect,
+        )
+        return
+    say(f"{found.per_defect} photos of each defect to learn from, {seeds} seeds, {folds} folds; value (95 % interval)")
+    say("")
+    shown = ["macro_f1", "macro_f1_gain"]
+    table = [
+        [
+            f"{row.ratio}x {row.loss}{', balanced sampling' if row.sampling == 'balanced' else ''}",
+            *(row.metrics[name].text() for name in shown),
+            *(f"{row.metrics[f'recall/{name}'].value:.3f}" for name in found.classes),
+        ]
+        for row in found.rows
+    ]
+    print_table(["good is", *shown, *(f"recall {name}" for name in found.classes)], table)
+    if out is not None:
+        say("")
+        say(str(out))
+
+
+def _ratios(text: str) -> list[int]:
+    from mvtec.errors import InputError
+
+    try:
+        ratios = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        ratios = [0]
+    if ratios[0] < 1:
+        raise InputError("--ratios", f"{text} is no list of numbers from 1 on", "Give such as 1,5,10")
+    return ratios
+
+
+def _path(path: Path | None) -> Path:
+    assert path is not None
+    return path
+
+
+@contextmanager
+def _stage(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    with bar(what, total) as update:
+        yield update
+
+
+def _print_contest(contest: Contest) -> None:
+    comparison = contest.comparison
+    how = f"{contest.folds} folds, each by models that have not seen it" if contest.folds else "test part"
+    say(f"{len(contest.samples)} photos, {how}; value (95 % interval)")
+    say("")
+    names = list(comparison.figures)
+    rows = [
+        [name, *(comparison.figures[side].metrics[name].text() for side in names)]
+        for name in comparison.figures[names[0]].metrics
+    ]
+    print_table(["figure", *names], rows)
+    say("")
+    say(
+        f"accuracy of detector less classifier: {comparison.difference.text()}; right alone: detector "
+        f"{len(comparison.only_first)}, classifier {len(comparison.only_second)}; McNemar p = {comparison.p_value:.3f}"
+    )
+    say(f"where: AP50 {contest.boxes['AP50'].text()}, AP {contest.boxes['AP'].text()}; the classifier cannot say")
+    say(f"a box counts from score {contest.threshold[0]:.3f} to {contest.threshold[1]:.3f}, {contest.how_chosen}")
+    say("")
+    rows = [[kind, str(error.count), f"{error.cost:.3f}"] for kind, error in contest.errors.items()]
+    print_table(["detector error", "count", "mAP50 it costs"], rows)

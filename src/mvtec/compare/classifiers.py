@@ -1,0 +1,98 @@
+"""The classifier's side: asked about photos it has not seen, or cross-validated like a given run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mvtec.classify.backbone import Start
+from mvtec.classify.heat import heat_map, write_heat
+from mvtec.classify.model import load_classifier
+from mvtec.classify.recipe import Recipe
+from mvtec.classify.train import train_classifier
+from mvtec.convert.class_results import ClassResults, class_results, read_class_results, write_class_results
+from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.split import Split
+from mvtec.errors import InputError, LeakError
+from mvtec.files import sha256_file
+from mvtec.run import RunRecord, discard_empty_run, prepare_run, read_run
+
+CHECKPOINT = Path("weights") / "classifier.pt"
+
+
+def ask(
+    run: Path, samples: Sequence[Sample], split: Split, out: Path, *, on_photo: Callable[[], None] = lambda: None
+) -> tuple[ClassResults, float]:
+    """Ask a trained classifier about photos; answers and heat maps are kept in `out`.
+
+    Returns:
+        The answers, and the median seconds from a photo's file to its answer.
+
+    Raises:
+        InputError: The run holds no classifier, or knows no class of one of the photos.
+        LeakError: It was trained on one of them.
+    """
+    record = read_run(run)
+    for sample in samples:
+        if split.images[sample.path] in record.train_images:
+            raise LeakError(run, f"was trained on {sample.path}", "Judge it on the test part of its split")
+    model = load_classifier(run / CHECKPOINT)
+    if unknown := sorted({sample.defect for sample in samples} - set(model.classes)):
+        raise InputError(run, f"knows no class {unknown[0]}", "Train it on a split that has all classes")
+    said, spans = {}, []
+    for sample in samples:
+        before = time.perf_counter()
+        answers = model.probabilities(model.features(sample.photo))
+        spans.append(time.perf_counter() - before)
+        said[sample.path] = answers.tolist()
+        write_heat(out, sample.path, heat_map(model, sample.photo, int(answers.argmax())))
+        on_photo()
+    truth = {sample.path: sample.defect for sample in samples}
+    results = class_results(model.classes, truth, said, split=record.split)
+    write_class_results(out / "classes.json", results, overwrite=True)
+    return results, statistics.median(spans)
+
+
+def cross_validate(
+    dataset: Dataset,
+    split: Split,
+    like: RunRecord,
+    out: Path,
+    *,
+    command: list[str],
+    on_photo: Callable[[], None] = lambda: None,
+) -> tuple[ClassResults, RunRecord]:
+    """Answer for every photo of the folds by a classifier that has not seen it; a finished one is kept.
+
+    Raises:
+        InputError: The weights that `like` began with have gone.
+    """
+    if not (out / "run.json").is_file():
+        settings = dict(like.settings)
+        name, backbone, seed = settings.pop("recipe"), settings.pop("backbone"), settings.pop("seed")
+        weights = None if like.weights is None else Path(like.weights["file"])
+        if weights is not None and (
+            not weights.is_file() or sha256_file(weights) != (like.weights or {}).get("sha256")
+        ):
+            raise InputError(
+                weights, "is not there any more as the run began with it", "Put it back, or train the run again"
+            )
+        prepare_run(out, resume=False, overwrite=True)
+        try:
+            train_classifier(
+                dataset,
+                split,
+                out,
+                start=Start(backbone, weights),
+                recipe_name=name,
+                recipe=Recipe.model_validate(settings),
+                seed=seed,
+                command=command,
+                on_photo=on_photo,
+            )
+        except BaseException:
+            discard_empty_run(out)
+            raise
+    return read_class_results(out / "classes.json"), read_run(out)

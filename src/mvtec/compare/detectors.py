@@ -1,0 +1,147 @@
+"""Detectors of a cross-validation: one a fold, each like a given run, each asked about photos it has not seen."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from mvtec.convert.coco import read_coco
+from mvtec.convert.provenance import Provenance, read_provenance
+from mvtec.datasets.samples import Dataset
+from mvtec.datasets.split import Split
+from mvtec.detect.model import load_model
+from mvtec.detect.plan import start_and_recipe
+from mvtec.detect.predict import PredictOptions, predict
+from mvtec.detect.prepare import yolo_folder_for
+from mvtec.detect.source import Source
+from mvtec.detect.train import checkpoint_of, train
+from mvtec.files import read_json, sha256_json, staged_folder, write_json
+from mvtec.run import RunRecord, is_begun, prepare_run, read_run
+
+OnEpoch = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Predictions, and what they took.
+
+    Attributes:
+        file: The results.
+        seconds_per_photo: The median, from the file to the boxes.
+    """
+
+    file: Path
+    seconds_per_photo: float
+
+
+def train_folds(
+    dataset: Dataset, split: Split, like: RunRecord, out: Path, *, command: list[str], on_epoch: OnEpoch
+) -> list[Path]:
+    """Train a detector for each fold of a split, which it does not see; finished ones are kept, one begun goes on.
+
+    Args:
+        dataset: The category.
+        split: Its split, with folds.
+        like: The record of the run whose model, weights and settings to use.
+        out: The folder that the runs are made in.
+        command: The words of the command line, for the records.
+        on_epoch: Told the fold, and in it the epoch and the number of epochs.
+
+    Returns:
+        The runs, in the order of the folds.
+
+    Raises:
+        InputError: The weights that `like` began with are not there any more, or a photo or mask breaks a rule.
+    """
+    start, recipe = start_and_recipe(like)
+    runs = []
+    for number in range(len(split.folds)):
+        run = out / f"fold{number}"
+        runs.append(run)
+        if (run / "run.json").is_file():
+            continue
+        part = out / f"split{number}.json"
+        write_json(part, split.held_out(number).to_json(), overwrite=True)
+        resume = is_begun(run)
+        prepare_run(run, resume=resume, overwrite=not resume)
+        train(
+            yolo_folder_for(dataset.root, run, part),
+            run,
+            start=start,
+            recipe=recipe,
+            device=str(like.settings["device"]),
+            resume=resume,
+            command=command,
+            on_epoch=partial(_tell, on_epoch, number),
+        )
+    return runs
+
+
+def _tell(on_epoch: OnEpoch, fold: int, epoch: int, epochs: int, _losses: dict[str, float]) -> None:
+    on_epoch(fold, epoch, epochs)
+
+
+def ask(run: Path, root: Path, truth: Path, out: Path, *, photos: Iterable[str] | None = None) -> Predicted:
+    """Ask a detector about photos.
+
+    Args:
+        run: The detector.
+        root: The data set's folder.
+        truth: The annotation file whose photos, and their ids, are meant.
+        out: The folder to make.
+        photos: Only those of them; None for all.
+    """
+    wanted = None if photos is None else set(photos)
+    images = [image for image in read_coco(truth).images if wanted is None or image.file_name in wanted]
+    ends = [time.perf_counter()]
+    predict(
+        run,
+        Source(root, tuple((root / image.file_name, image) for image in images), truth),
+        out,
+        options=PredictOptions(draw=False, device=str(read_run(run).settings["device"])),
+        overwrite=True,
+        on_photo=lambda: ends.append(time.perf_counter()),
+    )
+    spans = [after - before for before, after in pairwise(ends)]
+    later = spans[1:] or spans  # the first photo waits for the model
+    return Predicted(out / "predictions.json", statistics.median(later) if later else 0.0)
+
+
+def ask_folds(runs: list[Path], dataset: Dataset, split: Split, truth: Path, out: Path) -> Predicted:
+    """Ask each detector of a cross-validation about its own fold; one results file of all."""
+    answers = [
+        ask(run, dataset.root, truth, run.parent / f"predictions{number}", photos=split.folds[number])
+        for number, run in enumerate(runs)
+    ]
+    results, parts = [], []
+    for answer in answers:
+        results += read_json(answer.file, "COCO results")
+        provenance = read_provenance(answer.file)
+        assert provenance is not None
+        parts.append(provenance)
+    with staged_folder(out, overwrite=True) as staged:
+        write_json(staged / "predictions.json", results, overwrite=False)
+        write_json(staged / "provenance.json", _merged(parts, runs, split).to_json(), overwrite=False)
+    return Predicted(out / "predictions.json", statistics.median(answer.seconds_per_photo for answer in answers))
+
+
+def parameters_of(run: Path) -> int:
+    """How many numbers a detector has learnt."""
+    return sum(weight.numel() for weight in load_model(str(checkpoint_of(run))).model.parameters())
+
+
+def _merged(parts: list[Provenance], runs: list[Path], split: Split) -> Provenance:
+    return replace(
+        parts[0],
+        model=str(runs[0].parent.resolve()),
+        model_sha256=sha256_json([part.model_sha256 for part in parts]),
+        split=split.hash,
+        image_ids={name: number for part in parts for name, number in part.image_ids.items()},
+        image_sha256={name: digest for part in parts for name, digest in part.image_sha256.items()},
+        seen_in_training=sorted({name for part in parts for name in part.seen_in_training}),
+    )

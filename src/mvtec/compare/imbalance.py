@@ -1,0 +1,207 @@
+"""`mvtec evaluate imbalance`: which loss copes with a class that is many times as frequent as the others.
+
+The good class is made 1×, 5×, 10× as frequent as each defect type, whose photos stay the same, so that nothing but the
+imbalance changes. Each loss then learns from the same photos and answers for the same others, by cross-validation, for
+several seeds that draw the folds and the photos anew.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.classify.backbone import Start
+from mvtec.classify.fit import fit
+from mvtec.classify.losses import LOSSES, LossName
+from mvtec.classify.model import Classifier, new_classifier
+from mvtec.classify.recipe import Recipe, Sampling
+from mvtec.datasets.samples import GOOD, Dataset, Sample
+from mvtec.datasets.split import Split, make_split
+from mvtec.errors import InputError
+from mvtec.evaluate.bootstrap import draw_weights, interval
+from mvtec.evaluate.matching import Floats
+from mvtec.evaluate.metric import Metric
+
+if TYPE_CHECKING:
+    import torch
+
+Stage = Callable[[str, int | None], AbstractContextManager[Callable[..., None]]]
+WAYS: tuple[tuple[LossName, Sampling], ...] = (*((loss, "plain") for loss in LOSSES), ("cross-entropy", "balanced"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to learn at one ratio; every figure is the mean over the seeds, its interval that over photos.
+
+    Attributes:
+        ratio: How many times as frequent the good class is.
+        loss: The loss.
+        sampling: How photos are drawn.
+        metrics: `macro_f1`, `recall/CLASS`, and `macro_f1_gain`, by how much it is above that of cross-entropy.
+    """
+
+    ratio: int
+    loss: str
+    sampling: str
+    metrics: dict[str, Metric]
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """What was found.
+
+    Attributes:
+        per_defect: Train photos of each defect type in each round.
+        classes: The classes.
+        rows: By ratio, then by way.
+    """
+
+    per_defect: int
+    classes: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def measure_imbalance(
+    dataset: Dataset,
+    *,
+    start: Start,
+    recipe: Recipe,
+    ratios: Sequence[int] = (1, 5, 10),
+    seeds: int = 5,
+    folds: int = 5,
+    resamples: int = 1000,
+    stage: Stage,
+) -> Imbalance:
+    """Learn in each of `WAYS` at each ratio.
+
+    Args:
+        dataset: The category. Its good photos set aside for learning are used to learn from.
+        start: The backbone.
+        recipe: A recipe that leaves the backbone frozen and learns by `adam`; its loss and sampling are not used.
+        ratios: How many times as frequent to make the good class.
+        seeds: How often to draw anew.
+        folds: Folds of the cross-validation.
+        resamples: How often to draw the photos anew for the intervals.
+        stage: Called with the name and the number of steps of each stage; its `with` block moves the bar.
+
+    Raises:
+        InputError: The recipe learns otherwise, or there are too few good photos for the highest ratio.
+    """
+    if recipe.trains != "head" or recipe.solver != "adam":
+        raise InputError("--recipe", "does not learn a last layer by adam", "Give original, augment, long or very-long")
+    samples = dataset.samples
+    classes = tuple(sorted({sample.defect for sample in dataset.labelled}))
+    if GOOD not in classes or len(classes) < 2:
+        raise InputError(dataset.root, "has no good photos, or no others", "Give a category with both")
+    model = new_classifier(start, recipe, classes, seed=0)
+    with stage("looking at photos", len(samples)) as step:
+        features = {}
+        for sample in samples:
+            features[sample.path] = model.features(sample.photo)
+            step(1)
+    splits = [make_split(dataset, test_fraction=0, folds=folds, seed=seed) for seed in range(seeds)]
+    per_defect = _per_defect(dataset, splits, max(ratios))
+    paths = [sample.path for sample in dataset.labelled]
+    truth = np.array([classes.index(sample.defect) for sample in dataset.labelled])
+    weights = np.concatenate([np.ones((1, len(paths))), draw_weights(len(paths), resamples, seed=0)])
+    rows: list[Row] = []
+    with stage("learning", len(ratios) * len(WAYS) * seeds * folds) as step:
+        for ratio in ratios:
+            base: Floats | None = None
+            for loss, sampling in WAYS:
+                tables = []
+                for seed, split in enumerate(splits):
+                    said: dict[str, int] = {}
+                    for fold in split.folds:
+                        chosen = _chosen(dataset, split, fold, per_defect, ratio, seed)
+                        learnt = _learn(model, recipe.learning_by(loss, sampling), features, chosen, seed)
+                        for path in fold:
+                            said[path] = int(learnt.probabilities(features[path]).argmax())
+                        step(1)
+                    tables.append(_figures(truth, np.array([said[path] for path in paths]), len(classes), weights))
+                mean = np.mean(tables, axis=0)  # (1 + resamples) × (1 + classes)
+                base = mean[:, 0] if base is None else base
+                rows.append(Row(ratio, loss, sampling, _metrics(mean, base, classes, truth)))
+    return Imbalance(per_defect, classes, tuple(rows))
+
+
+def _learn(
+    model: Classifier, recipe: Recipe, features: dict[str, torch.Tensor], chosen: Sequence[Sample], seed: int
+) -> Classifier:
+    import torch
+
+    labels = [model.classes.index(sample.defect) for sample in chosen]
+    stacked = torch.stack([features[sample.path] for sample in chosen])
+    learnt, _ = fit(replace(model, recipe=recipe), stacked, labels, seed=seed)
+    return learnt
+
+
+def _per_defect(dataset: Dataset, splits: Sequence[Split], most: int) -> int:
+    """How many photos of each defect type there are to learn from in every round, such that the good ones suffice."""
+    label = {sample.path: sample.defect for sample in dataset.samples}
+    extra = sum(sample.official_split == "train" for sample in dataset.samples)
+    fewest = []
+    for split in splits:
+        for fold in split.folds:
+            rest = [label[path] for path in split.train if path not in set(fold)]
+            fewest.append((rest.count(GOOD) + extra) // most)
+            fewest += [rest.count(defect) for defect in set(rest) - {GOOD}]
+    if min(fewest) < 1:
+        raise InputError(
+            "--ratios",
+            f"{most} asks for more good photos than {dataset.root} has",
+            "Give a smaller ratio, or more photos",
+        )
+    return min(fewest)
+
+
+def _chosen(
+    dataset: Dataset, split: Split, fold: Sequence[str], per_defect: int, ratio: int, seed: int
+) -> list[Sample]:
+    """The photos to learn from: of each defect type the same at every ratio, and the first of the same good ones."""
+    learnable = set(split.train) - set(fold)
+    groups: dict[str, list[Sample]] = {}
+    for sample in dataset.samples:
+        if sample.path in learnable or sample.official_split == "train":
+            groups.setdefault(sample.defect, []).append(sample)
+    chosen = []
+    for defect, group in sorted(groups.items()):
+        random.Random(f"{seed}/{defect}/{fold[0]}").shuffle(group)
+        chosen += group[: per_defect * (ratio if defect == GOOD else 1)]
+    return chosen
+
+
+def _figures(
+    truth: npt.NDArray[np.intp], said: npt.NDArray[np.intp], classes: int, weights: Floats
+) -> npt.NDArray[np.float64]:
+    """Macro-F1 and the recall of each class, float64 R×(1+K), one row for each row of weights R×N."""
+    hit, real, claimed = (
+        np.stack([weights @ mask for mask in masks], axis=1)
+        for masks in (
+            [(truth == label) & (said == label) for label in range(classes)],
+            [truth == label for label in range(classes)],
+            [said == label for label in range(classes)],
+        )
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f1 = np.where(real + claimed > 0, 2 * hit / (real + claimed), np.nan)
+        recall = np.where(real > 0, hit / real, np.nan)
+    return np.concatenate([np.nanmean(f1, axis=1)[:, None], recall], axis=1)
+
+
+def _metrics(
+    mean: npt.NDArray[np.float64], base: Floats, classes: Sequence[str], truth: npt.NDArray[np.intp]
+) -> dict[str, Metric]:
+    def metric(column: Floats, n: int) -> Metric:
+        return Metric(float(column[0]), n, n, *(interval(column[1:]) or (None, None)))
+
+    found = {"macro_f1": metric(mean[:, 0], len(truth)), "macro_f1_gain": metric(mean[:, 0] - base, len(truth))}
+    for number, name in enumerate(classes):
+        found[f"recall/{name}"] = metric(mean[:, 1 + number], int((truth == number).sum()))
+    return found

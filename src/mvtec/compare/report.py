@@ -1,0 +1,216 @@
+"""Writes the one page of a comparison: summary, data, labels, detector, masks, baseline, comparison, how it was run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mvtec.compare.contest import CLASSIFIER, DETECTOR, Contest
+from mvtec.convert.geometry import split_mask
+from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.info import describe
+from mvtec.datasets.samples import GOOD, Sample
+from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
+from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
+from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares, read_heat
+from mvtec.evaluate.mask_pairs import pair_masks
+from mvtec.evaluate.mask_report import mask_rows, outline_path
+from mvtec.evaluate.masks import evaluate_masks
+from mvtec.evaluate.report import CHART_WH, Curve, make_curve, read_curves, template, worst_first
+from mvtec.files import read_json, staged_file
+
+REPORT = "report.html"
+_MOST_CARDS, _MOST_HEATS, _MOST_PAIRS, _MOST_MASKS = 24, 18, 24, 12
+_HEAT_STRENGTH = 0.45
+KINDS = {
+    "class": "a box on a defect of another class",
+    "location": "a box of the right class, badly placed (IoU 0.1 to 0.5)",
+    "both": "another class and badly placed",
+    "duplicate": "a second box on a defect that was found",
+    "background": "a box where no defect is (IoU up to 0.1)",
+    "missed": "a defect that no box is about",
+}
+
+
+@dataclass(frozen=True)
+class HeatCard:
+    """A photo with the classifier's heat, the outline of the truth as SVG path data, its answer and the share."""
+
+    name: str
+    size_wh: tuple[int, int]
+    picture: str
+    outline: str
+    answer: str
+    share: float | None
+
+
+@dataclass(frozen=True)
+class PairCard:
+    """A photo on which the sides differ: the truth, both answers, and both pictures."""
+
+    name: str
+    truth: str
+    detector: str
+    classifier: str
+    card: Card
+    heat: HeatCard
+
+
+def write_comparison(
+    out: Path,
+    contest: Contest,
+    *,
+    detector: Path,
+    classifier: Path,
+    masks: Path | None = None,
+    unrefined: Path | None = None,
+) -> Path:
+    """Write `out/report.html`.
+
+    Args:
+        out: The comparison's folder.
+        contest: What it found.
+        detector: The run whose curves are shown; of a cross-validation that of the first fold is.
+        classifier: The same of the classifier.
+        masks: Masks to judge, too, for photos of the comparison.
+        unrefined: What to show beside them.
+
+    Raises:
+        InputError: The masks are not for the photos of the comparison.
+        LeakError: The model that made them was trained on one.
+    """
+    comparison, judged = contest.comparison, contest.judged
+    run = out / "folds" / "fold0" if contest.folds else detector
+    heat_folder = out / CLASSIFIER
+    shares = heat_shares(heat_folder, contest.samples)
+    noticed = {path: share for path, share in shares.items() if comparison.answers[CLASSIFIER].classes[path] != GOOD}
+    cards = worst_first(make_cards(judged, contest.dataset.root, contest.threshold[0]))
+    samples = {sample.path: sample for sample in contest.samples}
+    card_of = {card.name: card for card in cards}
+    differing = [
+        path for path in comparison.truth if len({side.classes[path] for side in comparison.answers.values()}) > 1
+    ]
+    hottest = sorted(noticed, key=lambda path: (noticed[path].share, path))[:_MOST_HEATS]
+    paired = None if masks is None else pair_masks(out / "instances.json", masks)
+    before = None if masks is None or unrefined is None else pair_masks(out / "instances.json", unrefined)
+    settings = contest.records[CLASSIFIER].settings
+    figures = {name: comparison.figures[name].metrics for name in comparison.figures}
+    page = template("compare.html.jinja").render(
+        title=f"{contest.dataset.category}: detector and classifier on the same {len(contest.samples)} photos",
+        contest=contest,
+        verdict=verdict(contest),
+        sides=[DETECTOR, CLASSIFIER],
+        card=describe(contest.dataset),
+        chart=CHART_WH,
+        detector_curves=read_curves(run / "results.csv"),
+        classifier_curves=_history(heat_folder if contest.folds else classifier),
+        figures=[(definition.name, contest.boxes[definition.name]) for definition in FIGURES],
+        per_class=PER_CLASS,
+        classes_of_boxes=[
+            (name, count, [contest.boxes[f"{figure}/{name}"] for figure in PER_CLASS])
+            for name, count in count_instances(judged).items()
+        ],
+        kinds=KINDS,
+        cards=cards[:_MOST_CARDS],
+        hidden_cards=max(0, len(cards) - _MOST_CARDS),
+        mask_figures=None if paired is None else _overall(evaluate_masks(paired, before)),
+        mask_rows=[] if paired is None else mask_rows(paired, before, contest.dataset.root, _MOST_MASKS),
+        recipe=settings,
+        heat_metrics=mean_shares(list(noticed.values())),
+        heats=[_heat_card(heat_folder, samples[path], contest, noticed) for path in hottest],
+        rows=[(name, [figures[DETECTOR][name], figures[CLASSIFIER][name]]) for name in figures[DETECTOR]],
+        pairs=[
+            PairCard(
+                name=path,
+                truth=comparison.truth[path],
+                detector=comparison.answers[DETECTOR].classes[path],
+                classifier=comparison.answers[CLASSIFIER].classes[path],
+                card=card_of[path],
+                heat=_heat_card(heat_folder, samples[path], contest, shares),
+            )
+            for path in differing[:_MOST_PAIRS]
+        ],
+        hidden_pairs=max(0, len(differing) - _MOST_PAIRS),
+    )
+    with staged_file(out / REPORT, overwrite=True) as staged:
+        staged.write_text(page, encoding="utf-8")
+    return out / REPORT
+
+
+def verdict(contest: Contest) -> list[str]:
+    """What was found, in a few sentences a quality engineer can act on."""
+    comparison, n = contest.comparison, len(contest.samples)
+    right = {
+        side: sum(answers.classes[path] == label for path, label in comparison.truth.items())
+        for side, answers in comparison.answers.items()
+    }
+    gain = comparison.difference.value or 0
+    better, worse = (DETECTOR, CLASSIFIER) if gain > 0 else (CLASSIFIER, DETECTOR)
+    named = f"Naming: the {better} gives {right[better]} of {n} photos their right class, the {worse} {right[worse]}"
+    if comparison.p_value < 0.05:
+        named += f"; the {better} is better by more than chance (McNemar p = {comparison.p_value:.3f})."
+    else:
+        named += f"; on {n} photos that is no difference that chance would not make (p = {comparison.p_value:.2f})."
+    missed = contest.errors["missed"].count
+    instances = len(contest.judged.truth.annotations)
+    found = [
+        named,
+        f"Finding it: only the detector says where. Its AP50 is {contest.boxes['AP50'].text()} on {instances} defects; "
+        f"{missed} of them no box is about.",
+    ]
+    good = [path for path, label in comparison.truth.items() if label == GOOD]
+    if good:
+        alarms = {
+            side: sum(answers.classes[path] != GOOD for path in good) for side, answers in comparison.answers.items()
+        }
+        slips = {
+            side: sum(answers.classes[path] == GOOD for path, label in comparison.truth.items() if label != GOOD)
+            for side, answers in comparison.answers.items()
+        }
+        found.append(
+            "Good or not: "
+            + ", ".join(
+                f"the {side} raises {alarms[side]} false alarms on {len(good)} good photos and passes {slips[side]} of "
+                f"{n - len(good)} bad ones"
+                for side in comparison.answers
+            )
+            + "."
+        )
+    kind, error = max(contest.errors.items(), key=lambda item: item[1].cost)
+    if error.cost > 0:
+        found.append(
+            f"What would help the detector most: fewer errors of {kind} ({KINDS[kind]}), worth {error.cost:.2f} mAP50."
+        )
+    return found
+
+
+def _overall(metrics: dict[str, Any]) -> dict[str, Any]:
+    return {name: metric for name, metric in metrics.items() if "/" not in name}
+
+
+def _history(run: Path) -> list[Curve]:
+    """Loss and accuracy by epoch; of a cross-validation those of its first fold. Empty where nothing went by epochs."""
+    path = run / "history.json"
+    first = read_json(path, "the history of a training")[0] if path.is_file() else []
+    return [make_curve(f"train {name}", [epoch[name] for epoch in first]) for name in (first[0] if first else ())]
+
+
+def _heat_card(folder: Path, sample: Sample, contest: Contest, shares: dict[str, HeatShare]) -> HeatCard:
+    photo = read_photo(sample.photo)
+    heat = read_heat(folder, sample.path, photo.shape[:2])
+    if heat is not None:
+        coloured = cv2.applyColorMap(np.asarray(heat * 255, np.uint8), cv2.COLORMAP_INFERNO)
+        photo = np.asarray(cv2.addWeighted(photo, 1 - _HEAT_STRENGTH, coloured, _HEAT_STRENGTH, 0), np.uint8)
+    share = shares.get(sample.path)
+    return HeatCard(
+        name=sample.path,
+        size_wh=(photo.shape[1], photo.shape[0]),
+        picture=pixels_uri(photo),
+        outline=outline_path(split_mask(read_mask(sample))) if sample.masks else "",
+        answer=contest.comparison.answers[CLASSIFIER].classes[sample.path],
+        share=None if share is None else share.share,
+    )

@@ -1,0 +1,105 @@
+"""Two sides judged on the same photos: each one's figures, and whether their difference is more than chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score
+
+from mvtec.datasets.samples import GOOD
+from mvtec.evaluate.answers import Answers
+from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.classes import ClassFigures, score_answers
+from mvtec.evaluate.matching import Floats
+from mvtec.evaluate.metric import Metric
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What came of it.
+
+    Attributes:
+        truth: The class of each photo, by its path.
+        classes: All classes, alphabetical.
+        answers: Of each side, by its name; the first one is compared with the second.
+        figures: Of each side: `accuracy`, `macro_f1`, `recall/CLASS`, and `image_auroc` for good against any defect.
+        difference: Accuracy of the first side less that of the second, with a bootstrap interval over photos.
+        only_first: Photos that only the first side gets right.
+        only_second: Photos that only the second does.
+        p_value: McNemar's exact test, two-sided: how often a difference as large would come of sides that are as good.
+    """
+
+    truth: dict[str, str]
+    classes: tuple[str, ...]
+    answers: dict[str, Answers]
+    figures: dict[str, ClassFigures]
+    difference: Metric
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    p_value: float
+
+
+def compare(
+    truth: Mapping[str, str],
+    classes: Sequence[str],
+    first: tuple[str, Answers],
+    second: tuple[str, Answers],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Judge both sides on all photos of `truth`.
+
+    McNemar, *Note on the sampling error of the difference between correlated proportions*, Psychometrika 12, 1947, in
+    its exact form: of the photos that one side alone gets right, each side's are a coin's throws.
+
+    Args:
+        truth: The class of each photo, by its path.
+        classes: All classes.
+        first: Name and answers of a side.
+        second: Those of the other.
+        resamples: How often to draw the photos anew.
+        seed: Seed of the draw.
+    """
+    paths = sorted(truth)
+    sides = dict((first, second))
+    random = np.random.default_rng(seed)
+    drawn = [random.integers(0, len(paths), len(paths)) for _ in range(resamples)] if len(paths) > 1 else []
+    figures = {}
+    for name, side in sides.items():
+        scored = score_answers(truth, side.classes, classes, resamples=resamples, seed=seed)
+        scored.metrics["image_auroc"] = _auroc(
+            np.array([truth[path] != GOOD for path in paths]),
+            np.array([side.defect_score[path] for path in paths], np.float64),
+            drawn,
+        )
+        figures[name] = scored
+    right = {name: np.array([side.classes[path] == truth[path] for path in paths]) for name, side in sides.items()}
+    one, other = right[first[0]], right[second[0]]
+    gain = one.astype(np.float64) - other
+    ends = interval(np.array([gain[at].mean() for at in drawn])) if drawn else None
+    alone, other_alone = int((one & ~other).sum()), int((other & ~one).sum())
+    return Comparison(
+        truth=dict(sorted(truth.items())),
+        classes=tuple(classes),
+        answers=sides,
+        figures=figures,
+        difference=Metric(float(gain.mean()), len(paths), len(paths), *(ends or (None, None))),
+        only_first=tuple(path for path, better in zip(paths, one & ~other, strict=True) if better),
+        only_second=tuple(path for path, better in zip(paths, other & ~one, strict=True) if better),
+        p_value=float(binomtest(alone, alone + other_alone).pvalue) if alone + other_alone else 1.0,
+    )
+
+
+def _auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDArray[np.int64]]) -> Metric:
+    """Area under the ROC curve; the interval is of the resamples that hold both kinds of photo."""
+    if defective.all() or not defective.any():
+        return Metric(None, len(scores), len(scores), reason="photos of one kind only")
+    both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
+    ends = interval(np.array([roc_auc_score(defective[at], scores[at]) for at in both])) if both else None
+    value = float(roc_auc_score(defective, scores))
+    return Metric(value, len(scores), len(scores), *(ends or (None, None)))

@@ -1,0 +1,78 @@
+"""How much of a classifier's heat lies in the true mask: whether it looked at the defect that it named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.convert.class_results import heat_file
+from mvtec.datasets.images import read_mask
+from mvtec.datasets.samples import Sample
+from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.metric import Metric
+
+Heat = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class HeatShare:
+    """Of one photo.
+
+    Attributes:
+        share: The part of the heat that lies in the mask, 0 to 1.
+        chance: The part of the photo that the mask covers: what heat spread evenly would have.
+    """
+
+    share: float
+    chance: float
+
+
+def read_heat(folder: Path, photo: str, size_hw: tuple[int, int]) -> Heat | None:
+    """The heat map of a photo, float32 H×W, 0 to 1, scaled to the photo's size; None where none was kept."""
+    path = heat_file(folder, photo)
+    if not path.is_file():
+        return None
+    heat = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
+    if heat is None:
+        return None
+    height, width = size_hw
+    return np.asarray(cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) / 255, np.float32)
+
+
+def heat_shares(folder: Path, samples: Sequence[Sample]) -> dict[str, HeatShare]:
+    """The share of each photo that has a mask, and heat, by its path.
+
+    Raises:
+        BadMaskError: A mask breaks a label rule.
+    """
+    found = {}
+    for sample in samples:
+        if not sample.masks:
+            continue
+        mask = read_mask(sample)
+        heat = read_heat(folder, sample.path, mask.shape)
+        if heat is not None and heat.any():
+            found[sample.path] = HeatShare(float(heat[mask].sum() / heat.sum()), float(mask.mean()))
+    return found
+
+
+def mean_shares(shares: Sequence[HeatShare], *, resamples: int = 1000, seed: int = 0) -> dict[str, Metric]:
+    """`heat_in_mask` and, for comparison, `mask_share`, each the mean over photos with a bootstrap interval."""
+    n = len(shares)
+    if not n:
+        return {name: Metric(None, 0, 0, reason="no photo") for name in ("heat_in_mask", "mask_share")}
+    random = np.random.default_rng(seed)
+    drawn = [random.integers(0, n, n) for _ in range(resamples)] if n > 1 else []
+    metrics = {}
+    for name, values in (
+        ("heat_in_mask", np.array([one.share for one in shares])),
+        ("mask_share", np.array([one.chance for one in shares])),
+    ):
+        ends = interval(np.array([values[at].mean() for at in drawn])) if drawn else None
+        metrics[name] = Metric(float(values.mean()), n, n, *(ends or (None, None)))
+    return metrics

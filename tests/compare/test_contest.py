@@ -1,0 +1,113 @@
+"""`mvtec evaluate compare`, whole: tiny models, both ways of judging, resumed, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Category, make_category
+
+from mvtec.classify.recipe import Recipe
+
+pytestmark = pytest.mark.slow
+
+TINY = ("--model", "yolov5n.yaml", "--from-scratch", "--epochs", 1, "--imgsz", 64, "--batch", 4, "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def category(tmp_path_factory: pytest.TempPathFactory) -> Category:
+    return make_category(tmp_path_factory.mktemp("data") / "widget", per_class=5)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Recipe(about="quick", epochs=3, imgsz=64, report_accuracy=0.65)
+    monkeypatch.setattr("mvtec.classify.recipe.recipes", lambda: {"original": small})
+
+
+@pytest.fixture
+def runs(category: Category, tmp_path_factory: pytest.TempPathFactory, mvtec) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    split = folder / "split.json"
+    assert mvtec("datasets", "split", category.root, "--out", split).code == 0
+    assert mvtec("train-detector", category.root, "--split", split, "--out", folder / "detector", *TINY).code == 0
+    words = ("--split", split, "--recipe", "original", "--from-scratch", "--out", folder / "classifier")
+    assert mvtec("train-classifier", category.root, *words).code == 0
+    return folder
+
+
+def test_both_ways(category: Category, runs: Path, tmp_path: Path, mvtec):
+    words = ["evaluate", "compare", "--data", category.root]
+    words += ["--detector", runs / "detector", "--classifier", runs / "classifier"]
+    out = tmp_path / "test-part"
+    done = mvtec(*words, "--split", runs / "split.json", "--out", out)
+    assert done.code == 0, done.err
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for heading in ("Summary", "Data", "Labels", "Detector", "Baseline", "Comparison", "How it was run"):
+        assert f"<h2>{heading}" in page, heading
+    assert 'src="' not in page  # nothing is fetched
+    assert "no multiple of 1/16" in page
+    found = json.loads((out / "comparison.json").read_text())
+    assert len(found["photos"]) == 3
+    assert found["metrics"]["detector/accuracy"]["n"] == found["metrics"]["classifier/accuracy"]["n"] == 3
+    assert found["threshold"]["low"] == found["threshold"]["high"] == 0.25
+    assert mvtec(*words, "--split", runs / "split.json", "--out", out).code == 2
+
+    folds = tmp_path / "folds"
+    done = mvtec(*words, "--folds", 2, "--out", folds, "--json")
+    assert done.code == 0, done.err
+    said = json.loads(done.out)
+    assert said["metrics"]["classifier/accuracy"]["n"] == 15
+    found = json.loads((folds / "comparison.json").read_text())
+    assert len(found["photos"]) == 15
+    for number in range(2):
+        seen = set(json.loads((folds / "folds" / f"fold{number}" / "run.json").read_text())["train_images"])
+        asked = json.loads((folds / "folds" / f"predictions{number}" / "provenance.json").read_text())
+        assert seen.isdisjoint(asked["image_sha256"].values())
+
+    # As if it had been interrupted after the first detector: what is finished stays, and the end is the same.
+    (folds / "run.json").unlink()
+    shutil.rmtree(folds / "folds" / "fold1")
+    kept = (folds / "folds" / "fold0" / "run.json").stat().st_mtime_ns
+    assert mvtec(*words, "--folds", 2, "--out", folds).code == 2
+    failed = mvtec(*words, "--folds", 3, "--out", folds, "--resume")
+    assert (failed.code, "began with" in failed.err) == (2, True)
+    done = mvtec(*words, "--folds", 2, "--out", folds, "--resume")
+    assert done.code == 0, done.err
+    assert (folds / "folds" / "fold0" / "run.json").stat().st_mtime_ns == kept
+    assert json.loads((folds / "comparison.json").read_text()) == found
+
+
+def test_the_threshold_is_chosen_where_the_split_has_folds(category: Category, runs: Path, tmp_path: Path, mvtec):
+    split = tmp_path / "split.json"
+    assert mvtec("datasets", "split", category.root, "--out", split, "--folds", 2).code == 0
+    words = ["evaluate", "compare", "--data", category.root, "--split", split, "--out", tmp_path / "out"]
+    done = mvtec(*words, "--detector", runs / "detector", "--classifier", runs / "classifier")
+    assert done.code == 0, done.err
+    assert "on 12 train photos, in 2 folds" in done.out
+    assert "different photos" not in done.err
+
+
+def test_what_it_refuses(category: Category, runs: Path, tmp_path: Path, mvtec):
+    detector, classifier, split = runs / "detector", runs / "classifier", runs / "split.json"
+    out = tmp_path / "out"
+
+    def run(*words: object) -> tuple[int, str]:
+        done = mvtec("evaluate", "compare", "--data", category.root, "--out", out, *words)
+        return done.code, done.err
+
+    code, err = run("--detector", detector, "--classifier", classifier)
+    assert (code, "--folds" in err) == (2, True)
+    code, err = run("--detector", classifier, "--classifier", classifier, "--split", split)
+    assert (code, "train-detector" in err) == (2, True)
+    code, err = run("--detector", detector, "--classifier", detector, "--split", split)
+    assert (code, "train-classifier" in err) == (2, True)
+    code, err = run("--detector", tmp_path / "none", "--classifier", classifier, "--split", split)
+    assert (code, "not a finished run" in err) == (2, True)
+    other = tmp_path / "other.json"
+    assert mvtec("datasets", "split", category.root, "--out", other, "--seed", 1).code == 0
+    code, err = run("--detector", detector, "--classifier", classifier, "--split", other)
+    assert (code, "trained on" in err) == (2, True)
+    assert not out.exists()
