@@ -54,7 +54,7 @@ def compare(
     from mvtec.compare.report import write_comparison
     from mvtec.datasets.split import make_split, read_split
     from mvtec.datasets.tree import read_tree
-    from mvtec.errors import InputError, MvtecError
+    from mvtec.errors import InputError
     from mvtec.run import discard_empty_run, finish_run, prepare_run
 
     if (split_file is None) == (folds is None):
@@ -80,11 +80,15 @@ def compare(
             stage=_stage,
             seed=seed,
         )
-    except MvtecError:
-        if not resume and not (out / "folds").exists():
+        report = write_comparison(
+            out, contest, detector=detector, classifier=classifier, masks=masks, unrefined=unrefined
+        )
+    except BaseException as error:
+        if not (out / "folds").is_dir():  # nothing in it took long
             discard_empty_run(out)
+        elif isinstance(error, KeyboardInterrupt):
+            warn(f"interrupted; go on with the same command and --resume, what is finished is in {out}")
         raise
-    report = write_comparison(out, contest, detector=detector, classifier=classifier, masks=masks, unrefined=unrefined)
     finish_run(out, contest_record(contest, split, command_words(), began))
     if as_json:
         print_json(

@@ -79,7 +79,7 @@ class Contest:
         errors: The detector's errors, by kind.
         results: What the classifier said.
         comparison: Both, judged on the classes of whole photos.
-        threshold: The scores from which on a box counts: the lowest and the highest of the photos'.
+        thresholds: The score from which on a box counts, for each photo.
         how_chosen: How, in words.
         efforts: By side.
         records: The runs' records, by side.
@@ -95,12 +95,17 @@ class Contest:
     errors: dict[str, ErrorKind]
     results: ClassResults
     comparison: Comparison
-    threshold: tuple[float, float]
+    thresholds: dict[str, float]
     how_chosen: str
     efforts: dict[str, Effort]
     records: dict[str, RunRecord]
     receipt: Receipt
     notes: tuple[str, ...]
+
+    @property
+    def threshold(self) -> tuple[float, float]:
+        """The lowest and the highest of the thresholds."""
+        return min(self.thresholds.values()), max(self.thresholds.values())
 
     def metrics(self) -> dict[str, Metric]:
         """All figures: those of a side begin with its name."""
@@ -231,7 +236,7 @@ def run_contest(
             errors=detector_errors(judged),
             results=results,
             comparison=comparison,
-            threshold=(min(thresholds.values()), max(thresholds.values())),
+            thresholds=thresholds,
             how_chosen=how_chosen,
             efforts=efforts,
             records=records,

@@ -20,7 +20,16 @@ from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares, read_heat
 from mvtec.evaluate.mask_pairs import pair_masks
 from mvtec.evaluate.mask_report import mask_rows, outline_path
 from mvtec.evaluate.masks import evaluate_masks
-from mvtec.evaluate.report import CHART_WH, Curve, make_curve, read_curves, template, worst_first
+from mvtec.evaluate.report import (
+    CHART_WH,
+    Curve,
+    OperatingPoint,
+    make_curve,
+    operating_point,
+    read_curves,
+    template,
+    worst_first,
+)
 from mvtec.files import read_json, staged_file
 
 REPORT = "report.html"
@@ -88,7 +97,8 @@ def write_comparison(
     heat_folder = out / CLASSIFIER
     shares = heat_shares(heat_folder, contest.samples)
     noticed = {path: share for path, share in shares.items() if comparison.answers[CLASSIFIER].classes[path] != GOOD}
-    cards = worst_first(make_cards(judged, contest.dataset.root, contest.threshold[0]))
+    cards = worst_first(make_cards(judged, contest.dataset.root, contest.thresholds))
+    point = operating_point(cards, contest.threshold[0])
     samples = {sample.path: sample for sample in contest.samples}
     card_of = {card.name: card for card in cards}
     differing = [
@@ -102,7 +112,7 @@ def write_comparison(
     page = template("compare.html.jinja").render(
         title=f"{contest.dataset.category}: detector and classifier on the same {len(contest.samples)} photos",
         contest=contest,
-        verdict=verdict(contest),
+        verdict=verdict(contest, point),
         sides=[DETECTOR, CLASSIFIER],
         card=describe(contest.dataset),
         chart=CHART_WH,
@@ -141,7 +151,7 @@ def write_comparison(
     return out / REPORT
 
 
-def verdict(contest: Contest) -> list[str]:
+def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
     """What was found, in a few sentences a quality engineer can act on."""
     comparison, n = contest.comparison, len(contest.samples)
     right = {
@@ -155,12 +165,10 @@ def verdict(contest: Contest) -> list[str]:
         named += f"; the {better} is better by more than chance (McNemar p = {comparison.p_value:.3f})."
     else:
         named += f"; on {n} photos that is no difference that chance would not make (p = {comparison.p_value:.2f})."
-    missed = contest.errors["missed"].count
-    instances = len(contest.judged.truth.annotations)
     found = [
         named,
-        f"Finding it: only the detector says where. Its AP50 is {contest.boxes['AP50'].text()} on {instances} defects; "
-        f"{missed} of them no box is about.",
+        f"Finding: only the detector says where. It finds {point.found} of {point.instances} defects with "
+        f"{point.false_alarms} false boxes; its AP50 is {contest.boxes['AP50'].text()}.",
     ]
     good = [path for path, label in comparison.truth.items() if label == GOOD]
     if good:
@@ -183,7 +191,7 @@ def verdict(contest: Contest) -> list[str]:
     kind, error = max(contest.errors.items(), key=lambda item: item[1].cost)
     if error.cost > 0:
         found.append(
-            f"What would help the detector most: fewer errors of {kind} ({KINDS[kind]}), worth {error.cost:.2f} mAP50."
+            f"What would help the detector most: fewer errors of {kind}, {KINDS[kind]}: worth {error.cost:.2f} mAP50."
         )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,16 @@ class Card:
         return "all found" if self.truth else "good, no alarm"
 
 
-def make_cards(judged: Judged, photo_root: Path, min_score: float) -> list[Card]:
+def make_cards(judged: Judged, photo_root: Path, min_score: float | Mapping[str, float]) -> list[Card]:
     """One card a photo, in the order of the annotation file.
 
     A prediction of the right class that overlaps an instance by IoU 0.5 or more finds it; each instance is found once,
     by the best score.
+
+    Args:
+        judged: Truth and predictions.
+        photo_root: The folder the file names of the truth are relative to.
+        min_score: The score from which on a prediction counts; or that of each photo, by its file name.
 
     Raises:
         BadPhotoError: A photo is not where it was when it was predicted.
@@ -77,9 +83,10 @@ def make_cards(judged: Judged, photo_root: Path, min_score: float) -> list[Card]
     names = judged.truth.category_names()
     cards = []
     for image in judged.truth.images:
+        least = min_score if isinstance(min_score, float) else min_score[image.file_name]
         truth = [annotation for annotation in judged.truth.annotations if annotation.image_id == image.id]
         found = sorted(
-            (r for r in judged.results if r["image_id"] == image.id and r["score"] >= min_score),
+            (r for r in judged.results if r["image_id"] == image.id and r["score"] >= least),
             key=lambda result: -result["score"],
         )
         taken = _agreements([(a.category_id, a.bbox) for a in truth], found)

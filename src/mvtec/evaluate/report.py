@@ -102,7 +102,7 @@ def write_report(
         ],
         per_class=PER_CLASS,
         images=len(judged.truth.images),
-        point=_operating_point(cards, min_score),
+        point=operating_point(cards, min_score),
         cards=worst_first(cards)[:MAX_CARDS],
         hidden=max(0, len(cards) - MAX_CARDS),
     )
@@ -176,7 +176,8 @@ def worst_first(cards: list[Card]) -> list[Card]:
     return sorted(cards, key=lambda card: (-(card.missed + card.false_alarms), not card.truth, card.name))
 
 
-def _operating_point(cards: list[Card], min_score: float) -> OperatingPoint:
+def operating_point(cards: list[Card], min_score: float) -> OperatingPoint:
+    """Count what the cards show."""
     good = [card for card in cards if not card.truth]
     instances = sum(len(card.truth) for card in cards)
     return OperatingPoint(
