@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mvtec.errors import InputError, OutputError
-from mvtec.files import check_output, read_json, remove, write_json
+from mvtec.errors import InputError, OutputError, WeightsError
+from mvtec.files import check_output, read_json, remove, sha256_file, write_json
 
 _LIBRARIES = ("mvtec-workflow", "torch", "torchvision", "ultralytics", "opencv-python", "numpy", "pycocotools")
 
@@ -60,6 +60,19 @@ class RunRecord:
     seconds_per_epoch: float | None
     figures: dict[str, float]
     versions: dict[str, str] = field(default_factory=library_versions)
+
+    def weights_file(self) -> Path | None:
+        """The weights it began with; None for random ones.
+
+        Raises:
+            WeightsError: They are not there any more, or are others now.
+        """
+        if self.weights is None:
+            return None
+        path = Path(self.weights["file"])
+        if not path.is_file() or sha256_file(path) != self.weights["sha256"]:
+            raise WeightsError(path, "is not there any more as the run began with it", "Put it back, or train anew")
+        return path
 
 
 def read_run(folder: Path) -> RunRecord:

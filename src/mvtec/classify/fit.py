@@ -22,7 +22,7 @@ OnEpoch = Callable[[int, int, dict[str, float]], None]
 
 def fit(
     model: Classifier,
-    features: torch.Tensor,
+    features: Sequence[torch.Tensor],
     labels: Sequence[int],
     *,
     seed: int,
@@ -32,7 +32,7 @@ def fit(
 
     Args:
         model: Fresh from `new_classifier`; it may be changed.
-        features: Photos first, then as `Classifier.features` gives them.
+        features: Of each photo, as `Classifier.features` gives them.
         labels: The class number of each photo.
         seed: Seed of weights, order, views and dropout.
         on_epoch: Called after each epoch with its number from 1, the number of epochs, and its figures.
@@ -50,13 +50,12 @@ def fit(
         good = [at for at, label in enumerate(labels) if model.classes[label] == GOOD]
         if not good:
             raise InputError("--recipe", "compares photos with good ones, and none are to train on", "Give another one")
-        model = replace(model, goods=learn_goods(features[good].flatten(0, 1), seed))
-    if model.recipe.trains == "head":
-        with torch.no_grad():
-            features = torch.stack([model.vectors(views) for views in features])
+        model = replace(model, goods=learn_goods([features[at] for at in good], seed))
+    with torch.no_grad():
+        ready = [model.vectors(views) if model.recipe.trains == "head" else views for views in features]
     if model.recipe.solver == "logistic":
-        return _solve(model, features, labels), []
-    return _descend(model, features, labels, seed, on_epoch)
+        return _solve(model, torch.stack(ready), labels), []
+    return _descend(model, torch.stack(ready), labels, seed, on_epoch)
 
 
 def _solve(model: Classifier, vectors: torch.Tensor, labels: Sequence[int]) -> Classifier:

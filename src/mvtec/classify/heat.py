@@ -1,7 +1,7 @@
 """Where a classifier looked: Grad-CAM's heat map of a photo, kept as a small grey PNG.
 
 Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*, ICCV 2017, as
-captum computes it, on the last feature map.
+captum computes it, on the feature map the answer is made of.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def heat_map(model: Classifier, photo: Path, label: int) -> npt.NDArray[np.uint8
         label: The number of the class.
 
     Returns:
-        uint8 of the size of the last feature map; 255 is the hottest, all 0 where nothing spoke for the class.
+        uint8 of the size of the feature map; 255 is the hottest, all 0 where nothing spoke for the class.
 
     Raises:
         BadPhotoError: The photo cannot be read.

@@ -15,7 +15,7 @@ from mvtec.classify.backbone import Name, Start, build
 from mvtec.classify.recipe import Recipe
 from mvtec.classify.unlike import Goods, pool_unlike
 from mvtec.datasets.images import read_photo
-from mvtec.errors import InputError
+from mvtec.errors import InputError, MvtecError
 from mvtec.files import staged_file
 from mvtec.views import VIEWS, turn
 
@@ -75,11 +75,11 @@ class Classifier:
 
         scaled = self._scaled(photo)
         made = []
-        with torch.inference_mode():
+        with torch.no_grad():
             for view in range(self.views):
                 maps = self.trunk(_pixels(turn(scaled, view)))
                 made.append(maps[0].half() if self._keeps_maps else self.pooled(maps)[0])
-        return torch.stack(made).clone()
+        return torch.stack(made)
 
     def pixels(self, photo: Path) -> torch.Tensor:
         """A photo as the trunk wants it, float32 1×3×H×W.
@@ -171,6 +171,8 @@ def load_classifier(path: Path) -> Classifier:
         last = torch.nn.Linear(width, classes)
         last.load_state_dict(tensors["last"])
         goods = None if content["goods"] is None else Goods(**content["goods"])
+    except MvtecError:  # the package of its network is missing
+        raise
     except Exception as error:  # a broken file fails in many ways
         raise InputError(path, "is no classifier", "Give the --out of mvtec train-classifier") from error
     return Classifier(recipe, model.backbone, model.classes, model.trunk, model.tail, last, goods)

@@ -56,6 +56,15 @@ class Recipe(BaseModel):
     loss: LossName = "cross-entropy"
     sampling: Sampling = "plain"
 
+    @property
+    def report_note(self) -> str | None:
+        """What the report that started this project says of the recipe, and what is odd about it."""
+        if self.report_accuracy is None:
+            return None
+        said = f"The report that started this project gives {self.report_accuracy:.2%}, on 16 photos of its own split"
+        whole = 16 * self.report_accuracy == round(16 * self.report_accuracy)
+        return f"{said}." if whole else f"{said}; that is no multiple of 1/16, so it was measured otherwise."
+
     def learning_by(self, loss: str | None = None, sampling: str | None = None) -> Recipe:
         """The recipe with another loss or sampling; None keeps its own.
 

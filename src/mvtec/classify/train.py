@@ -17,22 +17,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mvtec.classify.backbone import Start
 from mvtec.classify.fit import OnEpoch, fit
 from mvtec.classify.heat import heat_map, write_heat
-from mvtec.classify.model import Classifier, new_classifier, save_classifier
+from mvtec.classify.model import new_classifier, save_classifier
 from mvtec.classify.recipe import Recipe
 from mvtec.convert.class_results import ClassResults, class_results, write_class_results
-from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, select
 from mvtec.errors import InputError
 from mvtec.files import write_json
 from mvtec.run import RunRecord, finish_run
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Trained:
     """What came of a training.
 
     Attributes:
-        record: The record of the run.
+        record: The record of the run; its `seconds` are those of the learning, without the answers.
         results: The answers; of a split without a test part none.
     """
 
@@ -78,50 +74,49 @@ def train_classifier(
         on_epoch: Called after each epoch.
 
     Raises:
-        InputError: A photo cannot be read, or the train part has fewer than two classes.
+        InputError: A photo cannot be read, or there is one class only to learn from.
     """
-    import torch
-
     train, test = select(dataset, split, "train"), select(dataset, split, "test")
     classes = sorted({sample.defect for sample in (*train, *test)})
-    if len({sample.defect for sample in train}) < 2:
-        raise InputError(dataset.root, "has one class in the train part of the split", "Make the split again")
+    held = split.folds or (tuple(sample.path for sample in test),)
+    for held_out in held:
+        if len({sample.defect for sample in train if sample.path not in set(held_out)}) < 2:
+            raise InputError(
+                dataset.root, "leaves one class to learn from", "Make another split, or take another number of folds"
+            )
     write_json(out / "split.json", split.to_json(), overwrite=True)
-    began = time.perf_counter()
     model = new_classifier(start, recipe, classes, seed)
     samples = train if split.folds else (*train, *test)
-    spans = []
-
-    def look(photo: Path) -> torch.Tensor:
+    features, spans = {}, {}
+    for sample in samples:
         before = time.perf_counter()
-        found = model.features(photo)
-        spans.append(time.perf_counter() - before)
+        features[sample.path] = model.features(sample.photo)
+        spans[sample.path] = time.perf_counter() - before
         on_photo()
-        return found
-
-    features = torch.stack([look(sample.photo) for sample in samples])
-    place = {sample.path: at for at, sample in enumerate(samples)}
-
-    def learn(pupils: list[Sample]) -> tuple[Classifier, list[dict[str, float]]]:
-        at = [place[sample.path] for sample in pupils]
-        labels = [classes.index(sample.defect) for sample in pupils]
-        return fit(new_classifier(start, recipe, classes, seed), features[at], labels, seed=seed, on_epoch=on_epoch)
-
+    at = {sample.path: sample for sample in samples}
+    seconds = sum(spans[sample.path] for sample in train)
     history: list[list[dict[str, float]]] = []
     probabilities: dict[str, list[float]] = {}
     answer_spans = []
-    for held_out in split.folds or (tuple(sample.path for sample in test),):
+    for held_out in held:
         pupils = [sample for sample in train if sample.path not in set(held_out)]
-        learnt, figures = learn(pupils)
+        before = time.perf_counter()
+        learnt, figures = fit(
+            new_classifier(start, recipe, classes, seed),
+            [features[sample.path] for sample in pupils],
+            [classes.index(sample.defect) for sample in pupils],
+            seed=seed,
+            on_epoch=on_epoch,
+        )
+        seconds += time.perf_counter() - before
         history.append(figures)
         for path in held_out:
             before = time.perf_counter()
-            answers = learnt.probabilities(features[place[path]])
+            answers = learnt.probabilities(features[path])
             answer_spans.append(time.perf_counter() - before)
             probabilities[path] = answers.tolist()
-            write_heat(out, path, heat_map(learnt, samples[place[path]].photo, int(answers.argmax())))
-    seconds = time.perf_counter() - began
-    truth = {path: samples[place[path]].defect for path in probabilities}
+            write_heat(out, path, heat_map(learnt, at[path].photo, int(answers.argmax())))
+    truth = {path: at[path].defect for path in probabilities}
     results = class_results(classes, truth, probabilities, split=split.hash)
     write_json(out / "history.json", history, overwrite=True)
     write_class_results(out / "classes.json", results, overwrite=True)
@@ -130,7 +125,7 @@ def train_classifier(
         save_classifier(out / "weights" / "classifier.pt", learnt)
     measured = {"parameters": float(learnt.parameters)}
     if answer_spans:
-        measured["seconds_per_photo"] = round(statistics.median(spans) + statistics.median(answer_spans), 4)
+        measured["seconds_per_photo"] = round(statistics.median(spans.values()) + statistics.median(answer_spans), 4)
     right = sum(results.answer(path) == label for path, label in truth.items())
     record = RunRecord(
         command=command or [],

@@ -7,6 +7,7 @@ how much of it there is tells a large one from a small one. The pooling is ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,19 +42,27 @@ class Goods:
         return torch.stack([torch.cdist(of_map, self.patches).amin(dim=1) for of_map in places])
 
 
-def learn_goods(maps: torch.Tensor, seed: int) -> Goods:
+def learn_goods(maps: Sequence[torch.Tensor], seed: int) -> Goods:
     """Remember what good photos look like.
 
     Args:
-        maps: N×C×H×W, their feature maps.
+        maps: Of each photo V×C×H×W, the feature maps of its views.
         seed: Seed of the sample.
     """
     import torch
 
-    places = maps.permute(0, 2, 3, 1).flatten(0, 2)
-    chosen = places[torch.randperm(len(places), generator=torch.Generator().manual_seed(seed))[:_PATCHES]].float()
-    mean, deviation = maps.float().mean(dim=(0, 2, 3)), maps.float().std(dim=(0, 2, 3)).clamp(min=1e-6)
-    return Goods(mean, deviation, (chosen - mean) / deviation)
+    views, _, height, width = maps[0].shape
+    of_photo = views * height * width
+    order = torch.randperm(len(maps) * of_photo, generator=torch.Generator().manual_seed(seed))[:_PATCHES]
+    patches, sums, squares = [], torch.zeros(()), torch.zeros(())
+    for number, photo in enumerate(maps):
+        places = photo.permute(0, 2, 3, 1).flatten(0, 2).double()
+        patches.append(places[order[order // of_photo == number] % of_photo])
+        sums, squares = sums + places.sum(dim=0), squares + (places**2).sum(dim=0)
+    count = len(maps) * of_photo
+    mean = sums / count
+    deviation = ((squares / count - mean**2).clamp(min=0) ** 0.5).clamp(min=1e-6)
+    return Goods(mean.float(), deviation.float(), ((torch.cat(patches) - mean) / deviation).float())
 
 
 def pool_unlike(maps: torch.Tensor, goods: Goods) -> torch.Tensor:

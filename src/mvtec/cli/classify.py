@@ -18,7 +18,7 @@ def train_classifier(
         Path | None, typer.Option("--split", help="The split to train by; by default a fifth of each class is test.")
     ] = None,
     folds: Annotated[
-        int | None, typer.Option(help="Cross-validate over all labelled photos, in so many folds, instead.")
+        int | None, typer.Option(min=2, help="Cross-validate over all labelled photos, in so many folds, instead.")
     ] = None,
     backbone: Annotated[
         str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")
@@ -110,6 +110,6 @@ def train_classifier(
     classes = trained.results.classes
     rows = [[name, *map(str, row)] for name, row in zip(classes, figures.confusion.tolist(), strict=True)]
     print_table(["true class \\ answer", *classes], rows)
-    if chosen.report_accuracy is not None:
+    if chosen.report_note is not None:
         say("")
-        say(f"the report that started this project gives {chosen.report_accuracy:.2%} on 16 photos of its own split")
+        say(chosen.report_note)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +12,6 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print
 from mvtec.cli.evaluate import app
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from mvtec.compare.contest import Contest
 
 __all__ = ["app"]  # the group of `evaluate`, with the commands of this file
@@ -31,7 +28,7 @@ def compare(
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(help="Instead: train both anew in so many folds, like the two runs, and judge all photos."),
+        typer.Option(min=2, help="Instead: train both anew in so many folds, like the two runs, and judge all photos."),
     ] = None,
     threshold: Annotated[
         float | None,
@@ -54,15 +51,13 @@ def compare(
     from mvtec.compare.report import write_comparison
     from mvtec.datasets.split import make_split, read_split
     from mvtec.datasets.tree import read_tree
-    from mvtec.errors import InputError
+    from mvtec.errors import InputError, MvtecError
     from mvtec.run import discard_empty_run, finish_run, prepare_run
 
     if (split_file is None) == (folds is None):
         raise InputError("--split", "or --folds is needed, and not both", "Give the split both runs were trained by")
     dataset = read_tree(data)
-    split = (
-        make_split(dataset, test_fraction=0, folds=folds or 0, seed=seed) if folds else read_split(_path(split_file))
-    )
+    split = read_split(split_file) if split_file else make_split(dataset, test_fraction=0, folds=folds or 0, seed=seed)
     inputs = [data, detector, classifier, *(path for path in (split_file, masks, unrefined) if path is not None)]
     prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
     began = time.perf_counter()
@@ -76,20 +71,30 @@ def compare(
             classifier=classifier,
             cross_validate=folds is not None,
             threshold=threshold,
+            masks=masks,
+            unrefined=unrefined,
             command=command_words(),
-            stage=_stage,
+            stage=bar,
             seed=seed,
         )
-        report = write_comparison(
-            out, contest, detector=detector, classifier=classifier, masks=masks, unrefined=unrefined
-        )
+        report = write_comparison(out, contest, detector=detector, classifier=classifier)
     except BaseException as error:
         if not (out / "folds").is_dir():  # nothing in it took long
             discard_empty_run(out)
-        elif isinstance(error, KeyboardInterrupt):
-            warn(f"interrupted; go on with the same command and --resume, what is finished is in {out}")
+        elif isinstance(error, KeyboardInterrupt | MvtecError):
+            warn(f"not finished; what is done is in {out}, go on with the same command and --resume")
         raise
-    finish_run(out, contest_record(contest, split, command_words(), began))
+    finish_run(
+        out,
+        contest_record(
+            contest,
+            split,
+            command_words(),
+            began=began,
+            seed=seed,
+            runs={"detector": detector, "classifier": classifier},
+        ),
+    )
     if as_json:
         print_json(
             "evaluate compare",
@@ -119,6 +124,7 @@ def imbalance(
         str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")
     ] = "auto",
     weights: Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Fetch ResNet-18's if none are here.")] = False,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -134,12 +140,12 @@ def imbalance(
         check_output(out, overwrite=overwrite, inputs=[data])
     found = measure_imbalance(
         read_tree(data),
-        start=find_start(backbone, weights=weights, from_scratch=from_scratch),
+        start=find_start(backbone, weights=weights, download=download, from_scratch=from_scratch),
         recipe=find_recipe(recipe),
         ratios=_ratios(ratios),
         seeds=seeds,
         folds=folds,
-        stage=_stage,
+        stage=bar,
     )
     rows = [
         {"ratio": row.ratio, "loss": row.loss, "sampling": row.sampling}
@@ -191,17 +197,6 @@ def _ratios(text: str) -> list[int]:
     return ratios
 
 
-def _path(path: Path | None) -> Path:
-    assert path is not None
-    return path
-
-
-@contextmanager
-def _stage(what: str, total: int | None) -> Iterator[Callable[..., None]]:
-    with bar(what, total) as update:
-        yield update
-
-
 def _print_contest(contest: Contest) -> None:
     comparison = contest.comparison
     how = f"{contest.folds} folds, each by models that have not seen it" if contest.folds else "test part"
@@ -219,7 +214,7 @@ def _print_contest(contest: Contest) -> None:
         f"{len(comparison.only_first)}, classifier {len(comparison.only_second)}; McNemar p = {comparison.p_value:.3f}"
     )
     say(f"where: AP50 {contest.boxes['AP50'].text()}, AP {contest.boxes['AP'].text()}; the classifier cannot say")
-    say(f"a box counts from score {contest.threshold[0]:.3f} to {contest.threshold[1]:.3f}, {contest.how_chosen}")
+    say(f"a box counts from score {contest.threshold_text}, {contest.how_chosen}")
     say("")
     rows = [[kind, str(error.count), f"{error.cost:.3f}"] for kind, error in contest.errors.items()]
     print_table(["detector error", "count", "mAP50 it costs"], rows)

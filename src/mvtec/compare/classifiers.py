@@ -7,28 +7,24 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mvtec.classify.backbone import Start
+from pydantic import ValidationError
+
+from mvtec.classify.backbone import Name, Start
 from mvtec.classify.heat import heat_map, write_heat
-from mvtec.classify.model import load_classifier
+from mvtec.classify.model import Classifier, load_classifier
 from mvtec.classify.recipe import Recipe
 from mvtec.classify.train import train_classifier
 from mvtec.convert.class_results import ClassResults, class_results, read_class_results, write_class_results
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.split import Split
 from mvtec.errors import InputError, LeakError
-from mvtec.files import sha256_file
 from mvtec.run import RunRecord, discard_empty_run, prepare_run, read_run
 
 CHECKPOINT = Path("weights") / "classifier.pt"
 
 
-def ask(
-    run: Path, samples: Sequence[Sample], split: Split, out: Path, *, on_photo: Callable[[], None] = lambda: None
-) -> tuple[ClassResults, float]:
-    """Ask a trained classifier about photos; answers and heat maps are kept in `out`.
-
-    Returns:
-        The answers, and the median seconds from a photo's file to its answer.
+def load(run: Path, samples: Sequence[Sample], split: Split) -> Classifier:
+    """The classifier of a run that is to be asked about photos.
 
     Raises:
         InputError: The run holds no classifier, or knows no class of one of the photos.
@@ -41,6 +37,17 @@ def ask(
     model = load_classifier(run / CHECKPOINT)
     if unknown := sorted({sample.defect for sample in samples} - set(model.classes)):
         raise InputError(run, f"knows no class {unknown[0]}", "Train it on a split that has all classes")
+    return model
+
+
+def ask(
+    model: Classifier, samples: Sequence[Sample], out: Path, *, on_photo: Callable[[], None] = lambda: None
+) -> tuple[ClassResults, float]:
+    """Ask a trained classifier about photos; answers and heat maps are kept in `out`.
+
+    Returns:
+        The answers, and the median seconds from a photo's file to its answer.
+    """
     said, spans = {}, []
     for sample in samples:
         before = time.perf_counter()
@@ -49,10 +56,26 @@ def ask(
         said[sample.path] = answers.tolist()
         write_heat(out, sample.path, heat_map(model, sample.photo, int(answers.argmax())))
         on_photo()
-    truth = {sample.path: sample.defect for sample in samples}
-    results = class_results(model.classes, truth, said, split=record.split)
+    results = class_results(model.classes, {sample.path: sample.defect for sample in samples}, said)
     write_class_results(out / "classes.json", results, overwrite=True)
     return results, statistics.median(spans)
+
+
+def recipe_of(like: RunRecord) -> tuple[str, Recipe, Start, int]:
+    """Name and recipe of a run, what it began with, and its seed, to make it again on other photos.
+
+    Raises:
+        InputError: It was made by another version.
+        WeightsError: The weights it began with have gone.
+    """
+    settings = dict(like.settings)
+    try:
+        name, backbone, seed = settings.pop("recipe"), settings.pop("backbone"), settings.pop("seed")
+        recipe = Recipe.model_validate(settings)
+    except (KeyError, ValidationError) as error:
+        raise InputError("--classifier", "is a run of another version", "Train it again") from error
+    network: Name = "efficientnet_lite0" if backbone == "efficientnet_lite0" else "resnet18"
+    return str(name), recipe, Start(network, like.weights_file()), int(seed)
 
 
 def cross_validate(
@@ -67,27 +90,19 @@ def cross_validate(
     """Answer for every photo of the folds by a classifier that has not seen it; a finished one is kept.
 
     Raises:
-        InputError: The weights that `like` began with have gone.
+        InputError: See `recipe_of` and `train_classifier`.
     """
     if not (out / "run.json").is_file():
-        settings = dict(like.settings)
-        name, backbone, seed = settings.pop("recipe"), settings.pop("backbone"), settings.pop("seed")
-        weights = None if like.weights is None else Path(like.weights["file"])
-        if weights is not None and (
-            not weights.is_file() or sha256_file(weights) != (like.weights or {}).get("sha256")
-        ):
-            raise InputError(
-                weights, "is not there any more as the run began with it", "Put it back, or train the run again"
-            )
+        name, recipe, start, seed = recipe_of(like)
         prepare_run(out, resume=False, overwrite=True)
         try:
             train_classifier(
                 dataset,
                 split,
                 out,
-                start=Start(backbone, weights),
+                start=start,
                 recipe_name=name,
-                recipe=Recipe.model_validate(settings),
+                recipe=recipe,
                 seed=seed,
                 command=command,
                 on_photo=on_photo,

@@ -16,22 +16,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare import classifiers, detectors
-from mvtec.convert.class_results import ClassResults
+from mvtec.compare import Stage, classifiers, detectors
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
-from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.info import DataCard, describe
+from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split, select
+from mvtec.detect.model import choose_device
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import (
     DEFAULT_THRESHOLD,
+    BestBox,
     best_boxes,
     choose_threshold,
     classifier_answers,
@@ -40,12 +41,14 @@ from mvtec.evaluate.answers import (
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.compare import Comparison, compare
 from mvtec.evaluate.detector_errors import ErrorKind, detector_errors
+from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares
+from mvtec.evaluate.mask_pairs import PairedMasks, pair_masks
+from mvtec.evaluate.masks import evaluate_masks
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged, load
-from mvtec.files import json_bytes, read_json, write_json
+from mvtec.files import json_bytes, read_json, sha256_file, write_json
 from mvtec.run import RunRecord, read_run
 
-Stage = Callable[[str, int | None], AbstractContextManager[Callable[..., None]]]
 DETECTOR, CLASSIFIER = "detector", "classifier"
 
 
@@ -54,16 +57,16 @@ class Effort:
     """What a side costs.
 
     Attributes:
-        parameters: Numbers it has learnt.
-        models: How many were trained.
-        train_seconds: The time their training took, in all.
+        parameters: Numbers its network has learnt.
+        train_seconds: The time the training took, of all folds.
         seconds_per_photo: The median from a photo's file to its answer.
+        device: Where it answered.
     """
 
     parameters: int
-    models: int
     train_seconds: float
     seconds_per_photo: float
+    device: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,46 +75,62 @@ class Contest:
 
     Attributes:
         dataset: The category.
+        card: It in numbers.
         samples: The photos both were judged on.
         folds: The number of folds, or 0 where both were given as they are.
         judged: Truth and boxes.
         boxes: The detector's figures, as `mvtec evaluate boxes` has them.
         errors: The detector's errors, by kind.
-        results: What the classifier said.
         comparison: Both, judged on the classes of whole photos.
         thresholds: The score from which on a box counts, for each photo.
         how_chosen: How, in words.
+        heat: Of each defect photo that has heat, how much of it lies in the mask.
+        masks: SAM's masks, and what they are compared with, if they were given.
         efforts: By side.
-        records: The runs' records, by side.
+        records: By side the records of the runs that answered; of several folds that of the first detector.
+        report_note: What the report that started this project says of the classifier's recipe.
         receipt: That of the labels.
         notes: What a reader must know before the figures.
     """
 
     dataset: Dataset
+    card: DataCard
     samples: tuple[Sample, ...]
     folds: int
     judged: Judged
     boxes: dict[str, Metric]
     errors: dict[str, ErrorKind]
-    results: ClassResults
     comparison: Comparison
     thresholds: dict[str, float]
     how_chosen: str
+    heat: dict[str, HeatShare]
+    masks: tuple[PairedMasks, PairedMasks | None] | None
     efforts: dict[str, Effort]
     records: dict[str, RunRecord]
+    report_note: str | None
     receipt: Receipt
     notes: tuple[str, ...]
 
     @property
-    def threshold(self) -> tuple[float, float]:
-        """The lowest and the highest of the thresholds."""
-        return min(self.thresholds.values()), max(self.thresholds.values())
+    def threshold_text(self) -> str:
+        """`0.25`, or `0.21 to 0.34`."""
+        low, high = min(self.thresholds.values()), max(self.thresholds.values())
+        return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+
+    @property
+    def noticed(self) -> dict[str, HeatShare]:
+        """The heat of the defect photos that the classifier did not call good."""
+        said = self.comparison.answers[CLASSIFIER].classes
+        return {path: share for path, share in self.heat.items() if said[path] != GOOD}
 
     def metrics(self) -> dict[str, Metric]:
         """All figures: those of a side begin with its name."""
         found = {f"{DETECTOR}/{name}": metric for name, metric in self.boxes.items()}
         for side, figures in self.comparison.figures.items():
             found |= {f"{side}/{name}": metric for name, metric in figures.metrics.items()}
+        found |= {f"{CLASSIFIER}/{name}": metric for name, metric in mean_shares(list(self.noticed.values())).items()}
+        if self.masks is not None:
+            found |= {f"masks/{name}": metric for name, metric in evaluate_masks(*self.masks).items()}
         return found | {"accuracy_difference": self.comparison.difference}
 
 
@@ -144,6 +163,8 @@ def run_contest(
     classifier: Path,
     cross_validate: bool,
     threshold: float | None = None,
+    masks: Path | None = None,
+    unrefined: Path | None = None,
     command: list[str],
     stage: Stage,
     seed: int = 0,
@@ -163,33 +184,41 @@ def run_contest(
         classifier: A run of `mvtec train-classifier`.
         cross_validate: Judge all photos of the folds.
         threshold: That score, if it is given.
+        masks: Masks of `mvtec segment refine` to judge, too.
+        unrefined: Others to compare them with.
         command: The words of the command line, for the records.
-        stage: Called with the name and the number of steps of each stage; its `with` block moves the bar.
+        stage: See `compare.Stage`.
         seed: Seed of the resampling.
 
     Raises:
-        InputError: A run, the split or a photo is not as it should be.
+        InputError: A run, the split, a photo or the masks are not as they should be.
         LeakError: A side was trained on a photo it is to be judged on.
     """
-    records = {DETECTOR: read_run(detector), CLASSIFIER: read_run(classifier)}
-    for side, key, maker in ((DETECTOR, "imgsz", "train-detector"), (CLASSIFIER, "backbone", "train-classifier")):
-        if key not in records[side].settings or (side == DETECTOR and "backbone" in records[side].settings):
-            raise InputError(f"--{side}", f"is no run of mvtec {maker}", "Give the --out of one")
+    like = {DETECTOR: read_run(detector), CLASSIFIER: read_run(classifier)}
+    for side, is_own in (
+        (DETECTOR, "backbone" not in like[DETECTOR].settings and "imgsz" in like[DETECTOR].settings),
+        (CLASSIFIER, "backbone" in like[CLASSIFIER].settings),
+    ):
+        if not is_own:
+            raise InputError(f"--{side}", f"is no run of mvtec train-{side}", "Give the --out of one")
     if not (cross_validate or split.test):
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or give --folds")
     samples = select(dataset, split, "train" if cross_validate else "test")
+    _check_classes(dataset, samples)
+    _, recipe, _, _ = classifiers.recipe_of(like[CLASSIFIER])
+    model = None if cross_validate else classifiers.load(classifier, samples, split)
     with stage("reading the masks", len(samples)) as step:
         truth_file = out / "instances.json"
-        _, receipt = masks_to_coco(
-            replace(dataset, samples=samples),
-            truth_file,
-            options=InstanceOptions(),
-            overwrite=True,
-            on_sample=lambda: step(1),
-        )
+        receipt = _write_truth(dataset, samples, truth_file, lambda: step(1))
+        card = describe(dataset)
+    paired = (
+        None
+        if masks is None
+        else (pair_masks(truth_file, masks), None if unrefined is None else pair_masks(truth_file, unrefined))
+    )
     truth = {sample.path: sample.defect for sample in samples}
-    efforts = {}
-    runs = _train_folds(dataset, split, records[DETECTOR], out, command, stage) if split.folds else []
+    needs_folds = cross_validate or (bool(split.folds) and threshold is None)
+    runs = _train_folds(dataset, split, like[DETECTOR], out, command, stage) if needs_folds else []
     with stage("asking the detector", None):
         if cross_validate:
             predicted = detectors.ask_folds(runs, dataset, split, truth_file, out / DETECTOR)
@@ -197,54 +226,76 @@ def run_contest(
             predicted = detectors.ask(detector, dataset.root, truth_file, out / DETECTOR)
     judged = load(truth_file, predicted.file)
     asked = runs if cross_validate else [detector]
-    efforts[DETECTOR] = Effort(
-        detectors.parameters_of(asked[0]),
-        len(asked),
-        sum(read_run(run).seconds for run in asked),
-        predicted.seconds_per_photo,
-    )
+    records = {DETECTOR: read_run(asked[0])}
     with stage("asking the classifier", len(samples)) as step:
-        if cross_validate:
-            results, record = classifiers.cross_validate(
-                dataset, split, records[CLASSIFIER], out / CLASSIFIER, command=command, on_photo=lambda: step(1)
+        if model is None:
+            results, records[CLASSIFIER] = classifiers.cross_validate(
+                dataset, split, like[CLASSIFIER], out / CLASSIFIER, command=command, on_photo=lambda: step(1)
             )
-            figures = record.figures
-            efforts[CLASSIFIER] = Effort(
-                int(figures["parameters"]), len(split.folds), record.seconds, figures["seconds_per_photo"]
-            )
+            figures = records[CLASSIFIER].figures
+            parameters, seconds_per_photo = int(figures["parameters"]), figures["seconds_per_photo"]
         else:
-            results, seconds = classifiers.ask(classifier, samples, split, out / CLASSIFIER, on_photo=lambda: step(1))
-            record = records[CLASSIFIER]
-            efforts[CLASSIFIER] = Effort(int(record.figures["parameters"]), 1, record.seconds, seconds)
+            results, seconds_per_photo = classifiers.ask(model, samples, out / CLASSIFIER, on_photo=lambda: step(1))
+            records[CLASSIFIER], parameters = like[CLASSIFIER], model.parameters
+    efforts = {
+        DETECTOR: Effort(
+            detectors.parameters_of(asked[0]),
+            sum(map(detectors.train_seconds, asked)),
+            predicted.seconds_per_photo,
+            choose_device("auto"),
+        ),
+        CLASSIFIER: Effort(parameters, records[CLASSIFIER].seconds, seconds_per_photo, "cpu"),
+    }
     with stage("judging", None):
         best = best_boxes(judged)
         thresholds, how_chosen = _thresholds(dataset, split, out, runs, best, truth, cross_validate, threshold)
-        classes = sorted({*truth.values(), *results.classes, *dataset.defects})
         comparison = compare(
             truth,
-            classes,
+            sorted({GOOD, *truth.values(), *results.classes, *dataset.defects}),
             (DETECTOR, detector_answers(best, thresholds)),
             (CLASSIFIER, classifier_answers(results)),
             seed=seed,
         )
         contest = Contest(
             dataset=dataset,
+            card=card,
             samples=samples,
             folds=len(split.folds) if cross_validate else 0,
             judged=judged,
             boxes=evaluate_boxes(judged, seed=seed),
             errors=detector_errors(judged),
-            results=results,
             comparison=comparison,
             thresholds=thresholds,
             how_chosen=how_chosen,
+            heat=heat_shares(out / CLASSIFIER, samples),
+            masks=paired,
             efforts=efforts,
             records=records,
+            report_note=recipe.report_note,
             receipt=receipt,
-            notes=_notes(records, judged, cross_validate),
+            notes=_notes(records, like, judged, paired, runs),
         )
     write_json(out / "comparison.json", comparison_json(contest), overwrite=True)
     return contest
+
+
+def _check_classes(dataset: Dataset, samples: Sequence[Sample]) -> None:
+    """Photos must be named by the defects in them, as they are not in MVTec LOCO."""
+    if others := sorted({sample.defect for sample in samples} - {GOOD, *dataset.defects}):
+        raise InputError(
+            dataset.root,
+            f"calls photos {others[0]}, and the defects in them otherwise, so no box could name a photo",
+            "Compare on a category whose photos are named by their defects",
+        )
+
+
+def _write_truth(dataset: Dataset, samples: Sequence[Sample], out: Path, on_sample: Any = lambda: None) -> Receipt:
+    """Write just these photos as COCO, named by their paths; one set aside for learning counts like any other."""
+    own = tuple(replace(sample, official_split="test") for sample in samples)
+    _, receipt = masks_to_coco(
+        replace(dataset, samples=own), out, options=InstanceOptions(), overwrite=True, on_sample=on_sample
+    )
+    return receipt
 
 
 def _train_folds(
@@ -267,37 +318,48 @@ def _thresholds(
     split: Split,
     out: Path,
     runs: list[Path],
-    best: dict[str, Any],
+    best: dict[str, BestBox],
     truth: dict[str, str],
     cross_validate: bool,
     given: float | None,
 ) -> tuple[dict[str, float], str]:
-    """For each photo the score from which on its best box counts, and how it was chosen."""
+    """For each photo the score from which on its best box counts, and where it comes from."""
     if given is not None:
-        return dict.fromkeys(truth, given), "as given"
+        return dict.fromkeys(truth, given), "given on the command line"
     if cross_validate:
         chosen: dict[str, float] = {}
         for fold in split.folds:
             others = [path for path in truth if path not in set(fold)]
             chosen |= dict.fromkeys(fold, choose_threshold(best, truth, others))
-        return chosen, "for each fold on the photos of the other folds"
+        return chosen, "chosen for each fold on the photos of the other folds"
     if not runs:
-        return dict.fromkeys(truth, DEFAULT_THRESHOLD), "fixed beforehand, because the split has no folds to choose on"
+        return dict.fromkeys(truth, DEFAULT_THRESHOLD), "fixed beforehand, as the split has no folds to choose it on"
     train, train_file = select(dataset, split, "train"), out / "folds" / "instances.json"
-    masks_to_coco(replace(dataset, samples=train), train_file, options=InstanceOptions(), overwrite=True)
+    _write_truth(dataset, train, train_file)
     answers = load(train_file, detectors.ask_folds(runs, dataset, split, train_file, out / "folds" / DETECTOR).file)
     labels = {sample.path: sample.defect for sample in train}
     score = choose_threshold(best_boxes(answers), labels, labels)
-    return dict.fromkeys(truth, score), f"on {len(labels)} train photos, in {len(split.folds)} folds"
+    return dict.fromkeys(truth, score), f"chosen on {len(labels)} train photos, in {len(split.folds)} folds"
 
 
-def _notes(records: dict[str, RunRecord], judged: Judged, cross_validate: bool) -> tuple[str, ...]:
-    notes = list(judged.warnings)
-    if not cross_validate and set(records[DETECTOR].train_images) != set(records[CLASSIFIER].train_images):
+def _notes(
+    records: dict[str, RunRecord],
+    like: dict[str, RunRecord],
+    judged: Judged,
+    paired: tuple[PairedMasks, PairedMasks | None] | None,
+    runs: list[Path],
+) -> tuple[str, ...]:
+    notes = [*judged.warnings, *(line for masks in paired or () if masks is not None for line in masks.warnings)]
+    if set(like[DETECTOR].train_images) != set(like[CLASSIFIER].train_images) and records[DETECTOR] == like[DETECTOR]:
         notes.append("The two were trained on different photos, so part of the difference may be the photos'.")
     notes += [
         f"The {side} was trained from random weights." for side, record in records.items() if record.weights is None
     ]
+    if runs and (changed := detectors.differences(runs[0], like[DETECTOR])):
+        notes.append(
+            f"The detectors of the folds differ from the given run in: {', '.join(changed)}. They learn from polygons, "
+            "without a val part."
+        )
     return tuple(notes)
 
 
@@ -306,7 +368,11 @@ def comparison_json(contest: Contest) -> dict[str, Any]:
     comparison = contest.comparison
     return {
         "photos": {
-            path: {"truth": label, **{side: answers.classes[path] for side, answers in comparison.answers.items()}}
+            path: {
+                "truth": label,
+                "threshold": contest.thresholds[path],
+                **{side: answers.classes[path] for side, answers in comparison.answers.items()},
+            }
             for path, label in comparison.truth.items()
         },
         "metrics": {name: metric.to_json() for name, metric in contest.metrics().items()},
@@ -320,18 +386,37 @@ def comparison_json(contest: Contest) -> dict[str, Any]:
         },
         "confusion": {side: figures.confusion.tolist() for side, figures in comparison.figures.items()},
         "classes": list(comparison.classes),
-        "threshold": {"low": contest.threshold[0], "high": contest.threshold[1], "how": contest.how_chosen},
+        "threshold": contest.how_chosen,
     }
 
 
-def contest_record(contest: Contest, split: Split, command: list[str], began: float) -> RunRecord:
-    """The record that ends a comparison."""
+def contest_record(
+    contest: Contest, split: Split, command: list[str], *, began: float, seed: int, runs: dict[str, Path]
+) -> RunRecord:
+    """The record that ends a comparison.
+
+    Args:
+        contest: What it found.
+        split: The split it was judged by.
+        command: The words of the command line.
+        began: When, as `time.perf_counter` has it.
+        seed: Seed of the resampling.
+        runs: The runs it was given, by side.
+    """
+    sides = {
+        side: {
+            "run": str(runs[side].resolve()),
+            "record_sha256": sha256_file(runs[side] / "run.json"),
+            "parameters": effort.parameters,
+            "seconds_per_photo": round(effort.seconds_per_photo, 4),
+            "train_seconds": round(effort.train_seconds, 1),
+            "device": effort.device,
+        }
+        for side, effort in contest.efforts.items()
+    }
     return RunRecord(
         command=command,
-        settings={
-            side: {"parameters": effort.parameters, "seconds_per_photo": round(effort.seconds_per_photo, 4)}
-            for side, effort in contest.efforts.items()
-        },
+        settings={**sides, "folds": contest.folds, "seed": seed, "threshold": contest.threshold_text},
         data=str(contest.dataset.root.resolve()),
         split=split.hash,
         weights=None,

@@ -74,7 +74,6 @@ def train_folds(
             run,
             start=start,
             recipe=recipe,
-            device=str(like.settings["device"]),
             resume=resume,
             command=command,
             on_epoch=partial(_tell, on_epoch, number),
@@ -103,7 +102,7 @@ def ask(run: Path, root: Path, truth: Path, out: Path, *, photos: Iterable[str] 
         run,
         Source(root, tuple((root / image.file_name, image) for image in images), truth),
         out,
-        options=PredictOptions(draw=False, device=str(read_run(run).settings["device"])),
+        options=PredictOptions(draw=False),
         overwrite=True,
         on_photo=lambda: ends.append(time.perf_counter()),
     )
@@ -128,6 +127,25 @@ def ask_folds(runs: list[Path], dataset: Dataset, split: Split, truth: Path, out
         write_json(staged / "predictions.json", results, overwrite=False)
         write_json(staged / "provenance.json", _merged(parts, runs, split).to_json(), overwrite=False)
     return Predicted(out / "predictions.json", statistics.median(answer.seconds_per_photo for answer in answers))
+
+
+def train_seconds(run: Path) -> float:
+    """How long a training took, its interruptions left out."""
+    record = read_run(run)
+    return record.seconds if record.seconds_per_epoch is None else record.seconds_per_epoch * record.settings["epochs"]
+
+
+def differences(run: Path, like: RunRecord) -> list[str]:
+    """The settings in which a detector of a fold differs from the run it was to be like, such as labels that allow
+    other augmentation; and whether that run had a val part to choose its epoch by, which no fold has."""
+    record = read_run(run)
+    others = {"device", "transferred"}
+    found = [
+        name
+        for name in sorted({*record.settings, *like.settings} - others)
+        if record.settings.get(name) != like.settings.get(name)
+    ]
+    return [*found, *(["val"] if like.figures else [])]
 
 
 def parameters_of(run: Path) -> int:

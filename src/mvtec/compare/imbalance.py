@@ -1,15 +1,15 @@
 """`mvtec evaluate imbalance`: which loss copes with a class that is many times as frequent as the others.
 
-The good class is made 1×, 5×, 10× as frequent as each defect type, whose photos stay the same, so that nothing but the
-imbalance changes. Each loss then learns from the same photos and answers for the same others, by cross-validation, for
-several seeds that draw the folds and the photos anew.
+The good class is made 1×, 5×, 10× as frequent as each defect type, whose photos stay the same. Each loss then learns
+from the same photos and answers for the same others, by cross-validation, for several seeds that draw the folds and
+the photos anew. From one ratio to the next the good photos, and with them the steps of an epoch, become more: the
+ratios are no fair contest of one another, the losses at one ratio are.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,9 @@ from mvtec.classify.fit import fit
 from mvtec.classify.losses import LOSSES, LossName
 from mvtec.classify.model import Classifier, new_classifier
 from mvtec.classify.recipe import Recipe, Sampling
+from mvtec.compare import Stage
 from mvtec.datasets.samples import GOOD, Dataset, Sample
+from mvtec.datasets.similar import group_similar
 from mvtec.datasets.split import Split, make_split
 from mvtec.errors import InputError
 from mvtec.evaluate.bootstrap import draw_weights, interval
@@ -31,7 +33,6 @@ from mvtec.evaluate.metric import Metric
 if TYPE_CHECKING:
     import torch
 
-Stage = Callable[[str, int | None], AbstractContextManager[Callable[..., None]]]
 WAYS: tuple[tuple[LossName, Sampling], ...] = (*((loss, "plain") for loss in LOSSES), ("cross-entropy", "balanced"))
 
 
@@ -88,13 +89,14 @@ def measure_imbalance(
         seeds: How often to draw anew.
         folds: Folds of the cross-validation.
         resamples: How often to draw the photos anew for the intervals.
-        stage: Called with the name and the number of steps of each stage; its `with` block moves the bar.
+        stage: See `compare.Stage`.
 
     Raises:
         InputError: The recipe learns otherwise, or there are too few good photos for the highest ratio.
     """
     if recipe.trains != "head" or recipe.solver != "adam":
         raise InputError("--recipe", "does not learn a last layer by adam", "Give original, augment, long or very-long")
+    dataset = _without_look_alikes(dataset)
     samples = dataset.samples
     classes = tuple(sorted({sample.defect for sample in dataset.labelled}))
     if GOOD not in classes or len(classes) < 2:
@@ -131,14 +133,23 @@ def measure_imbalance(
     return Imbalance(per_defect, classes, tuple(rows))
 
 
+def _without_look_alikes(dataset: Dataset) -> Dataset:
+    """Without the good photos set aside for learning that look like one to be judged: no split keeps them together."""
+    groups = group_similar([sample.photo for sample in dataset.samples])
+    judged = {group for sample, group in zip(dataset.samples, groups, strict=True) if sample.official_split == "test"}
+    kept = tuple(
+        sample
+        for sample, group in zip(dataset.samples, groups, strict=True)
+        if sample.official_split == "test" or group not in judged
+    )
+    return replace(dataset, samples=kept)
+
+
 def _learn(
     model: Classifier, recipe: Recipe, features: dict[str, torch.Tensor], chosen: Sequence[Sample], seed: int
 ) -> Classifier:
-    import torch
-
     labels = [model.classes.index(sample.defect) for sample in chosen]
-    stacked = torch.stack([features[sample.path] for sample in chosen])
-    learnt, _ = fit(replace(model, recipe=recipe), stacked, labels, seed=seed)
+    learnt, _ = fit(replace(model, recipe=recipe), [features[sample.path] for sample in chosen], labels, seed=seed)
     return learnt
 
 
@@ -151,12 +162,12 @@ def _per_defect(dataset: Dataset, splits: Sequence[Split], most: int) -> int:
         for fold in split.folds:
             rest = [label[path] for path in split.train if path not in set(fold)]
             fewest.append((rest.count(GOOD) + extra) // most)
-            fewest += [rest.count(defect) for defect in set(rest) - {GOOD}]
+            fewest += [rest.count(defect) for defect in {label[path] for path in split.train} - {GOOD}]
     if min(fewest) < 1:
         raise InputError(
-            "--ratios",
-            f"{most} asks for more good photos than {dataset.root} has",
-            "Give a smaller ratio, or more photos",
+            dataset.root,
+            f"has too few photos: in some fold none of a class is left to learn from, or no good ones for {most}×",
+            "Give a smaller --ratios, or more photos",
         )
     return min(fewest)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,14 +11,11 @@ import numpy as np
 from mvtec.compare.contest import CLASSIFIER, DETECTOR, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_mask, read_photo
-from mvtec.datasets.info import describe
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
 from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
-from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares, read_heat
-from mvtec.evaluate.mask_pairs import pair_masks
+from mvtec.evaluate.heat import read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
-from mvtec.evaluate.masks import evaluate_masks
 from mvtec.evaluate.report import (
     CHART_WH,
     Curve,
@@ -69,55 +65,37 @@ class PairCard:
     heat: HeatCard
 
 
-def write_comparison(
-    out: Path,
-    contest: Contest,
-    *,
-    detector: Path,
-    classifier: Path,
-    masks: Path | None = None,
-    unrefined: Path | None = None,
-) -> Path:
+def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier: Path) -> Path:
     """Write `out/report.html`.
 
     Args:
         out: The comparison's folder.
         contest: What it found.
-        detector: The run whose curves are shown; of a cross-validation that of the first fold is.
+        detector: The run whose curves are shown; of a cross-validation those of the first fold are.
         classifier: The same of the classifier.
-        masks: Masks to judge, too, for photos of the comparison.
-        unrefined: What to show beside them.
 
     Raises:
-        InputError: The masks are not for the photos of the comparison.
-        LeakError: The model that made them was trained on one.
+        BadPhotoError: A photo cannot be read.
     """
     comparison, judged = contest.comparison, contest.judged
-    run = out / "folds" / "fold0" if contest.folds else detector
-    heat_folder = out / CLASSIFIER
-    shares = heat_shares(heat_folder, contest.samples)
-    noticed = {path: share for path, share in shares.items() if comparison.answers[CLASSIFIER].classes[path] != GOOD}
+    folder = out / CLASSIFIER
     cards = worst_first(make_cards(judged, contest.dataset.root, contest.thresholds))
-    point = operating_point(cards, contest.threshold[0])
-    samples = {sample.path: sample for sample in contest.samples}
     card_of = {card.name: card for card in cards}
+    samples = {sample.path: sample for sample in contest.samples}
     differing = [
         path for path in comparison.truth if len({side.classes[path] for side in comparison.answers.values()}) > 1
     ]
-    hottest = sorted(noticed, key=lambda path: (noticed[path].share, path))[:_MOST_HEATS]
-    paired = None if masks is None else pair_masks(out / "instances.json", masks)
-    before = None if masks is None or unrefined is None else pair_masks(out / "instances.json", unrefined)
-    settings = contest.records[CLASSIFIER].settings
+    coldest = sorted(contest.noticed, key=lambda path: (contest.noticed[path].share, path))[:_MOST_HEATS]
     figures = {name: comparison.figures[name].metrics for name in comparison.figures}
+    metrics = contest.metrics()
     page = template("compare.html.jinja").render(
         title=f"{contest.dataset.category}: detector and classifier on the same {len(contest.samples)} photos",
         contest=contest,
-        verdict=verdict(contest, point),
+        verdict=verdict(contest, operating_point(cards, min(contest.thresholds.values()))),
         sides=[DETECTOR, CLASSIFIER],
-        card=describe(contest.dataset),
         chart=CHART_WH,
-        detector_curves=read_curves(run / "results.csv"),
-        classifier_curves=_history(heat_folder if contest.folds else classifier),
+        detector_curves=read_curves((out / "folds" / "fold0" if contest.folds else detector) / "results.csv"),
+        classifier_curves=_history(folder if contest.folds else classifier),
         figures=[(definition.name, contest.boxes[definition.name]) for definition in FIGURES],
         per_class=PER_CLASS,
         classes_of_boxes=[
@@ -127,11 +105,14 @@ def write_comparison(
         kinds=KINDS,
         cards=cards[:_MOST_CARDS],
         hidden_cards=max(0, len(cards) - _MOST_CARDS),
-        mask_figures=None if paired is None else _overall(evaluate_masks(paired, before)),
-        mask_rows=[] if paired is None else mask_rows(paired, before, contest.dataset.root, _MOST_MASKS),
-        recipe=settings,
-        heat_metrics=mean_shares(list(noticed.values())),
-        heats=[_heat_card(heat_folder, samples[path], contest, noticed) for path in hottest],
+        mask_figures={
+            name.removeprefix("masks/"): metric
+            for name, metric in metrics.items()
+            if name.startswith("masks/") and name.count("/") == 1
+        },
+        mask_rows=[] if contest.masks is None else mask_rows(*contest.masks, contest.dataset.root, _MOST_MASKS),
+        heat_metrics={name: metrics[f"{CLASSIFIER}/{name}"] for name in ("heat_in_mask", "mask_share")},
+        heats=[_heat_card(folder, samples[path], contest) for path in coldest],
         rows=[(name, [figures[DETECTOR][name], figures[CLASSIFIER][name]]) for name in figures[DETECTOR]],
         pairs=[
             PairCard(
@@ -140,7 +121,7 @@ def write_comparison(
                 detector=comparison.answers[DETECTOR].classes[path],
                 classifier=comparison.answers[CLASSIFIER].classes[path],
                 card=card_of[path],
-                heat=_heat_card(heat_folder, samples[path], contest, shares),
+                heat=_heat_card(folder, samples[path], contest),
             )
             for path in differing[:_MOST_PAIRS]
         ],
@@ -164,7 +145,7 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
     if comparison.p_value < 0.05:
         named += f"; the {better} is better by more than chance (McNemar p = {comparison.p_value:.3f})."
     else:
-        named += f"; on {n} photos that is no difference that chance would not make (p = {comparison.p_value:.2f})."
+        named += f"; on {n} photos that may be chance (p = {comparison.p_value:.2f})."
     found = [
         named,
         f"Finding: only the detector says where. It finds {point.found} of {point.instances} defects with "
@@ -196,10 +177,6 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
     return found
 
 
-def _overall(metrics: dict[str, Any]) -> dict[str, Any]:
-    return {name: metric for name, metric in metrics.items() if "/" not in name}
-
-
 def _history(run: Path) -> list[Curve]:
     """Loss and accuracy by epoch; of a cross-validation those of its first fold. Empty where nothing went by epochs."""
     path = run / "history.json"
@@ -207,13 +184,13 @@ def _history(run: Path) -> list[Curve]:
     return [make_curve(f"train {name}", [epoch[name] for epoch in first]) for name in (first[0] if first else ())]
 
 
-def _heat_card(folder: Path, sample: Sample, contest: Contest, shares: dict[str, HeatShare]) -> HeatCard:
+def _heat_card(folder: Path, sample: Sample, contest: Contest) -> HeatCard:
     photo = read_photo(sample.photo)
     heat = read_heat(folder, sample.path, photo.shape[:2])
     if heat is not None:
         coloured = cv2.applyColorMap(np.asarray(heat * 255, np.uint8), cv2.COLORMAP_INFERNO)
         photo = np.asarray(cv2.addWeighted(photo, 1 - _HEAT_STRENGTH, coloured, _HEAT_STRENGTH, 0), np.uint8)
-    share = shares.get(sample.path)
+    share = contest.heat.get(sample.path)
     return HeatCard(
         name=sample.path,
         size_wh=(photo.shape[1], photo.shape[0]),

@@ -21,7 +21,6 @@ class ClassResults(BaseModel):
         truth: The class of each photo by its path in the data set.
         probabilities: Of each photo one for each class; they sum to 1.
         split: Hash of the split, if there is one.
-        seen_in_training: Those of the photos that took part in the training of what answered for them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -31,7 +30,6 @@ class ClassResults(BaseModel):
     truth: dict[str, str]
     probabilities: dict[str, list[float]]
     split: str | None = None
-    seen_in_training: list[str] = []
 
     def answer(self, path: str) -> str:
         """The most probable class of a photo; of equals the first."""
@@ -45,7 +43,6 @@ def class_results(
     probabilities: Mapping[str, Sequence[float]],
     *,
     split: str | None = None,
-    seen: Sequence[str] = (),
 ) -> ClassResults:
     """Results with probabilities to five decimals, photos in order."""
     return ClassResults(
@@ -53,7 +50,6 @@ def class_results(
         truth=dict(sorted(truth.items())),
         probabilities={path: [round(float(value), 5) for value in probabilities[path]] for path in sorted(truth)},
         split=split,
-        seen_in_training=sorted(seen),
     )
 
 

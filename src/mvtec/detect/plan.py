@@ -82,17 +82,10 @@ def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
     """What to begin with and how to train, to make a run again on other photos.
 
     Raises:
-        InputError: The weights it began with have gone, or are others now.
+        WeightsError: The weights it began with have gone, or are others now.
     """
     chosen = {name: like.settings[name] for name in Recipe.__dataclass_fields__ if like.settings.get(name) is not None}
-    if like.weights is None:
-        return Start(str(like.settings["model"]), None), Recipe(**chosen)
-    weights = Path(like.weights["file"])
-    if not weights.is_file() or sha256_file(weights) != like.weights["sha256"]:
-        raise InputError(
-            weights, "is not there any more as the run began with it", "Put it back, or train the run again"
-        )
-    return Start(str(like.settings["model"]), weights), Recipe(**chosen)
+    return Start(str(like.settings["model"]), like.weights_file()), Recipe(**chosen)
 
 
 def write_data_yaml(folder: YoloFolder, out: Path) -> Path:

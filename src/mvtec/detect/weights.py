@@ -28,7 +28,9 @@ class Start:
 
     def record(self) -> dict[str, str] | None:
         """The weights as the record of a run names them."""
-        return None if self.weights is None else {"file": str(self.weights), "sha256": sha256_file(self.weights)}
+        return (
+            None if self.weights is None else {"file": str(self.weights.resolve()), "sha256": sha256_file(self.weights)}
+        )
 
 
 def find_start(
