@@ -19,6 +19,7 @@ lint: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/convert.py
+	$(BIN)/python benchmarks/segment.py
 
 clean:
 	rm -rf $(VENV) demo-out

@@ -9,6 +9,11 @@ import typer
 
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, run_folder, say
 
+Backbone = Annotated[str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")]
+Weights = Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch ResNet-18's if none are here.")]
+FromScratch = Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")]
+
 
 def train_classifier(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="An MVTec category.")],
@@ -20,12 +25,10 @@ def train_classifier(
     folds: Annotated[
         int | None, typer.Option(min=2, help="Cross-validate over all labelled photos, in so many folds, instead.")
     ] = None,
-    backbone: Annotated[
-        str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")
-    ] = "auto",
-    weights: Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch ResNet-18's if none are here.")] = False,
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
+    backbone: Backbone = "auto",
+    weights: Weights = None,
+    download: Download = False,
+    from_scratch: FromScratch = False,
     loss: Annotated[
         str | None,
         typer.Option(help="cross-entropy, weighted, focal, class-balanced or adaptive-focal, not the recipe's."),

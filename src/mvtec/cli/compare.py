@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mvtec.cli.classify import Backbone, Download, FromScratch, Weights
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, say, warn
 from mvtec.cli.evaluate import app
 
@@ -120,12 +121,10 @@ def imbalance(
     ratios: Annotated[str, typer.Option(help="How many times as frequent to make the good class.")] = "1,5,10",
     seeds: Annotated[int, typer.Option(min=1, help="How often to draw photos and folds anew.")] = 5,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
-    backbone: Annotated[
-        str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")
-    ] = "auto",
-    weights: Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")] = None,
-    download: Annotated[bool, typer.Option("--download", help="Fetch ResNet-18's if none are here.")] = False,
-    from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
+    backbone: Backbone = "auto",
+    weights: Weights = None,
+    download: Download = False,
+    from_scratch: FromScratch = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
