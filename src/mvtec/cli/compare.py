@@ -13,7 +13,7 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print
 from mvtec.cli.evaluate import app
 
 if TYPE_CHECKING:
-    from mvtec.compare.contest import Contest
+    from mvtec.compare.result import Contest
 
 __all__ = ["app"]  # the group of `evaluate`, with the commands of this file
 
@@ -48,8 +48,9 @@ def compare(
 
     The class of a photo, which both can say; and where the defect is, which only one can.
     """
-    from mvtec.compare.contest import begin_contest, contest_record, run_contest
+    from mvtec.compare.contest import begin_contest, run_contest
     from mvtec.compare.report import write_comparison
+    from mvtec.compare.result import contest_record
     from mvtec.datasets.split import make_split, read_split
     from mvtec.datasets.tree import read_tree
     from mvtec.errors import InputError, MvtecError
@@ -101,7 +102,7 @@ def compare(
             "evaluate compare",
             inputs={"data": data, "detector": detector, "classifier": classifier, "folds": folds, "seed": seed},
             outputs=[report, out / "comparison.json"],
-            metrics=contest.metrics(),
+            metrics=contest.metrics,
             warnings=list(contest.notes),
             p_value=contest.comparison.p_value,
         )

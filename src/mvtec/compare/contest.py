@@ -15,17 +15,17 @@ OUT holds:
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mvtec.compare import Stage, classifiers, detectors
+from mvtec.compare.result import CLASSIFIER, DETECTOR, Contest, Effort, comparison_json
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
-from mvtec.datasets.info import DataCard, describe
+from mvtec.datasets.info import describe
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split, select
 from mvtec.detect.model import choose_device
@@ -39,99 +39,13 @@ from mvtec.evaluate.answers import (
     detector_answers,
 )
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.compare import Comparison, compare
-from mvtec.evaluate.detector_errors import ErrorKind, detector_errors
-from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares
+from mvtec.evaluate.compare import compare
+from mvtec.evaluate.detector_errors import detector_errors
+from mvtec.evaluate.heat import heat_shares
 from mvtec.evaluate.mask_pairs import PairedMasks, pair_masks
-from mvtec.evaluate.masks import evaluate_masks
-from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged, load
-from mvtec.files import json_bytes, read_json, sha256_file, write_json
+from mvtec.files import json_bytes, read_json, write_json
 from mvtec.run import RunRecord, read_run
-
-DETECTOR, CLASSIFIER = "detector", "classifier"
-
-
-@dataclass(frozen=True)
-class Effort:
-    """What a side costs.
-
-    Attributes:
-        parameters: Numbers its network has learnt.
-        train_seconds: The time the training took, of all folds.
-        seconds_per_photo: The median from a photo's file to its answer.
-        device: Where it answered.
-    """
-
-    parameters: int
-    train_seconds: float
-    seconds_per_photo: float
-    device: str
-
-
-@dataclass(frozen=True, eq=False)
-class Contest:
-    """All that a comparison found.
-
-    Attributes:
-        dataset: The category.
-        card: It in numbers.
-        samples: The photos both were judged on.
-        folds: The number of folds, or 0 where both were given as they are.
-        judged: Truth and boxes.
-        boxes: The detector's figures, as `mvtec evaluate boxes` has them.
-        errors: The detector's errors, by kind.
-        comparison: Both, judged on the classes of whole photos.
-        thresholds: The score from which on a box counts, for each photo.
-        how_chosen: How, in words.
-        heat: Of each defect photo that has heat, how much of it lies in the mask.
-        masks: SAM's masks, and what they are compared with, if they were given.
-        efforts: By side.
-        records: By side the records of the runs that answered; of several folds that of the first detector.
-        report_note: What the report that started this project says of the classifier's recipe.
-        receipt: That of the labels.
-        notes: What a reader must know before the figures.
-    """
-
-    dataset: Dataset
-    card: DataCard
-    samples: tuple[Sample, ...]
-    folds: int
-    judged: Judged
-    boxes: dict[str, Metric]
-    errors: dict[str, ErrorKind]
-    comparison: Comparison
-    thresholds: dict[str, float]
-    how_chosen: str
-    heat: dict[str, HeatShare]
-    masks: tuple[PairedMasks, PairedMasks | None] | None
-    efforts: dict[str, Effort]
-    records: dict[str, RunRecord]
-    report_note: str | None
-    receipt: Receipt
-    notes: tuple[str, ...]
-
-    @property
-    def threshold_text(self) -> str:
-        """`0.25`, or `0.21 to 0.34`."""
-        low, high = min(self.thresholds.values()), max(self.thresholds.values())
-        return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
-
-    @property
-    def noticed(self) -> dict[str, HeatShare]:
-        """The heat of the defect photos that the classifier did not call good."""
-        said = self.comparison.answers[CLASSIFIER].classes
-        return {path: share for path, share in self.heat.items() if said[path] != GOOD}
-
-    def metrics(self) -> dict[str, Metric]:
-        """All figures: those of a side begin with its name."""
-        found = {f"{DETECTOR}/{name}": metric for name, metric in self.boxes.items()}
-        for side, figures in self.comparison.figures.items():
-            found |= {f"{side}/{name}": metric for name, metric in figures.metrics.items()}
-        found |= {f"{CLASSIFIER}/{name}": metric for name, metric in mean_shares(list(self.noticed.values())).items()}
-        if self.masks is not None:
-            found |= {f"masks/{name}": metric for name, metric in evaluate_masks(*self.masks).items()}
-        return found | {"accuracy_difference": self.comparison.difference}
 
 
 def begin_contest(out: Path, split: Split, *, detector: Path, classifier: Path, cross_validate: bool) -> None:
@@ -361,67 +275,3 @@ def _notes(
             "without a val part."
         )
     return tuple(notes)
-
-
-def comparison_json(contest: Contest) -> dict[str, Any]:
-    """Every figure and answer, as `comparison.json` holds them; what differs from run to run is in `run.json`."""
-    comparison = contest.comparison
-    return {
-        "photos": {
-            path: {
-                "truth": label,
-                "threshold": contest.thresholds[path],
-                **{side: answers.classes[path] for side, answers in comparison.answers.items()},
-            }
-            for path, label in comparison.truth.items()
-        },
-        "metrics": {name: metric.to_json() for name, metric in contest.metrics().items()},
-        "mcnemar": {
-            "only_detector": len(comparison.only_first),
-            "only_classifier": len(comparison.only_second),
-            "p_value": comparison.p_value,
-        },
-        "detector_errors": {
-            kind: {"count": error.count, "cost": round(error.cost, 5)} for kind, error in contest.errors.items()
-        },
-        "confusion": {side: figures.confusion.tolist() for side, figures in comparison.figures.items()},
-        "classes": list(comparison.classes),
-        "threshold": contest.how_chosen,
-    }
-
-
-def contest_record(
-    contest: Contest, split: Split, command: list[str], *, began: float, seed: int, runs: dict[str, Path]
-) -> RunRecord:
-    """The record that ends a comparison.
-
-    Args:
-        contest: What it found.
-        split: The split it was judged by.
-        command: The words of the command line.
-        began: When, as `time.perf_counter` has it.
-        seed: Seed of the resampling.
-        runs: The runs it was given, by side.
-    """
-    sides = {
-        side: {
-            "run": str(runs[side].resolve()),
-            "record_sha256": sha256_file(runs[side] / "run.json"),
-            "parameters": effort.parameters,
-            "seconds_per_photo": round(effort.seconds_per_photo, 4),
-            "train_seconds": round(effort.train_seconds, 1),
-            "device": effort.device,
-        }
-        for side, effort in contest.efforts.items()
-    }
-    return RunRecord(
-        command=command,
-        settings={**sides, "folds": contest.folds, "seed": seed, "threshold": contest.threshold_text},
-        data=str(contest.dataset.root.resolve()),
-        split=split.hash,
-        weights=None,
-        train_images={},
-        seconds=round(time.perf_counter() - began, 1),
-        seconds_per_epoch=None,
-        figures={name: metric.value for name, metric in contest.metrics().items() if metric.value is not None},
-    )

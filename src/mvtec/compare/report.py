@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mvtec.compare.contest import CLASSIFIER, DETECTOR, Contest
+from mvtec.compare.result import CLASSIFIER, DETECTOR, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Sample
@@ -87,7 +87,7 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
     ]
     coldest = sorted(contest.noticed, key=lambda path: (contest.noticed[path].share, path))[:_MOST_HEATS]
     figures = {name: comparison.figures[name].metrics for name in comparison.figures}
-    metrics = contest.metrics()
+    metrics = contest.metrics
     page = template("compare.html.jinja").render(
         title=f"{contest.dataset.category}: detector and classifier on the same {len(contest.samples)} photos",
         contest=contest,
