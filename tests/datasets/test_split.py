@@ -73,6 +73,8 @@ def test_folds_divide_train_and_leave_test_alone(category: Category):
     assert first.hash != split.hash
     with pytest.raises(InputError, match="folds 0 to 1"):
         split.fold(2)
+    judged = split.held_out(0)
+    assert (judged.train, judged.val, judged.test) == (first.train, (), split.folds[0])
 
 
 def test_the_file_gives_the_split_back(category: Category, tmp_path: Path):

@@ -77,7 +77,7 @@ def test_two_sides():
 
 def test_photos_of_one_kind_have_no_auroc():
     answers = Answers({"a": "crack", "b": "crack"}, {"a": 0.5, "b": 0.6})
-    found = compare({"a": "crack", "b": "crack"}, ["crack"], ("one", answers), ("two", answers))
+    found = compare({"a": "crack", "b": "crack"}, ["crack", "good"], ("one", answers), ("two", answers))
     assert found.figures["one"].metrics["image_auroc"].value is None
 
 
