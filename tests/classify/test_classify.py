@@ -168,6 +168,12 @@ def test_wrong_input(colours: Category, tmp_path: Path, mvtec):
     make_split(read_tree(colours.root))
     assert mvtec(*words, "--folds", 2, "--split", tmp_path / "split.json").code == 2
     assert mvtec("train-classifier", tmp_path / "none", *words[2:]).code == 2
+    spoilt = make_category(tmp_path / "spoilt")
+    spoilt.photo("crack", 1).write_bytes(spoilt.photo("crack", 1).read_bytes()[:200])
+    failed = mvtec("train-classifier", spoilt.root, *words[2:])
+    assert (failed.code, "crack/001.png" in failed.err, (tmp_path / "run").exists()) == (2, True, False)
+    failed = mvtec("evaluate", "imbalance", spoilt.root, "--recipe", "original", "--from-scratch")
+    assert (failed.code, "crack/001.png" in failed.err) == (2, True)
     alone = make_category(tmp_path / "alone", defects=())
     failed = mvtec("train-classifier", alone.root, *words[2:])
     assert (failed.code, "one class" in failed.err, (tmp_path / "run").exists()) == (2, True, False)
