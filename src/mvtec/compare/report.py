@@ -12,6 +12,7 @@ from mvtec.compare.result import CLASSIFIER, DETECTOR, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Sample
+from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
 from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
 from mvtec.evaluate.heat import read_heat
@@ -79,8 +80,10 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
     """
     comparison, judged = contest.comparison, contest.judged
     folder = out / CLASSIFIER
-    cards = worst_first(make_cards(judged, contest.dataset.root, contest.thresholds))
-    card_of = {card.name: card for card in cards}
+    cards = worst_first(make_cards(judged, contest.dataset.root, DEFAULT_THRESHOLD))
+    scores = comparison.answers[DETECTOR].defect_score
+    best_only = {path: max(scores[path], least) for path, least in contest.thresholds.items()}
+    card_of = {card.name: card for card in make_cards(judged, contest.dataset.root, best_only)}
     samples = {sample.path: sample for sample in contest.samples}
     differing = [
         path for path in comparison.truth if len({side.classes[path] for side in comparison.answers.values()}) > 1
@@ -91,7 +94,7 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
     page = template("compare.html.jinja").render(
         title=f"{contest.dataset.category}: detector and classifier on the same {len(contest.samples)} photos",
         contest=contest,
-        verdict=verdict(contest, operating_point(cards, min(contest.thresholds.values()))),
+        verdict=verdict(contest, operating_point(cards, DEFAULT_THRESHOLD)),
         sides=[DETECTOR, CLASSIFIER],
         chart=CHART_WH,
         detector_curves=read_curves((out / "folds" / "fold0" if contest.folds else detector) / "results.csv"),
@@ -103,6 +106,7 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
             for name, count in count_instances(judged).items()
         ],
         kinds=KINDS,
+        min_score=DEFAULT_THRESHOLD,
         cards=cards[:_MOST_CARDS],
         hidden_cards=max(0, len(cards) - _MOST_CARDS),
         mask_figures={
@@ -148,8 +152,8 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
         named += f"; on {n} photos that may be chance (p = {comparison.p_value:.2f})."
     found = [
         named,
-        f"Finding: only the detector says where. It finds {point.found} of {point.instances} defects with "
-        f"{point.false_alarms} false boxes; its AP50 is {contest.boxes['AP50'].text()}.",
+        f"Finding: only the detector says where. From score {point.min_score} on it finds {point.found} of "
+        f"{point.instances} defects with {point.false_alarms} false boxes; its AP50 is {contest.boxes['AP50'].text()}.",
     ]
     good = [path for path, label in comparison.truth.items() if label == GOOD]
     if good:

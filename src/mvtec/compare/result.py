@@ -86,9 +86,9 @@ class Contest:
 
     @property
     def threshold_text(self) -> str:
-        """`0.25`, or `0.21 to 0.34`."""
+        """`0.250`, or `0.004 to 0.086`."""
         low, high = min(self.thresholds.values()), max(self.thresholds.values())
-        return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+        return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
 
     @property
     def noticed(self) -> dict[str, HeatShare]:
