@@ -36,9 +36,11 @@ def ultralytics() -> ModuleType:
     _provide_fonts(settings / "Ultralytics")
 
     import ultralytics as module
-    from ultralytics.utils import SETTINGS, callbacks, downloads
+    from PIL import Image
+    from ultralytics.utils import SETTINGS, callbacks, downloads, patches
 
     SETTINGS.update(sync=False)
+    Image.open = patches._image_open  # PIL's own; theirs asks for a package whenever a file is no image
     downloads.attempt_download_asset = _local_file
     callbacks.add_integration_callbacks = lambda _instance: None
     return module
