@@ -1,6 +1,6 @@
 """What fine-tuning SAM is worth: every defect photo is judged once, by a model that has not seen it.
 
-    python benchmarks/segment_folds.py [DIR] --out FOLDER [--folds 5] [options of mvtec segment finetune]
+    python benchmarks/segment_folds.py [--data DIR] --out FOLDER [--folds 5] [options of mvtec segment finetune]
 
 The defect photos are divided into folds; each fold in turn is the test part of a split without val, and the model is
 trained on the others with the settings given, which are not chosen here. The masks of all folds together are then
@@ -73,11 +73,11 @@ def main() -> None:
     os.environ.setdefault("MVTEC_WEIGHTS", str(shared / "weights"))
     data = Path(os.environ.get("MVTEC_SHARED_DATA", shared / "data"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", nargs="?", type=Path, default=data / "mvtec_ad" / "bottle")
+    parser.add_argument("--data", type=Path, default=data / "mvtec_ad" / "bottle")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--folds", type=int, default=5)
     arguments, options = parser.parse_known_args()
-    root, out = arguments.directory, arguments.out
+    root, out = arguments.data, arguments.out
     out.mkdir(parents=True, exist_ok=True)
     dataset: Dataset = read_tree(root)
     defects = replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.masks))
