@@ -29,7 +29,8 @@ Choose = Literal["fit", "single", "best", "largest"]
 SIDE = 1024  # the longer side of what the image encoder sees
 EMBEDDING = (256, 64, 64)
 LOGITS_SIDE = 256  # of the masks it answers with, over the photo padded to a square
-_MOST_PROMPTS = 32  # decoded at once: more take memory and no less time
+# Decoded at once. On a CPU two to four take a tenth less time a box than one, and eight take more, see docs/results.md.
+_MOST_PROMPTS, _MOST_PROMPTS_CPU = 32, 4
 _DEPTHS = {12: "vit_b", 24: "vit_l", 32: "vit_h"}
 _TRAIN_IMAGES = "mvtec_train_images"
 _MEND = "Give a checkpoint of segment-anything (vit_b, vit_l, vit_h) or of MobileSAM"
@@ -161,11 +162,12 @@ class SamModel:
 
         scale = SIDE / max(size_hw)
         input_hw = tuple(int(side * scale + 0.5) for side in size_hw)
+        most = _MOST_PROMPTS_CPU if self.device == "cpu" else _MOST_PROMPTS
         found = []
         with torch.inference_mode():
-            for begin in range(0, len(boxes_xyxy), _MOST_PROMPTS):
-                boxes = boxes_xyxy[begin : begin + _MOST_PROMPTS]
-                points = None if points_xy is None else points_xy[begin : begin + _MOST_PROMPTS]
+            for begin in range(0, len(boxes_xyxy), most):
+                boxes = boxes_xyxy[begin : begin + most]
+                points = None if points_xy is None else points_xy[begin : begin + most]
                 masks, quality = self._mean_logits(embeddings, size_hw, boxes, points)
                 for of_prompt, quality_of_prompt, box in zip(masks, quality, (boxes * scale).tolist(), strict=True):
                     at = choose_mask(of_prompt, quality_of_prompt, box, choose)
