@@ -118,6 +118,14 @@ def test_what_it_refuses(category: Category, runs: Path, tmp_path: Path, mvtec):
     code, err = run("--detector", detector, "--classifier", classifier, "--split", split, "--masks", tmp_path / "none")
     assert (code, "no such file" in err) == (2, True)
     assert run("--detector", detector, "--classifier", classifier, "--folds", 0)[0] == 2
+    words = ("--detector", detector, "--classifier", classifier, "--split", split)
+    failed = mvtec("evaluate", "compare", "--data", tmp_path / "nowhere", "--out", out, *words)
+    assert (failed.code, "nowhere" in failed.err) == (2, True)
+    spoilt = Category(shutil.copytree(category.root, tmp_path / "widget"))
+    broken = spoilt.root / json.loads(split.read_text())["test"][0]
+    broken.write_bytes(broken.read_bytes()[:200])
+    failed = mvtec("evaluate", "compare", "--data", spoilt.root, "--out", out, *words)
+    assert (failed.code, broken.name in failed.err) == (2, True)
     assert not out.exists()
 
 

@@ -61,6 +61,7 @@ def test_the_command(widget: Category, tmp_path: Path, mvtec, monkeypatch: pytes
     assert found["rows"][0]["macro_f1"]["n"] == 18
     assert found["per_defect"] == 4
     assert mvtec(*words).code == 2
+    assert mvtec("evaluate", "imbalance", tmp_path / "nowhere", *words[3:-1], tmp_path / "new.json").code == 2
     words[-1] = tmp_path / "other.json"
     for option, value in (("--ratios", "0"), ("--ratios", "1,x"), ("--ratios", "100"), ("--recipe", "best")):
         failed = mvtec(*words, option, value)

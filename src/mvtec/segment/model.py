@@ -29,8 +29,8 @@ Choose = Literal["fit", "single", "best", "largest"]
 SIDE = 1024  # the longer side of what the image encoder sees
 EMBEDDING = (256, 64, 64)
 LOGITS_SIDE = 256  # of the masks it answers with, over the photo padded to a square
-# Decoded at once. On a CPU two to four take a tenth less time a box than one, and eight take more, see docs/results.md.
-_MOST_PROMPTS, _MOST_PROMPTS_CPU = 32, 4
+_MOST_PROMPTS = 32  # decoded at once: more take memory and no less time
+_MOST_PROMPTS_CPU = 4  # eight take longer a box, see docs/results.md
 _DEPTHS = {12: "vit_b", 24: "vit_l", 32: "vit_h"}
 _TRAIN_IMAGES = "mvtec_train_images"
 _MEND = "Give a checkpoint of segment-anything (vit_b, vit_l, vit_h) or of MobileSAM"
