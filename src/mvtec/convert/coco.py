@@ -198,13 +198,22 @@ def write_coco(path: Path, dataset: CocoDataset, *, overwrite: bool) -> None:
     Raises:
         OutputError: `path` exists and `overwrite` is false, or cannot be written.
     """
+    write_coco_parts(path, dataset.to_json(), overwrite=overwrite)
+
+
+def write_coco_parts(path: Path, parts: Mapping[str, Any], *, overwrite: bool) -> None:
+    """As `write_coco`, of the file's keys; lists may be iterators, and are then never held whole.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or cannot be written.
+    """
     with (
         staged_file(path, overwrite=overwrite) as staged,
         staged.open("w", encoding="utf-8", newline="\n") as stream,
     ):
-        for number, (key, value) in enumerate(sorted(dataset.to_json().items())):
+        for number, (key, value) in enumerate(sorted(parts.items())):
             stream.write((",\n" if number else "{") + _json(key) + ": ")
-            if isinstance(value, list):
+            if isinstance(value, list | Iterator):
                 stream.write("[")
                 for count, record in enumerate(value, start=1):
                     _append(stream, record, count)

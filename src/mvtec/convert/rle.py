@@ -61,6 +61,15 @@ def decode_rle(rle: Rle) -> Mask:
     return np.ascontiguousarray(cv2.transpose(flat.reshape(width, height))).view(bool).reshape(height, width)
 
 
+def run_lengths(rle: Rle) -> list[int]:
+    """The `counts` of a compressed RLE as numbers: how many pixels are out, in, out, … of the mask.
+
+    >>> run_lengths(encode_rle(np.eye(2, dtype=bool)))
+    [0, 1, 2, 1]
+    """
+    return np.diff(_unpack(rle["counts"].encode("ascii")), prepend=0).tolist()
+
+
 def decode_region(rle: Rle) -> Region | None:
     """The region of an RLE; None where it holds no pixel.
 

@@ -109,14 +109,19 @@ class SamModel:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.half)
 
     def logits(
-        self, embedding: torch.Tensor, boxes_xyxy: torch.Tensor, points_xy: torch.Tensor | None = None
+        self,
+        embedding: torch.Tensor,
+        boxes_xyxy: torch.Tensor | None,
+        points_xy: torch.Tensor | None = None,
+        positive: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """All four masks SAM has for each prompt: the one for clear prompts, then those for part, object and whole.
 
         Args:
             embedding: As `encode` gives it.
-            boxes_xyxy: float N×4, corners in pixels of the photo scaled to `SIDE`.
-            points_xy: float N×P×2 on the same scale: points of the object.
+            boxes_xyxy: float N×4, corners in pixels of the photo scaled to `SIDE`; None where there are only points.
+            points_xy: float N×P×2 on the same scale.
+            positive: bool N×P: whether a point is of the object, or beside it; None where all are of it.
 
         Returns:
             Logits float32 N×4×256×256 over the padded square, and predicted IoU N×4.
@@ -127,9 +132,10 @@ class SamModel:
         features = embedding[None].to(self.device, torch.float32)
         points = None
         if points_xy is not None:
-            labels = torch.ones(points_xy.shape[:2], dtype=torch.int, device=self.device)
-            points = (points_xy.to(self.device), labels)
-        sparse, dense = network.prompt_encoder(points=points, boxes=boxes_xyxy.to(self.device), masks=None)
+            of_object = torch.ones(points_xy.shape[:2]) if positive is None else positive
+            points = (points_xy.to(self.device), of_object.to(self.device, torch.int))
+        boxes = None if boxes_xyxy is None else boxes_xyxy.to(self.device)
+        sparse, dense = network.prompt_encoder(points=points, boxes=boxes, masks=None)
         masks, quality = network.mask_decoder.predict_masks(
             image_embeddings=features,
             image_pe=network.prompt_encoder.get_dense_pe(),
@@ -142,20 +148,22 @@ class SamModel:
         self,
         embeddings: Sequence[torch.Tensor],
         size_hw: tuple[int, int],
-        boxes_xyxy: npt.NDArray[np.float64],
+        boxes_xyxy: npt.NDArray[np.float64] | None,
         points_xy: npt.NDArray[np.float64] | None = None,
+        positive: npt.NDArray[np.bool_] | None = None,
         *,
         choose: Choose = "fit",
     ) -> list[Answer]:
-        """A mask for each box.
+        """A mask for each prompt: a box, points, or both.
 
         Args:
             embeddings: As `encode` gives them for the photo's views 0, 1, … (see `views.py`). What the model says is
                 averaged over them: that is slower, and more exact.
             size_hw: Height and width of the photo.
-            boxes_xyxy: float N×4, corners in pixels of the photo.
-            points_xy: float N×P×2 in pixels of the photo: points of each object.
-            choose: See `choose_mask`.
+            boxes_xyxy: float N×4, corners in pixels of the photo; None where there are only points.
+            points_xy: float N×P×2 in pixels of the photo.
+            positive: bool N×P: whether a point is of the object, or beside it; None where all are of it.
+            choose: See `choose_mask`; without boxes none can fit.
         """
         import torch
         from segment_anything.utils.amg import calculate_stability_score
@@ -163,13 +171,16 @@ class SamModel:
         scale = SIDE / max(size_hw)
         input_hw = tuple(int(side * scale + 0.5) for side in size_hw)
         most = _MOST_PROMPTS_CPU if self.device == "cpu" else _MOST_PROMPTS
+        count = len(boxes_xyxy) if boxes_xyxy is not None else 0 if points_xy is None else len(points_xy)
         found = []
         with torch.inference_mode():
-            for begin in range(0, len(boxes_xyxy), most):
-                boxes = boxes_xyxy[begin : begin + most]
-                points = None if points_xy is None else points_xy[begin : begin + most]
-                masks, quality = self._mean_logits(embeddings, size_hw, boxes, points)
-                for of_prompt, quality_of_prompt, box in zip(masks, quality, (boxes * scale).tolist(), strict=True):
+            for part in (slice(begin, begin + most) for begin in range(0, count, most)):
+                boxes = None if boxes_xyxy is None else boxes_xyxy[part]
+                points = None if points_xy is None else points_xy[part]
+                labels = None if positive is None else positive[part]
+                masks, quality = self._mean_logits(embeddings, size_hw, boxes, points, labels)
+                scaled = [None] * len(masks) if boxes is None else (boxes * scale).tolist()
+                for of_prompt, quality_of_prompt, box in zip(masks, quality, scaled, strict=True):
                     at = choose_mask(of_prompt, quality_of_prompt, box, choose)
                     full = self.network.postprocess_masks(of_prompt[None, at : at + 1], input_hw, size_hw)
                     stability = calculate_stability_score(full[0], 0.0, 1.0)[0]
@@ -186,8 +197,9 @@ class SamModel:
         self,
         embeddings: Sequence[torch.Tensor],
         size_hw: tuple[int, int],
-        boxes_xyxy: npt.NDArray[np.float64],
+        boxes_xyxy: npt.NDArray[np.float64] | None,
         points_xy: npt.NDArray[np.float64] | None,
+        positive: npt.NDArray[np.bool_] | None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `logits`, over all views, in pixels of the photo as it is."""
         import torch
@@ -195,11 +207,14 @@ class SamModel:
         scale = SIDE / max(size_hw)
         all_masks, all_quality = [], []
         for view, embedding in enumerate(embeddings):
-            boxes = torch.from_numpy(turn_boxes(boxes_xyxy, size_hw, view) * scale).float()
-            points = None
+            boxes = points = None
+            if boxes_xyxy is not None:
+                boxes = torch.from_numpy(turn_boxes(boxes_xyxy, size_hw, view) * scale).float()
             if points_xy is not None:
                 points = torch.from_numpy(turn_points(points_xy, size_hw, view) * scale).float()
-            masks, quality = self.logits(embedding, boxes, points)
+            masks, quality = self.logits(
+                embedding, boxes, points, None if positive is None else torch.from_numpy(positive)
+            )
             # The photo lies in the upper left of the square, whichever way it is turned.
             height, width = (-(-side * LOGITS_SIDE // max(size_hw)) for side in turned_size(size_hw, view))
             upright = turn_back(masks[..., :height, :width], view)
@@ -210,13 +225,13 @@ class SamModel:
         return torch.stack(all_masks).mean(dim=0), torch.stack(all_quality).mean(dim=0)
 
 
-def choose_mask(masks: torch.Tensor, quality: torch.Tensor, box_xyxy: list[float], choose: Choose) -> int:
+def choose_mask(masks: torch.Tensor, quality: torch.Tensor, box_xyxy: list[float] | None, choose: Choose) -> int:
     """Which of the four masks of a prompt to take.
 
     Args:
         masks: Logits 4×256×256 over the padded square.
         quality: Predicted IoU, 4.
-        box_xyxy: The prompt's box, corners in pixels of the photo scaled to `SIDE`.
+        box_xyxy: The prompt's box, corners in pixels of the photo scaled to `SIDE`; None if it has none.
         choose: `fit` for the mask whose own tight box has the highest IoU with the prompt's; `single` for the mask SAM
             has for clear prompts; `best` for that of the other three with the highest predicted IoU; `largest` for the
             largest of those three.
@@ -224,6 +239,8 @@ def choose_mask(masks: torch.Tensor, quality: torch.Tensor, box_xyxy: list[float
     if choose == "single":
         return 0
     if choose == "fit":
+        if box_xyxy is None:
+            raise ValueError("no mask fits a box where there is none")
         x1, y1, x2, y2 = box_xyxy
         overlaps = [box_iou(_tight_box(mask), (x1, y1, x2 - x1, y2 - y1)) for mask in masks]
         return overlaps.index(max(overlaps))

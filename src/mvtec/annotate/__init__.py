@@ -1,0 +1,1 @@
+"""A web page where a person draws, corrects and accepts labels, and the small server behind it."""

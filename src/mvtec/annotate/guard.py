@@ -1,0 +1,143 @@
+"""Lets nobody else in: checks host, origin, token and size of every request before anything else sees it.
+
+A page from elsewhere can make a browser send requests to this machine. It cannot forge `Host` (which stops DNS
+rebinding), `Origin` or `Sec-Fetch-Site` (which stop cross-site requests); see the OWASP cheat sheet on cross-site
+request forgery, and https://www.w3.org/TR/fetch-metadata/.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import socket
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BYTES = 64 << 20  # of a body
+COOKIE = "mvtec"
+_PAGES = frozenset({"/", "/docs"})
+_OURS = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_DOCS = _OURS.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")  # Swagger's page writes styles
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Guard:
+    """Wraps the application.
+
+    Args:
+        app: The application.
+        token: What a browser must bring as `?token=` once, to be given a cookie; None where the server listens to this
+            machine alone.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app = app
+        self._token = token
+        self._cookie = secrets.token_urlsafe(32)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a bad request, and pass on a good one."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+        path, answer = scope["path"], self._refusal(scope, headers)
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                written = MutableHeaders(scope=message)
+                written["Content-Security-Policy"] = _DOCS if path.startswith("/docs") else _OURS
+                for name, value in _HEADERS.items():
+                    written[name] = value
+                if "cache-control" not in written:
+                    written["Cache-Control"] = "no-store"
+            await send(message)
+
+        if answer is None:
+            answer = self._entrance(scope, headers)
+        if answer is not None:
+            await answer(scope, receive, send_guarded)
+            return
+        await self._app(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        host = headers.get("host", "")
+        if not self._is_ours(host):
+            return _error(421, f"this server is not {host}")
+        origin = headers.get("origin")
+        if origin is not None and origin != f"{scope['scheme']}://{host}":
+            return _error(403, f"a page of {origin} has no business here")
+        site = headers.get("sec-fetch-site", "none")
+        opened = headers.get("sec-fetch-mode") == "navigate" and scope["path"] in _PAGES and scope["method"] == "GET"
+        if site not in ("none", "same-origin") and not opened:
+            return _error(403, "a page from elsewhere has no business here")
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MOST_BYTES:
+            return _error(413, f"a body may have {MOST_BYTES >> 20} MiB")
+        if "transfer-encoding" in headers:
+            return _error(411, "say how long the body is")
+        if int(length) and headers.get("content-type", "").split(";")[0].strip() != "application/json":
+            return _error(415, "send JSON, as application/json")
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        """Whether a `Host` is this machine: no other name may lead here, since that could be anyone's."""
+        name = host[1 : host.find("]")] if host.startswith("[") else host.rsplit(":", 1)[0]
+        if is_loopback(name):
+            return True
+        if self._token is None:
+            return False
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            own = socket.gethostname().lower()
+            return name.lower() in (own, f"{own}.local", socket.getfqdn().lower())
+        return True
+
+    def _entrance(self, scope: Scope, headers: Headers) -> Response | None:
+        """With a token: the cookie for the right one, refusal without either."""
+        if self._token is None:
+            return None
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["path"] == "/" and hmac.compare_digest(given.encode(), self._token.encode()):
+            answer = RedirectResponse("/", status_code=303)
+            answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
+            return answer
+        cookies: SimpleCookie = SimpleCookie()
+        try:
+            cookies.load(headers.get("cookie", ""))
+        except CookieError:
+            cookies.clear()
+        brought = cookies[COOKIE].value if COOKIE in cookies else ""
+        if hmac.compare_digest(brought.encode(), self._cookie.encode()):
+            return None
+        return _error(401, "open the address that mvtec annotate printed, with its token")
+
+
+def _error(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status_code=status)

@@ -1,0 +1,166 @@
+"""The photos of a folder: their names, and the bytes a browser shows. Nothing outside the folder is ever read."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mvtec.datasets.images import BadPhotoError, Photo, photo_size_wh, read_photo
+from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.datasets.tree import layout_of, read_tree
+from mvtec.errors import InputError
+
+_MOST_PIXELS = 200_000_000  # of a photo that is decoded for someone
+_THUMB_SIDE = 160
+_MOST_THUMBS = 2000  # kept in memory, about 5 kB each
+_SHOWN_AS_IT_IS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp"}
+
+
+def find_photos(root: Path) -> tuple[list[str], int]:
+    """The photos of a category in a known layout, or of any folder, and how many links lead out of it.
+
+    No photo is opened, and a link out of the folder is no photo.
+
+    Returns:
+        Names relative to `root` in posix form, sorted; and the number of links left out.
+
+    Raises:
+        InputError: There is no such folder, or it holds several categories, or no photo.
+    """
+    if not root.is_dir() or layout_of(root) is not None or any(map(layout_of, _folders(root))):
+        names = [sample.path for sample in read_tree(root).samples]
+    else:
+        names = _images_below(root)
+    inside = root.resolve()
+    found = [name for name in names if not (root / name).is_symlink() or _leads_into(root / name, inside)]
+    if not found:
+        raise InputError(root, "holds no photo", f"Give a folder of photos ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return found, len(names) - len(found)
+
+
+def _folders(root: Path) -> list[Path]:
+    with os.scandir(root) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+
+
+def _images_below(root: Path) -> list[str]:
+    """Every image below a folder, hidden ones and linked folders left out."""
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(folder).relative_to(root).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        found += [
+            prefix + name
+            for name in files
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+        ]
+    return sorted(found)
+
+
+def _leads_into(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root)
+
+
+class PhotoFolder:
+    """Reads photos of a folder by name; a name that leads out of it is refused.
+
+    Args:
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._inside = root.resolve()
+        self._thumbs: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._decoding = threading.Semaphore(2)  # large photos one after the other, not forty at once
+        self._lock = threading.Lock()
+
+    def path(self, name: str) -> Path:
+        """Where a photo lies.
+
+        Raises:
+            BadPhotoError: It is not there, or leads out of the folder.
+        """
+        path = self.root / name
+        if not _leads_into(path, self._inside):
+            raise BadPhotoError(path, "leads out of the folder", "Copy the photo into it")
+        if not path.is_file():
+            raise BadPhotoError(path, "no such file", "Put it back, or take it out of the annotation file")
+        return path
+
+    def version(self, name: str) -> str:
+        """Changes when the photo's file does."""
+        try:
+            found = (self.root / name).stat()
+        except OSError:
+            return "gone"
+        return f"{found.st_mtime_ns:x}-{found.st_size:x}"
+
+    def size_wh(self, name: str) -> tuple[int, int]:
+        """Width and height in pixels.
+
+        Raises:
+            BadPhotoError: It is missing, spoilt, or larger than anyone is shown.
+        """
+        path = self.path(name)
+        width, height = photo_size_wh(path)
+        if width * height > _MOST_PIXELS:
+            raise BadPhotoError(path, f"is {width}×{height} pixels, too large to be shown", "Divide it into tiles")
+        return width, height
+
+    def read(self, name: str) -> Photo:
+        """uint8 H×W×3 in OpenCV's BGR order.
+
+        Raises:
+            BadPhotoError: See `size_wh`.
+        """
+        self.size_wh(name)
+        with self._decoding:
+            return read_photo(self.path(name))
+
+    def shown(self, name: str) -> tuple[Path | bytes, str]:
+        """The file or bytes a browser can show, and their type. What browsers do not know becomes a PNG.
+
+        Raises:
+            BadPhotoError: See `size_wh`.
+        """
+        self.size_wh(name)
+        path = self.path(name)
+        if path.suffix.lower() in _SHOWN_AS_IT_IS:
+            return path, _SHOWN_AS_IT_IS[path.suffix.lower()]
+        return _encoded(self.read(name), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]), "image/png"
+
+    def thumb(self, name: str) -> bytes:
+        """A small JPEG.
+
+        Raises:
+            BadPhotoError: See `size_wh`.
+        """
+        key = (name, self.version(name))
+        with self._lock:
+            if key in self._thumbs:
+                self._thumbs.move_to_end(key)
+                return self._thumbs[key]
+        photo = self.read(name)
+        scale = min(1.0, _THUMB_SIDE / max(photo.shape[:2]))
+        size_wh = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
+        made = _encoded(
+            np.asarray(cv2.resize(photo, size_wh, interpolation=cv2.INTER_AREA), np.uint8),
+            ".jpg",
+            [cv2.IMWRITE_JPEG_QUALITY, 80],
+        )
+        with self._lock:
+            self._thumbs[key] = made
+            while len(self._thumbs) > _MOST_THUMBS:
+                self._thumbs.popitem(last=False)
+        return made
+
+
+def _encoded(photo: Photo, suffix: str, options: list[int]) -> bytes:
+    return cv2.imencode(suffix, photo, options)[1].tobytes()

@@ -1,0 +1,123 @@
+"""A model's answers become proposals: a person accepts, mends or rejects each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mvtec.annotate.revisions import keep_version
+from mvtec.annotate.store import Kept, Record, Store
+from mvtec.annotate.worth import SAME, same_kind
+from mvtec.convert.coco import CocoAnnotation, CocoResult, read_coco, read_results
+from mvtec.convert.geometry import box_iou
+from mvtec.convert.provenance import read_provenance
+from mvtec.errors import InputError
+from mvtec.files import read_json, sha256_file
+
+_LEAST_SCORE = 0.1  # below it a detector's answers are mostly noise
+
+
+def propose(store: Store, predictions: Path) -> tuple[int, int]:
+    """Put a model's answers into the store as proposals, once.
+
+    An answer that a label fits already is none; nor is one of a score below 0.1. Proposals of earlier predictions that
+    nobody has accepted go.
+
+    Args:
+        store: The store.
+        predictions: COCO results of `mvtec predict` with their provenance, or a COCO annotation file.
+
+    Returns:
+        How many proposals there are, and how many photos of the predictions the store does not know.
+
+    Raises:
+        InputError: The file is neither.
+    """
+    digest = sha256_file(predictions)
+    names, of_photo = _read(predictions)
+    with store.transaction():
+        known = {row["name"]: row["id"] for row in store.rows("SELECT id, name FROM photo")}
+        unknown = len(of_photo.keys() - known.keys())
+        if store.get("predictions_sha256") == digest:
+            return int(store.rows("SELECT sum(proposals) AS n FROM photo")[0]["n"] or 0), unknown
+        categories = {number: _category(store, name) for number, name in names.items()}
+        count = 0
+        for name in sorted(of_photo.keys() & known.keys()):
+            before = store.photo(known[name])
+            predicted = tuple(
+                _record(answer, f"p{digest[:8]}-{before.id}-{number}", categories[answer.category_id])
+                for number, answer in enumerate(of_photo[name], start=1)
+            )
+            after = _with_proposals(store, before, predicted)
+            count += sum(record.proposed for record in after.records)
+            if after.records == before.records:
+                store.put(after)
+            else:
+                keep_version(store, before, after, change=f"predictions-{digest[:16]}", client="predictions")
+        store.set("predictions_sha256", digest)
+    return count, unknown
+
+
+def _read(path: Path) -> tuple[dict[int, str], dict[str, list[CocoAnnotation | CocoResult]]]:
+    """The classes, and the answers for each photo that was looked at."""
+    found: dict[str, list[CocoAnnotation | CocoResult]]
+    if not isinstance(read_json(path, "predictions"), list):
+        content = read_coco(path)
+        images = {image.id: image.file_name for image in content.images}
+        found = {name: [] for name in images.values()}
+        for annotation in content.annotations:
+            found[images[annotation.image_id]].append(annotation)
+        return content.category_names(), found
+    provenance = read_provenance(path)
+    if provenance is None:
+        raise InputError(
+            path, "is a list of results without provenance.json beside it", "Give what mvtec predict wrote, whole"
+        )
+    images = {number: name for name, number in provenance.image_ids.items()}
+    found = {name: [] for name in images.values()}
+    for result in read_results(path):
+        if result.image_id not in images or result.category_id not in provenance.categories:
+            raise InputError(path, f"refers to image {result.image_id}, which it does not have", "Predict again")
+        found[images[result.image_id]].append(result)
+    return provenance.categories, found
+
+
+def _category(store: Store, name: str) -> int:
+    """The number of a class, which is added if it is new."""
+    for number, known in store.categories().items():
+        if known == name:
+            return number
+    number = max(store.categories(), default=0) + 1
+    store.execute('INSERT INTO category VALUES (?, ?, \'{"supercategory":"defect"}\')', (number, name))
+    store.changed()
+    return number
+
+
+def _record(answer: CocoAnnotation | CocoResult, key: str, category: int) -> Record:
+    attributes = dict(answer.attributes) if isinstance(answer.attributes, dict) else {}
+    score = answer.model_dump().get("score")
+    return Record(
+        key=key,
+        id=0,
+        category_id=category,
+        bbox=answer.bbox,
+        area=answer.area if answer.area is not None else answer.bbox[2] * answer.bbox[3],
+        segmentation=answer.segmentation or [],
+        attributes={"source": "detector", **attributes, "reviewed": False},
+        score=float(score) if isinstance(score, int | float) else None,
+        proposed=True,
+    )
+
+
+def _with_proposals(store: Store, photo: Kept, predicted: Sequence[Record]) -> Kept:
+    kept = [record for record in photo.records if not record.proposed or record.in_file]
+    labels = [record for record in kept if not record.proposed]
+    new = [
+        replace(record, id=store.number_of(record.key))
+        for record in predicted
+        if (record.score is None or record.score >= _LEAST_SCORE)
+        and not any(same_kind(record, label) and box_iou(record.bbox, label.bbox) >= SAME for label in labels)
+    ]
+    revision = photo.revision + (1 if new or len(kept) < len(photo.records) else 0)
+    return replace(photo, records=(*kept, *new), predicted=tuple(predicted), revision=revision)

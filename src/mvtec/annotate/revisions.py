@@ -1,0 +1,178 @@
+"""A photo's annotations change from one revision to the next: saved as the page wants them, and kept for good."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from mvtec.annotate.records import Edit, PhotoEdit
+from mvtec.annotate.shapes import stored_shape
+from mvtec.annotate.store import Kept, Record, Store, now, read_records, records_json
+from mvtec.errors import InputError
+
+
+class Conflict(Exception):  # noqa: N818 - it is no error of anyone
+    """Somebody else has saved the photo since the page read it.
+
+    Args:
+        current: The photo as it is now.
+    """
+
+    def __init__(self, current: Kept) -> None:
+        self.current = current
+        super().__init__("somebody else has saved this photo")
+
+
+def save_edit(store: Store, number: int, edit: PhotoEdit, size_wh: tuple[int, int]) -> Kept:
+    """Make the next revision of a photo; an edit that was made already is not made again.
+
+    Args:
+        store: The store.
+        number: The photo.
+        edit: All its annotations as they are to be.
+        size_wh: Its width and height in pixels.
+
+    Returns:
+        The photo as the edit made it.
+
+    Raises:
+        Conflict: The edit is based on an older revision.
+        InputError: It makes no sense: a shape without pixels, an unknown class or key, a key twice.
+        KeyError: There is no such photo.
+        OutputError: The disk is full.
+    """
+    if twice := [key for key, count in Counter(wanted.key for wanted in edit.annotations).items() if count > 1]:
+        raise InputError("the edit", f"names {twice[0]} twice", "Give each annotation a key of its own")
+    shapes = {
+        wanted.key: stored_shape(wanted.shape, size_wh[::-1]) for wanted in edit.annotations if wanted.shape is not None
+    }
+    with store.transaction():
+        before = store.photo(number)
+        if (done := _made_by(store, before, edit.change)) is not None:
+            return done
+        if edit.revision != before.revision:
+            raise Conflict(before)
+        classes = store.categories()
+        known = {record.key: record for record in before.records}
+        records = []
+        for wanted in edit.annotations:
+            if wanted.category_id not in classes:
+                raise InputError("the edit", f"names class {wanted.category_id}, which is none", "Reload the page")
+            old = known.get(wanted.key) or _from_history(store, number, wanted.key)
+            if old is None and wanted.key not in shapes:
+                raise InputError("the edit", f"has no shape for {wanted.key}, which is new", "Reload the page")
+            record = _new(wanted, store.number_of(wanted.key)) if old is None else _merged(old, wanted)
+            if wanted.key in shapes:
+                bbox, area, segmentation = shapes[wanted.key]
+                record = replace(record, bbox=bbox, area=area, segmentation=segmentation)
+            records.append(record)
+        after = replace(before, size_wh=size_wh, state=edit.state, revision=before.revision + 1, records=tuple(records))
+        if edit.state == "good" and any(not record.proposed for record in records):
+            raise InputError("the photo", "has labels, and a good one has none", "Delete them, or mark it reviewed")
+        keep_version(store, before, after, change=edit.change, client=edit.client)
+        return after
+
+
+def keep_version(store: Store, before: Kept, after: Kept, *, change: str, client: str) -> None:
+    """Write a photo's new revision, and the first one if it was never changed before."""
+    with store.transaction():
+        if before.revision == 0:
+            _insert(store, before, change="start", client="file", what="as it was found")
+        _insert(store, after, change=change, client=client, what=what_changed(before, after))
+        store.put(after)
+        store.changed()
+
+
+def _insert(store: Store, photo: Kept, *, change: str, client: str, what: str) -> None:
+    proposals = sum(record.proposed for record in photo.records)
+    store.execute(
+        "INSERT OR IGNORE INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            photo.id,
+            photo.revision,
+            now(),
+            client,
+            change,
+            what,
+            photo.state,
+            len(photo.records) - proposals,
+            proposals,
+            records_json(photo.records),
+        ),
+    )
+
+
+def at_revision(store: Store, photo: Kept, revision: int) -> Kept:
+    """A photo as it was.
+
+    Raises:
+        KeyError: It never had that revision.
+    """
+    if revision == photo.revision:
+        return photo
+    found = store.rows("SELECT state, records FROM version WHERE photo = ? AND revision = ?", (photo.id, revision))
+    if not found:
+        raise KeyError(revision)
+    return replace(photo, state=found[0]["state"], revision=revision, records=read_records(found[0]["records"]))
+
+
+def _made_by(store: Store, photo: Kept, change: str) -> Kept | None:
+    found = store.rows("SELECT revision FROM version WHERE photo = ? AND change = ?", (photo.id, change))
+    return at_revision(store, photo, found[0]["revision"]) if found else None
+
+
+def _from_history(store: Store, number: int, key: str) -> Record | None:
+    """The last that was known of an annotation that was deleted."""
+    quoted = f'"key":"{key}"'
+    found = store.rows(
+        "SELECT records FROM version WHERE photo = ? AND instr(records, ?) ORDER BY revision DESC LIMIT 1",
+        (number, quoted),
+    )
+    return next((record for row in found for record in read_records(row["records"]) if record.key == key), None)
+
+
+def _new(wanted: Edit, number: int) -> Record:
+    """A new annotation, its shape still to come."""
+    attributes = {"source": "person", **wanted.attributes, "reviewed": not wanted.proposed}
+    return Record(wanted.key, number, wanted.category_id, (0, 0, 0, 0), 0, [], attributes, None, wanted.proposed)
+
+
+def _merged(old: Record, wanted: Edit) -> Record:
+    """What a person makes of an annotation: what a model said stays told apart from what they did."""
+    attributes = {**old.attributes, **wanted.attributes}
+    if wanted.proposed:
+        attributes["reviewed"] = False
+    elif old.proposed or wanted.shape is not None or wanted.category_id != old.category_id:
+        attributes |= {"source": attributes.get("source", "person"), "reviewed": True}
+        for reason in ("needs_review", "review_reason"):
+            attributes.pop(reason, None)
+    if wanted.shape is not None and attributes.get("source") != "person":
+        attributes["edited"] = True
+    return replace(old, category_id=wanted.category_id, attributes=attributes, proposed=wanted.proposed)
+
+
+def what_changed(before: Kept, after: Kept) -> str:
+    """A revision in a few words.
+
+    >>> kept = Kept(1, "a.png", None, None, 0, (), None, True, {})
+    >>> what_changed(kept, replace(kept, state="unsure", records=(Record("k", 1, 1, (0, 0, 2, 2), 4),)))
+    'added 1, unsure'
+    """
+    old = {record.key: record for record in before.records}
+    new = {record.key: record for record in after.records}
+    both = [(old[key], new[key]) for key in new if key in old]
+    counts = {
+        "added": len(new.keys() - old.keys()),
+        "accepted": sum(one.proposed and not other.proposed for one, other in both),
+        "changed": sum(_differ(one, other) for one, other in both),
+        "rejected": sum(old[key].proposed for key in old.keys() - new.keys()),
+        "deleted": sum(not old[key].proposed for key in old.keys() - new.keys()),
+    }
+    words = [f"{word} {count}" for word, count in counts.items() if count]
+    if before.state != after.state:
+        words.append(after.state or "not reviewed")
+    return ", ".join(words) or "nothing"
+
+
+def _differ(one: Record, other: Record) -> bool:
+    return (one.category_id, one.bbox, one.segmentation) != (other.category_id, other.bbox, other.segmentation)

@@ -1,0 +1,170 @@
+"""SAM behind the page: photos are encoded ahead in a thread of their own, boxes and points are answered at once."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mvtec.annotate.photos import PhotoFolder
+from mvtec.annotate.records import Prompt, SamShape, SamState
+from mvtec.annotate.shapes import shape_of
+from mvtec.convert.geometry import region_of
+from mvtec.errors import InputError, MvtecError
+from mvtec.files import sha256_file
+from mvtec.segment.embeddings import EmbeddingCache, embedding_key
+
+if TYPE_CHECKING:
+    import torch
+
+    from mvtec.segment.model import Choose, SamModel
+
+_IN_MEMORY = 16  # embeddings, 2 MiB each
+_WAITING = 8  # photos that wait to be encoded; older wishes are forgotten
+
+
+class SamMissingError(MvtecError):
+    """SAM cannot answer."""
+
+
+class Sam:
+    """Answers prompts on photos of a folder.
+
+    Args:
+        photos: The folder.
+        load: Loads the model; called once, in the thread that encodes.
+        cache: Where embeddings are kept, shared with `mvtec segment`.
+        name: What the model is called before it is loaded.
+    """
+
+    def __init__(self, photos: PhotoFolder, load: Callable[[], SamModel], cache: EmbeddingCache, name: str) -> None:
+        self._photos = photos
+        self._load = load
+        self._cache = cache
+        self._name = name
+        self._model: SamModel | None = None
+        self._failure: str | None = None
+        self._ready: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
+        self._wanted: deque[str] = deque(maxlen=_WAITING)
+        self._changed = threading.Condition()
+        self._encoding = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="sam", daemon=True)
+        self._thread.start()
+
+    def state(self) -> SamState:
+        """Whether it is there."""
+        return SamState(available=self._failure is None, model=self._name, reason=self._failure)
+
+    def close(self) -> None:
+        """Encode nothing more."""
+        with self._changed:
+            self._closed = True
+            self._wanted.clear()
+            self._changed.notify_all()
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Encode these photos soon, the first one first; what was asked for before comes after them."""
+        with self._changed:
+            older = [name for name in self._wanted if name not in names]
+            self._wanted.clear()
+            self._wanted.extend([*names, *older][:_WAITING])
+            self._changed.notify_all()
+
+    def answer(self, name: str, prompt: Prompt) -> SamShape:
+        """SAM's mask for a box, points, or both.
+
+        With a box it is the mask that fits the box best, as `mvtec segment refine` takes it; with points alone the one
+        SAM thinks best, and of a fine-tuned model always the one that was tuned.
+
+        Raises:
+            BadPhotoError: The photo cannot be read.
+            InputError: There is no prompt, or SAM sees nothing there.
+            SamMissingError: The model could not be loaded.
+        """
+        if prompt.box is None and not prompt.points:
+            raise InputError("the prompt", "is empty", "Draw a box or a point")
+        model = self._loaded()
+        width, height = self._photos.size_wh(name)
+        embedding = self._embedding(name, model)
+        box = points = labels = None
+        if prompt.box is not None:
+            x, y, w, h = prompt.box
+            corners = [max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))]
+            if corners[0] >= corners[2] or corners[1] >= corners[3]:
+                raise InputError("the box", "is not in the photo", "Draw it again")
+            box = np.array([corners], np.float64)
+        if prompt.points:
+            points = np.array([[[point.x, point.y] for point in prompt.points]], np.float64)
+            labels = np.array([[point.positive for point in prompt.points]], np.bool_)
+        choose: Choose = "single" if model.tuned else "fit" if box is not None else "best"
+        found = model.answer([embedding], (height, width), box, points, labels, choose=choose)[0]
+        region = region_of(found.mask)
+        if region is None:
+            raise InputError("SAM", "sees nothing there", "Draw another box, or more points")
+        return SamShape(
+            **shape_of(region, (height, width)).model_dump(),
+            predicted_iou=found.predicted_iou,
+            stability=found.stability,
+            model=model.name,
+        )
+
+    def _loaded(self) -> SamModel:
+        with self._changed:
+            self._changed.wait_for(lambda: self._model or self._failure or self._closed)
+            if self._model is None:
+                raise SamMissingError("SAM", self._failure or "is going", "Start again with another --weights")
+            return self._model
+
+    def _embedding(self, name: str, model: SamModel) -> torch.Tensor:
+        """From memory, from disk, or made now."""
+        key = (name, self._photos.version(name))
+        with self._changed:
+            if key in self._ready:
+                self._ready.move_to_end(key)
+                return self._ready[key]
+        with self._encoding:
+            with self._changed:
+                if key in self._ready:
+                    return self._ready[key]
+            path = self._photos.path(name)
+            digest = embedding_key(sha256_file(path), model)
+            embedding = self._cache.get(digest)
+            if embedding is None:
+                embedding = model.encode(self._photos.read(name))
+                self._cache.put(digest, embedding)
+        with self._changed:
+            self._ready[key] = embedding
+            while len(self._ready) > _IN_MEMORY:
+                self._ready.popitem(last=False)
+        return embedding
+
+    def _work(self) -> None:
+        try:
+            model = self._load()
+        except MvtecError as error:
+            with self._changed:
+                self._failure = str(error)
+                self._changed.notify_all()
+            return
+        with self._changed:
+            self._model = model
+            self._changed.notify_all()
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._wanted or self._closed)
+                if self._closed:
+                    return
+                name = self._wanted.popleft()
+            with suppress(MvtecError):  # the page is told when it asks
+                self._embedding(name, model)
+
+
+def checkpoint_name(checkpoint: Path) -> str:
+    """What a checkpoint is called before it is known what it is."""
+    return checkpoint.parent.parent.name if checkpoint.name == "sam.pt" else checkpoint.stem

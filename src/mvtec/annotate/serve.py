@@ -1,0 +1,174 @@
+"""`mvtec annotate`: opens the annotation file, and serves the page until it is told to stop."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mvtec.annotate.file import AnnotationFile, open_store
+from mvtec.annotate.guard import Guard, is_loopback
+from mvtec.annotate.photos import PhotoFolder, find_photos
+from mvtec.annotate.predictions import propose
+from mvtec.annotate.sam import Sam
+from mvtec.annotate.workplace import Workplace
+from mvtec.cache import cache_folder
+from mvtec.errors import InputError, WeightsError
+from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.weights import find_checkpoint
+
+if TYPE_CHECKING:
+    from mvtec.segment.model import SamModel
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A workplace, and what is to be said about it.
+
+    Attributes:
+        work: The workplace.
+        photos: How many photos there are.
+        notes: What the person should know.
+    """
+
+    work: Workplace
+    photos: int
+    notes: list[str]
+
+
+def prepare(
+    root: Path,
+    annotations: Path,
+    *,
+    predictions: Path | None,
+    model: str,
+    weights: Path | None,
+    use_sam: bool,
+    device: str,
+    on_photo: Callable[[], None] = lambda: None,
+) -> Prepared:
+    """Open all that is worked on.
+
+    Args:
+        root: The folder of the photos.
+        annotations: The annotation file; it may be missing.
+        predictions: A model's answers, to be proposed.
+        model: SAM's name, see `find_checkpoint`.
+        weights: SAM's checkpoint, or a run of `mvtec segment finetune`.
+        use_sam: Whether to have SAM at all.
+        device: Where SAM computes.
+        on_photo: Called while masks are read.
+
+    Raises:
+        InputError: The folder, the file or the predictions are not as they should be.
+        OutputError: The working store cannot be made.
+        WeightsError: The weights that were named are not there.
+    """
+    names, links = find_photos(root)
+    checkpoint, why_not = _checkpoint(model, weights, use_sam)
+    opened = open_store(root, names, annotations, on_photo=on_photo)
+    notes = []
+    if links:
+        notes.append(f"{links} links lead out of {root} and are left out")
+    if opened.missing:
+        notes.append(f"{opened.missing} photos of {annotations} are not in {root}; they stay in the file as they are")
+    try:
+        if predictions is not None:
+            count, unknown = propose(opened.store, predictions)
+            notes.append(f"{count} proposals of {predictions}")
+            if unknown:
+                notes.append(f"{unknown} photos of {predictions} are not in {root} and are left out")
+    except BaseException:
+        opened.store.close()
+        raise
+    folder = PhotoFolder(root)
+    sam = None
+    if checkpoint is not None:
+        path = checkpoint
+
+        def load() -> SamModel:
+            from mvtec.segment.model import load_sam
+
+            return load_sam(path, device)
+
+        sam = Sam(folder, load, EmbeddingCache(cache_folder() / "embeddings"), _name(path))
+    work = Workplace(root.resolve().name, folder, opened.store, AnnotationFile(opened.store, annotations), sam, why_not)
+    return Prepared(work, len(names), notes)
+
+
+def _checkpoint(model: str, weights: Path | None, use_sam: bool) -> tuple[Path | None, str]:
+    """SAM's checkpoint, or why there is none; one that was named must be there."""
+    if not use_sam:
+        return None, "SAM was not wanted: --no-sam"
+    try:
+        return find_checkpoint(model, weights), ""
+    except WeightsError as error:
+        if weights is not None or model != "auto":
+            raise
+        return None, str(error)
+
+
+def _name(checkpoint: Path) -> str:
+    """A run's name, or a checkpoint's."""
+    return checkpoint.parent.parent.name if checkpoint.name == "sam.pt" else checkpoint.stem
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that waits for browsers; port 0 takes one that is free.
+
+    Raises:
+        InputError: The port is taken, or the host is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    waiting = socket.socket(family, socket.SOCK_STREAM)
+    waiting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        waiting.bind((host, port))
+        waiting.listen(128)
+    except (OSError, OverflowError) as error:
+        waiting.close()
+        raise InputError(
+            f"--host {host} --port {port}", f"cannot be listened on ({error})", "Give another --port, such as 0"
+        ) from error
+    return waiting
+
+
+def serve(
+    work: Workplace, waiting: socket.socket, host: str, *, open_browser: bool, say: Callable[[str], None]
+) -> None:
+    """Serve until the process is told to stop; then the annotation file is written.
+
+    Where others than this machine can reach the server, a browser must bring a token once.
+
+    Args:
+        work: The workplace; it is closed at the end.
+        waiting: The socket, of `listen`.
+        host: What it listens on.
+        open_browser: Whether to open the page.
+        say: Is told the address.
+    """
+    import uvicorn
+
+    from mvtec.annotate.server import make_app
+
+    token = None if is_loopback(host) else secrets.token_urlsafe(24)
+    port = waiting.getsockname()[1]
+    shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
+    config = uvicorn.Config(
+        Guard(make_app(work), token),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        ws="none",
+        server_header=False,
+    )
+    say(address)
+    if open_browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    uvicorn.Server(config).run(sockets=[waiting])

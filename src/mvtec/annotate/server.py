@@ -1,0 +1,238 @@
+"""The routes of the page: each takes what `records.py` describes, does one thing on the workplace, and answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from swagger_ui_bundle import swagger_ui_path
+
+from mvtec import __version__
+from mvtec.annotate import records
+from mvtec.annotate.lists import MOST_ROWS, Filter, count_photos, list_photos
+from mvtec.annotate.records import Id, Only, Order
+from mvtec.annotate.revisions import Conflict, at_revision, save_edit
+from mvtec.annotate.sam import SamMissingError
+from mvtec.annotate.shapes import work_on
+from mvtec.annotate.store import Kept
+from mvtec.annotate.workplace import Workplace
+from mvtec.annotate.worth import THRESHOLD
+from mvtec.errors import MvtecError, OutputError
+
+_STATIC = Path(__file__).parent / "static"
+_FOR_EVER = "private, max-age=31536000, immutable"  # the address names the photo's version
+_SAVE_EVERY = 60.0  # seconds
+
+
+def make_app(work: Workplace, *, save_every: float = _SAVE_EVERY) -> FastAPI:
+    """The application. When it ends, the annotation file is written.
+
+    Args:
+        work: What it works on.
+        save_every: Seconds between two writings of the annotation file.
+    """
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        over = threading.Event()
+        saver = threading.Thread(target=_save_again_and_again, args=(work, over, save_every), daemon=True)
+        saver.start()
+        try:
+            yield
+        finally:
+            over.set()
+            saver.join()
+            work.close()
+
+    app = FastAPI(title="mvtec annotate", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    _answer_errors(app, work)
+    _add_pages(app)
+    _add_session(app, work)
+    _add_photos(app, work)
+    _add_images(app, work)
+    _add_shapes(app, work)
+    return app
+
+
+def _save_again_and_again(work: Workplace, over: threading.Event, every: float) -> None:
+    while not over.wait(every):
+        work.file.save()
+
+
+def _answer_errors(app: FastAPI, work: Workplace) -> None:
+    @app.exception_handler(MvtecError)
+    def bad(_: Request, error: MvtecError) -> JSONResponse:
+        status = 507 if isinstance(error, OutputError) else 503 if isinstance(error, SamMissingError) else 422
+        return JSONResponse({"detail": str(error)}, status_code=status)
+
+    @app.exception_handler(RequestValidationError)
+    def wrong(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return JSONResponse({"detail": f"{where}: {first['msg']}"}, status_code=422)
+
+    @app.exception_handler(Conflict)
+    def conflict(_: Request, found: Conflict) -> JSONResponse:
+        current = work.shown(found.current).model_dump(mode="json")
+        return JSONResponse({"detail": str(found), "current": current}, status_code=409)
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    def index() -> FileResponse:
+        return FileResponse(_STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+
+    app.mount("/docs/swagger", StaticFiles(directory=swagger_ui_path), name="swagger")
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> FileResponse:
+        return FileResponse(_STATIC / "docs.html")
+
+
+def _add_session(app: FastAPI, work: Workplace) -> None:
+    @app.get("/api/session")
+    def session() -> records.Session:
+        """What the page must know to begin."""
+        return records.Session(
+            **work.saved().model_dump(),
+            name=work.name,
+            store=work.store.get("name"),
+            photos=count_photos(work.store),
+            sam=work.sam_state(),
+            categories=work.categories(),
+            threshold=THRESHOLD,
+        )
+
+    @app.post("/api/save")
+    def save() -> records.Saved:
+        """Rewrite the annotation file now."""
+        work.file.save()
+        return work.saved()
+
+    @app.post("/api/here")
+    def here(said: records.Here) -> records.Others:
+        """Say which photo is open, and hear who else has it open."""
+        others = work.presence.others(said.client, said.photo)
+        found = work.store.rows("SELECT revision FROM photo WHERE id = ?", (said.photo,))
+        return records.Others(
+            **work.saved().model_dump(), others=others, revision=found[0]["revision"] if found else None
+        )
+
+    @app.post("/api/categories")
+    def add_category(wanted: records.CategoryName) -> records.Categories:
+        """Add a class."""
+        work.add_category(wanted.name)
+        return records.Categories(categories=work.categories())
+
+    @app.patch("/api/categories/{number}")
+    def rename_category(number: Id, wanted: records.CategoryName) -> records.Categories:
+        """Rename a class."""
+        _found(lambda: work.rename_category(number, wanted.name), "there is no such class")
+        return records.Categories(categories=work.categories())
+
+
+def _add_photos(app: FastAPI, work: Workplace) -> None:
+    @app.get("/api/photos")
+    def photos(
+        offset: Annotated[int, Query(ge=0)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 200,
+        order: Order = "name",
+        category: Id | None = None,
+        state: Literal["reviewed", "unreviewed", "good", "unsure"] | None = None,
+        only: Only | None = None,
+        q: Annotated[str, Query(max_length=200)] = "",
+    ) -> records.Rows:
+        """A part of the list of photos."""
+        wanted = Filter(category, state, only, q)
+        return list_photos(work.store, work.photos.version, only=wanted, order=order, offset=offset, limit=limit)
+
+    @app.get("/api/photos/{number}")
+    def photo(number: Id) -> records.Photo:
+        """A photo and its annotations."""
+        return work.shown(_photo(work, number))
+
+    @app.put("/api/photos/{number}", responses={409: {"description": "Somebody else has saved it since."}})
+    def save_photo(number: Id, edit: records.PhotoEdit) -> records.Photo:
+        """Save a photo's annotations; the answer comes when they are on the disk."""
+        size_wh = work.size_wh(_photo(work, number))
+        return work.shown(save_edit(work.store, number, edit, size_wh))
+
+    @app.get("/api/photos/{number}/history")
+    def history(number: Id) -> records.History:
+        """All revisions of a photo, the newest first."""
+        _photo(work, number)
+        rows = work.store.rows(
+            "SELECT revision, at, client, state, labels, proposals, what FROM version WHERE photo = ? "
+            "ORDER BY revision DESC",
+            (number,),
+        )
+        return records.History(versions=[records.Version(**dict(row)) for row in rows])
+
+    @app.get("/api/photos/{number}/history/{revision}")
+    def then(number: Id, revision: Id) -> records.Photo:
+        """A photo as it was."""
+        kept = _photo(work, number)
+        return work.shown(_found(lambda: at_revision(work.store, kept, revision), "it never had this revision"))
+
+
+def _add_images(app: FastAPI, work: Workplace) -> None:
+    @app.get("/api/photos/{number}/image", response_class=Response)
+    def image(number: Id, v: str = "") -> Response:
+        """The photo, as a browser can show it."""
+        kept = _photo(work, number)
+        shown, kind = work.photos.shown(kept.name)
+        headers = _cached(work, kept, v)
+        if isinstance(shown, Path):
+            return FileResponse(shown, media_type=kind, headers=headers)
+        return Response(shown, media_type=kind, headers=headers)
+
+    @app.get("/api/photos/{number}/thumb", response_class=Response)
+    def thumb(number: Id, v: str = "") -> Response:
+        """The photo, small."""
+        kept = _photo(work, number)
+        return Response(work.photos.thumb(kept.name), media_type="image/jpeg", headers=_cached(work, kept, v))
+
+
+def _add_shapes(app: FastAPI, work: Workplace) -> None:
+    @app.post("/api/photos/{number}/prepare", status_code=202)
+    def prepare(number: Id, wanted: records.Prepare) -> None:
+        """Encode this photo for SAM, and those that are likely to be opened next."""
+        names = work.neighbours([number, *wanted.next])
+        if work.sam is not None:
+            work.sam.prepare(names)
+
+    @app.post("/api/photos/{number}/sam")
+    def sam(number: Id, prompt: records.Prompt) -> records.SamShape:
+        """SAM's mask for a box, points, or both. Nothing is stored."""
+        if work.sam is None:
+            raise HTTPException(503, work.no_sam)
+        return work.sam.answer(_photo(work, number).name, prompt)
+
+    @app.post("/api/photos/{number}/shapes")
+    def shapes(number: Id, question: records.ShapesQuestion) -> records.Shapes:
+        """Fill holes of masks, divide them into components, merge them, or make polygons of them. Nothing is stored."""
+        width, height = work.size_wh(_photo(work, number))
+        return records.Shapes(shapes=work_on(question.operation, question.masks, (height, width)))
+
+
+def _cached(work: Workplace, photo: Kept, version: str) -> dict[str, str]:
+    return {"Cache-Control": _FOR_EVER if version == work.photos.version(photo.name) else "no-cache"}
+
+
+def _photo(work: Workplace, number: int) -> Kept:
+    return _found(lambda: work.store.photo(number), "there is no such photo")
+
+
+def _found(look: Callable[[], Any], otherwise: str) -> Any:
+    try:
+        return look()
+    except KeyError as error:
+        raise HTTPException(404, otherwise) from error

@@ -1,0 +1,327 @@
+"""The working store beside an annotation file: an SQLite database that has every change before the page says "saved".
+
+Every revision of a photo's annotations is kept. The database is in WAL mode and waits for the disk at each change, so
+that what was answered for outlives the process and the power. Only one process can have it open.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from mvtec.annotate.records import State
+from mvtec.errors import InputError, OutputError
+
+_FORMAT = 1
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, more TEXT NOT NULL);
+CREATE TABLE photo (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, width INTEGER, height INTEGER, state TEXT,
+  revision INTEGER NOT NULL DEFAULT 0, records TEXT NOT NULL DEFAULT '[]', predicted TEXT, more TEXT NOT NULL,
+  in_file INTEGER NOT NULL, here INTEGER NOT NULL, labels INTEGER NOT NULL DEFAULT 0,
+  proposals INTEGER NOT NULL DEFAULT 0, worth REAL NOT NULL DEFAULT 0, disagrees INTEGER NOT NULL DEFAULT 0,
+  low_score INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX photo_by_worth ON photo (here, worth DESC, name);
+CREATE TABLE has_category (photo INTEGER NOT NULL, category INTEGER NOT NULL, PRIMARY KEY (photo, category));
+CREATE TABLE identity (key TEXT PRIMARY KEY, id INTEGER NOT NULL UNIQUE);
+CREATE TABLE version (
+  photo INTEGER NOT NULL, revision INTEGER NOT NULL, at TEXT NOT NULL, client TEXT NOT NULL, change TEXT NOT NULL,
+  what TEXT NOT NULL, state TEXT, labels INTEGER NOT NULL, proposals INTEGER NOT NULL, records TEXT NOT NULL,
+  PRIMARY KEY (photo, revision)
+);
+CREATE INDEX version_by_change ON version (photo, change);
+"""
+
+
+@dataclass(frozen=True)
+class Record:
+    """An annotation as it is kept.
+
+    Attributes:
+        key: What the page knows it by.
+        id: Its number in the annotation file; 0 until it has one.
+        category_id: Its class.
+        bbox: x, y, w, h in pixels.
+        area: Its pixels, or its box's.
+        segmentation: As COCO has it; empty where only a box is known.
+        attributes: What tools and people say of it.
+        score: Of a model's answer.
+        proposed: Whether a model said it and nobody has accepted it.
+        in_file: Whether the annotation file had it at the beginning; a proposal that it had stays in it.
+        more: What else the annotation file says of it.
+    """
+
+    key: str
+    id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float
+    segmentation: Any = field(default_factory=list)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    score: float | None = None
+    proposed: bool = False
+    in_file: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a photo stands in the lists.
+
+    Attributes:
+        worth: How much it is worth a person's time, 0 to 1.
+        disagrees: Whether labels and predictions differ.
+        low_score: Whether a model was unsure of something in it.
+    """
+
+    worth: float = 0.0
+    disagrees: bool = False
+    low_score: bool = False
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A photo as it is kept.
+
+    Attributes:
+        id: Its number in the annotation file.
+        name: Its name, relative to the folder.
+        size_wh: Its width and height where the file tells them.
+        state: What a person said of it: `good`, `reviewed`, `unsure`.
+        revision: How often it was changed.
+        records: Its annotations.
+        predicted: What a model says of it; None where no predictions were given.
+        in_file: Whether the annotation file knew it.
+        more: What else the file says of it.
+    """
+
+    id: int
+    name: str
+    size_wh: tuple[int, int] | None
+    state: State | None
+    revision: int
+    records: tuple[Record, ...]
+    predicted: tuple[Record, ...] | None
+    in_file: bool
+    more: dict[str, Any]
+
+
+def to_json(value: Any) -> str:
+    """The compact form JSON is kept in."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def records_json(records: Sequence[Record]) -> str:
+    """Annotations as they are kept."""
+    return to_json([asdict(record) for record in records])
+
+
+def read_records(text: str) -> tuple[Record, ...]:
+    """What `records_json` wrote."""
+    return tuple(Record(**{**entry, "bbox": tuple(entry["bbox"])}) for entry in json.loads(text))
+
+
+def now() -> str:
+    """The time, in UTC, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+class Store:
+    """The database, for all threads of this process.
+
+    Args:
+        path: Its file; made when it is missing.
+        standing: Tells how a photo stands, of its state, annotations and predictions.
+
+    Raises:
+        InputError: The file is no store of this version, or another process has it open.
+        OutputError: It cannot be made.
+    """
+
+    def __init__(
+        self, path: Path, standing: Callable[[str | None, Sequence[Record], Sequence[Record] | None], Standing]
+    ) -> None:
+        self.path = path
+        self._standing = standing
+        self._lock = threading.RLock()
+        self._depth = 0
+        try:
+            self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
+        except sqlite3.OperationalError as error:
+            raise OutputError(path, f"cannot be made ({error})", "Choose another --ann") from error
+        self._db.row_factory = sqlite3.Row
+        try:
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            with self.transaction():
+                if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    for statement in _SCHEMA.split(";"):
+                        self._db.execute(statement)
+                    self.set("format", _FORMAT)
+                    self.set("name", uuid.uuid4().hex)
+                    self.set("changes", 0)
+                if self.get("format") != _FORMAT:
+                    raise InputError(path, "was made by another version", "Go on with that version, or move it away")
+        except OutputError as error:
+            self._db.close()
+            if "locked" in str(error):
+                raise InputError(
+                    path, "is open in another mvtec annotate", "Stop that one, or annotate another file"
+                ) from error
+            raise
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            if "locked" in str(error):
+                raise InputError(
+                    path, "is open in another mvtec annotate", "Stop that one, or annotate another file"
+                ) from error
+            raise InputError(
+                path, f"is no working store ({error})", "Move it away; the annotation file stays"
+            ) from error
+
+    def close(self) -> None:
+        """Write all into the database file and let it go."""
+        with self._lock, suppress(sqlite3.Error):
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of the block's changes, or none; blocks may be nested.
+
+        Raises:
+            OutputError: The disk is full or cannot be written.
+        """
+        with self._lock:
+            self._depth += 1
+            try:
+                if self._depth == 1:
+                    self._db.execute("BEGIN IMMEDIATE")
+                yield
+                if self._depth == 1:
+                    self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._depth == 1 and self._db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise OutputError(
+                        self.path, f"cannot be written ({error})", "Make room on the disk; nothing was changed"
+                    ) from error
+                raise
+            finally:
+                self._depth -= 1
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """The rows a statement of ours finds."""
+        with self._lock:
+            return self._db.execute(statement, values).fetchall()
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
+        """Carry out a statement of ours."""
+        with self.transaction():
+            self._db.execute(statement, values)
+
+    def execute_many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
+        """Carry out a statement of ours for each of the values."""
+        with self.transaction():
+            self._db.executemany(statement, values)
+
+    def get(self, name: str) -> Any:
+        """What was kept under a name; None if nothing."""
+        found = self.rows("SELECT value FROM meta WHERE name = ?", (name,))
+        return json.loads(found[0]["value"]) if found else None
+
+    def set(self, name: str, value: Any) -> None:
+        """Keep something under a name."""
+        self.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, to_json(value)))
+
+    def changed(self) -> None:
+        """Note that the annotation file is behind."""
+        self.set("changes", self.get("changes") + 1)
+
+    def photo(self, number: int) -> Kept:
+        """A photo by its number.
+
+        Raises:
+            KeyError: There is none.
+        """
+        found = self.rows("SELECT * FROM photo WHERE id = ?", (number,))
+        if not found:
+            raise KeyError(number)
+        return _kept(found[0])
+
+    def photos(self) -> Iterator[Kept]:
+        """All photos by their numbers, some at a time."""
+        last = -1
+        while found := self.rows("SELECT * FROM photo WHERE id > ? ORDER BY id LIMIT 500", (last,)):
+            yield from map(_kept, found)
+            last = found[-1]["id"]
+
+    def put(self, photo: Kept, *, here: bool = True) -> None:
+        """Write a photo as it is now, and how it stands; its history is not touched."""
+        stands = self._standing(photo.state, photo.records, photo.predicted)
+        width, height = photo.size_wh or (None, None)
+        columns = {
+            "id": photo.id,
+            "name": photo.name,
+            "width": width,
+            "height": height,
+            "state": photo.state,
+            "revision": photo.revision,
+            "records": records_json(photo.records),
+            "predicted": None if photo.predicted is None else records_json(photo.predicted),
+            "more": to_json(photo.more),
+            "in_file": photo.in_file,
+            "here": here,
+            "labels": sum(not record.proposed for record in photo.records),
+            "proposals": sum(record.proposed for record in photo.records),
+            "worth": stands.worth,
+            "disagrees": stands.disagrees,
+            "low_score": stands.low_score,
+        }
+        with self.transaction():
+            places = ", ".join("?" * len(columns))
+            self.execute(
+                f"INSERT OR REPLACE INTO photo ({', '.join(columns)}) VALUES ({places})", list(columns.values())
+            )
+            self.execute("DELETE FROM has_category WHERE photo = ?", (photo.id,))
+            for category in sorted({record.category_id for record in photo.records}):
+                self.execute("INSERT INTO has_category VALUES (?, ?)", (photo.id, category))
+
+    def number_of(self, key: str) -> int:
+        """The number a key has in the annotation file, for ever; a new key gets the next one."""
+        with self.transaction():
+            if found := self.rows("SELECT id FROM identity WHERE key = ?", (key,)):
+                return int(found[0]["id"])
+            number = int(self.rows("SELECT coalesce(max(id), 0) + 1 AS next FROM identity")[0]["next"])
+            self.execute("INSERT INTO identity VALUES (?, ?)", (key, number))
+            return number
+
+    def categories(self) -> dict[int, str]:
+        """The classes: names by number."""
+        return {row["id"]: row["name"] for row in self.rows("SELECT id, name FROM category ORDER BY id")}
+
+
+def _kept(row: sqlite3.Row) -> Kept:
+    return Kept(
+        id=row["id"],
+        name=row["name"],
+        size_wh=(row["width"], row["height"]) if row["width"] else None,
+        state=row["state"],
+        revision=row["revision"],
+        records=read_records(row["records"]),
+        predicted=None if row["predicted"] is None else read_records(row["predicted"]),
+        in_file=bool(row["in_file"]),
+        more=json.loads(row["more"]),
+    )

@@ -1,0 +1,75 @@
+"""Runs the real command in a process of its own, as a person would, for the tests that kill it or look at its page."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class Running:
+    """A server that runs.
+
+    Attributes:
+        address: Of its page.
+        process: Its process.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("http://"):
+                self.address = line.strip()
+                return
+        raise AssertionError(f"it did not start: {lines} {process.stderr.read() if process.stderr else ''}")
+
+    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            self.address.rstrip("/") + path, data, {"content-type": "application/json"}, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(timeout=30)
+
+
+def start(root: Path, annotations: Path, *options: object) -> Running:
+    words = [root, "--ann", annotations, "--port", 0, "--no-open", *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mvtec", "annotate", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    return Running(process)
+
+
+@contextmanager
+def running(root: Path, annotations: Path, *options: object) -> Iterator[Running]:
+    server = start(root, annotations, *options)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.end()
+        for stream in (server.process.stdout, server.process.stderr):
+            if stream is not None:
+                stream.close()

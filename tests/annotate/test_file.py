@@ -1,0 +1,192 @@
+"""The annotation file and its store: nothing of the file is lost, and neither is what a person did."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Category, noise, write_png
+from workplaces import box, number_of, open_workplace, photo_edit
+
+from mvtec.annotate.file import store_path
+from mvtec.annotate.revisions import save_edit
+from mvtec.convert.coco import read_coco
+from mvtec.errors import InputError
+
+SIZE = (48, 40)
+
+
+def _coco(path: Path, **more: object) -> dict:
+    content = {
+        "info": {"year": 2026, "odd": [1]},
+        "licenses": [{"id": 1, "name": "ours"}],
+        "images": [{"id": 7, "file_name": "test/good/000.png", "width": 48, "height": 40, "camera": "left"}],
+        "categories": [{"id": 3, "name": "crack", "supercategory": "defect", "colour": "red"}],
+        "annotations": [
+            {
+                "id": 11,
+                "image_id": 7,
+                "category_id": 3,
+                "bbox": [1, 2, 3, 4],
+                "area": 12,
+                "iscrowd": 0,
+                "segmentation": [[1, 2, 4, 2, 4, 6, 1, 6]],
+                "attributes": {"depth": 0.2},
+                "track": "x",
+            },
+            {
+                "id": 12,
+                "image_id": 7,
+                "category_id": 3,
+                "bbox": [5, 5, 4, 4],
+                "area": 16,
+                "iscrowd": 1,
+                "segmentation": [],
+                "attributes": {"source": "sam", "reviewed": False},
+                "score": 0.3,
+            },
+        ],
+    } | more
+    path.write_text(json.dumps(content))
+    return content
+
+
+def test_what_we_do_not_know_passes_through(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    before = _coco(path)
+    work = open_workplace(category.root, path)
+    assert [record.proposed for record in work.store.photo(7).records] == [False, True]
+    good = number_of(work, "test/good/001.png")
+    save_edit(work.store, good, photo_edit(0, [box("new", [1, 2, 3, 4], category=3)], state="reviewed"), SIZE)
+    work.close()
+    after = json.loads(path.read_text())
+    assert {key: after[key] for key in ("info", "licenses", "categories")} == {
+        key: before[key] for key in ("info", "licenses", "categories")
+    }
+    assert after["images"][0] == before["images"][0]
+    assert after["annotations"][:2] == before["annotations"]
+    assert after["annotations"][2] == {
+        "id": 13,
+        "image_id": good,
+        "category_id": 3,
+        "bbox": [1, 2, 3, 4],
+        "area": 12,
+        "iscrowd": 0,
+        "segmentation": [],
+        "attributes": {"source": "person", "reviewed": True},
+    }
+    assert after["images"][1]["attributes"] == {"review": "reviewed"}
+    assert len(after["images"]) == 2  # of the others nobody has said anything
+
+
+def test_without_a_file_it_begins_with_the_masks(category: Category, tmp_path: Path, mvtec):
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    work.close()
+    assert mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "same.json").code == 0
+    ours, theirs = read_coco(tmp_path / "ann.json"), read_coco(tmp_path / "same.json")
+    assert (ours.images, ours.annotations, ours.categories) == (theirs.images, theirs.annotations, theirs.categories)
+
+
+def test_a_plain_folder_begins_with_nothing(tmp_path: Path):
+    for number in range(3):
+        write_png(tmp_path / "photos" / f"{number}.png", noise(number))
+    work = open_workplace(tmp_path / "photos", tmp_path / "ann.json")
+    work.add_category("crack")
+    save_edit(work.store, 2, photo_edit(0, [box("k", [1, 2, 3, 4])]), SIZE)
+    work.close()
+    found = read_coco(tmp_path / "ann.json")
+    assert [image.file_name for image in found.images] == ["1.png"]
+    assert [(one.category_id, one.bbox) for one in found.annotations] == [(1, (1, 2, 3, 4))]
+
+
+def test_work_goes_on_where_it_was(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    work = open_workplace(category.root, path)
+    number = number_of(work, "test/crack/000.png")
+    after = save_edit(work.store, number, photo_edit(0, []), SIZE)
+    work.store.close()  # as if it had been killed: nothing was written
+    assert not path.exists()
+    write_png(category.photo("good", 77), noise(77))
+    again = open_workplace(category.root, path)
+    assert again.store.photo(number) == after
+    assert number_of(again, "test/good/077.png")
+    again.close()
+    assert all(one.image_id != number for one in read_coco(path).annotations)
+
+
+def test_a_file_changed_outside_is_read_anew_or_refused(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    _coco(path)
+    open_workplace(category.root, path).close()
+    _coco(path, annotations=[])
+    work = open_workplace(category.root, path)
+    assert work.store.photo(7).records == ()
+    save_edit(work.store, 7, photo_edit(0, [], state="good"), SIZE)
+    _coco(path, annotations=[], licenses=[])
+    work.file.save()
+    assert "changed by another program" in (work.file.problem or "")
+    assert json.loads(path.read_text())["licenses"] == []
+    work.store.close()
+    with pytest.raises(InputError, match="changed by another program"):
+        open_workplace(category.root, path)
+    path.unlink()
+    work = open_workplace(category.root, path)
+    assert work.store.photo(7).state == "good"
+    work.close()
+    assert json.loads(path.read_text())["licenses"] == [{"id": 1, "name": "ours"}]
+
+
+def test_photos_that_are_not_in_the_folder_stay_in_the_file(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    content = _coco(path, images=[{"id": 7, "file_name": "gone.png", "width": 48, "height": 40}])
+    work = open_workplace(category.root, path)
+    assert work.store.rows("SELECT here FROM photo WHERE id = 7")[0]["here"] == 0
+    good = number_of(work, "test/good/001.png")
+    save_edit(work.store, good, photo_edit(0, [], state="good"), SIZE)
+    work.close()
+    after = json.loads(path.read_text())
+    assert after["images"][0] == content["images"][0]
+    assert after["annotations"] == content["annotations"]
+
+
+def test_one_file_is_open_once(category: Category, tmp_path: Path):
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    with pytest.raises(InputError, match="open in another"):
+        open_workplace(category.root, tmp_path / "ann.json")
+    work.close()
+    open_workplace(category.root, tmp_path / "ann.json").close()
+
+
+def test_a_spoilt_store_or_file_is_said(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    store_path(path).write_text("hello, this is no database at all" * 100)
+    with pytest.raises(InputError, match="no working store"):
+        open_workplace(category.root, path)
+    store_path(path).unlink()
+    path.write_text("{}")
+    with pytest.raises(InputError, match="no COCO annotation file"):
+        open_workplace(category.root, path)
+    assert not store_path(path).exists()
+
+
+def test_a_disk_that_is_full_keeps_the_old_file(category: Category, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "ann.json"
+    _coco(path)
+    before = path.read_bytes()
+    work = open_workplace(category.root, path)
+    save_edit(work.store, 7, photo_edit(0, [], state="good"), SIZE)
+
+    def full(*_args: object, **_values: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mvtec.annotate.file.write_coco_parts", full)
+        work.file.save()
+    assert "No space left" in (work.file.problem or "")
+    assert path.read_bytes() == before
+    work.close()
+    assert json.loads(path.read_text())["annotations"] == []
+    assert work.file.problem is None
+    shutil.rmtree(category.root)

@@ -1,0 +1,100 @@
+"""Photos are found, shown and made small; a link out of the folder is never followed, a spoilt photo is said."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Category, noise, write_png
+
+from mvtec.annotate.photos import PhotoFolder, find_photos
+from mvtec.datasets.images import BadPhotoError
+from mvtec.errors import InputError
+
+
+def test_a_category_has_its_photos_and_not_its_masks(category: Category):
+    names, links = find_photos(category.root)
+    assert len(names) == 15
+    assert names == sorted(names)
+    assert all(name.startswith("test/") for name in names)
+    assert links == 0
+
+
+def test_any_folder_has_all_images_below_it(tmp_path: Path):
+    for name in ("b.png", "a/c.png", "a/.hidden.png", ".git/d.png"):
+        write_png(tmp_path / name, noise(1))
+    (tmp_path / "notes.txt").write_text("")
+    assert find_photos(tmp_path) == (["a/c.png", "b.png"], 0)
+
+
+def test_no_photo_and_several_categories_are_said(tmp_path: Path, category: Category):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no photo"):
+        find_photos(tmp_path / "empty")
+    with pytest.raises(InputError, match="several categories"):
+        find_photos(category.root.parent)
+    with pytest.raises(InputError, match="no such folder"):
+        find_photos(tmp_path / "none")
+
+
+def test_links_out_of_the_folder_are_left_out_and_refused(tmp_path: Path):
+    write_png(tmp_path / "secret" / "x.png", noise(1))
+    write_png(tmp_path / "photos" / "a.png", noise(2))
+    root = tmp_path / "photos"
+    (root / "out.png").symlink_to(tmp_path / "secret" / "x.png")
+    (root / "in.png").symlink_to(root / "a.png")
+    (root / "folder").symlink_to(tmp_path / "secret")
+    assert find_photos(root) == (["a.png", "in.png"], 1)
+    folder = PhotoFolder(root)
+    for name in ("out.png", "folder/x.png", "../secret/x.png", str(tmp_path / "secret" / "x.png")):
+        with pytest.raises(BadPhotoError, match="leads out"):
+            folder.read(name)
+    assert folder.read("in.png").shape == (40, 48, 3)
+
+
+def test_a_bomb_is_not_decoded(tmp_path: Path):
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    for ask in (PhotoFolder(tmp_path).read, PhotoFolder(tmp_path).shown, PhotoFolder(tmp_path).thumb):
+        with pytest.raises(BadPhotoError, match="too large"):
+            ask("bomb.png")
+
+
+def test_what_browsers_do_not_know_becomes_a_png(tmp_path: Path):
+    cv2.imwrite(str(tmp_path / "a.tif"), noise(1))
+    shown, kind = PhotoFolder(tmp_path).shown("a.tif")
+    assert kind == "image/png"
+    assert isinstance(shown, bytes)
+    assert (cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR) == noise(1)).all()
+    write_png(tmp_path / "b.png", noise(1))
+    assert PhotoFolder(tmp_path).shown("b.png") == (tmp_path / "b.png", "image/png")
+
+
+def test_small_ones_are_kept_until_the_photo_changes(tmp_path: Path):
+    write_png(tmp_path / "a.png", noise(1, 400, 800))
+    folder = PhotoFolder(tmp_path)
+    small = cv2.imdecode(np.frombuffer(folder.thumb("a.png"), np.uint8), cv2.IMREAD_COLOR)
+    assert small.shape == (80, 160, 3)
+    assert folder.thumb("a.png") is folder.thumb("a.png")
+    before = folder.version("a.png")
+    write_png(tmp_path / "a.png", noise(2, 400, 80))
+    assert folder.version("a.png") != before
+    small = cv2.imdecode(np.frombuffer(folder.thumb("a.png"), np.uint8), cv2.IMREAD_COLOR)
+    assert small.shape == (160, 32, 3)
+    assert folder.version("none.png") == "gone"
+
+
+def test_a_cut_photo_is_said(tmp_path: Path):
+    write_png(tmp_path / "a.png", noise(1))
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadPhotoError, match="cut off"):
+        PhotoFolder(tmp_path).thumb("a.png")

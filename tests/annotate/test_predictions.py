@@ -1,0 +1,146 @@
+"""A model's answers become proposals, and photos where it and the labels differ come first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Category
+from workplaces import box, number_of, open_workplace, photo_edit
+
+from mvtec.annotate.predictions import propose
+from mvtec.annotate.revisions import save_edit
+from mvtec.annotate.workplace import Workplace
+from mvtec.annotate.worth import standing
+from mvtec.errors import InputError
+
+SIZE = (48, 40)
+
+
+@pytest.fixture
+def work(category: Category, tmp_path: Path) -> Iterator[Workplace]:
+    opened = open_workplace(category.root, tmp_path / "ann.json")
+    yield opened
+    opened.store.close()
+
+
+def _predictions(folder: Path, results: list[dict[str, Any]], photos: dict[str, int]) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "provenance.json").write_text(
+        json.dumps(
+            {
+                "model": "m",
+                "model_sha256": "0",
+                "split": None,
+                "categories": {"0": "crack", "5": "scratch"},
+                "options": {},
+                "image_root": "x",
+                "image_ids": photos,
+                "image_sha256": {},
+                "seen_in_training": [],
+            }
+        )
+    )
+    (folder / "predictions.json").write_text(json.dumps(results))
+    return folder / "predictions.json"
+
+
+def _answer(image: int, bbox: list[float], score: float, category: int = 0) -> dict[str, Any]:
+    return {"image_id": image, "category_id": category, "bbox": bbox, "score": score}
+
+
+PHOTOS = {"test/crack/000.png": 1, "test/good/000.png": 2, "test/good/001.png": 3, "elsewhere.png": 4}
+
+
+def test_answers_are_proposed_once(work: Workplace, tmp_path: Path):
+    results = [
+        _answer(1, [3, 5, 10, 4], 0.9),  # fits the label
+        _answer(1, [20, 20, 5, 5], 0.3),
+        _answer(2, [1, 1, 9, 9], 0.6, category=5),
+        _answer(2, [1, 1, 2, 2], 0.02),
+    ]
+    path = _predictions(tmp_path / "p", results, PHOTOS)
+    assert propose(work.store, path) == (2, 1)
+    crack = work.store.photo(number_of(work, "test/crack/000.png"))
+    assert [(one.proposed, one.score) for one in crack.records] == [(False, None), (True, 0.3)]
+    assert crack.records[1].attributes == {"source": "detector", "reviewed": False}
+    good = work.store.photo(number_of(work, "test/good/000.png"))
+    assert work.store.categories()[good.records[0].category_id] == "scratch"
+    assert propose(work.store, path) == (2, 1)
+    assert work.store.photo(good.id) == good
+    accepted = {"key": good.records[0].key, "category_id": good.records[0].category_id}
+    save_edit(work.store, good.id, photo_edit(1, [accepted]), SIZE)
+    again = _predictions(tmp_path / "q", [_answer(2, [30, 30, 5, 5], 0.4)], PHOTOS)
+    assert propose(work.store, again)[0] == 1
+    good = work.store.photo(good.id)
+    assert [(one.proposed, one.score) for one in good.records] == [(False, 0.6), (True, 0.4)]
+    assert [one.proposed for one in work.store.photo(crack.id).records] == [False]
+
+
+def test_proposals_are_not_in_the_file_until_they_are_accepted(work: Workplace, tmp_path: Path):
+    propose(work.store, _predictions(tmp_path / "p", [_answer(2, [1, 1, 9, 9], 0.6)], PHOTOS))
+    number = number_of(work, "test/good/000.png")
+
+    def written() -> list[dict[str, Any]]:
+        work.file.save()
+        content = json.loads((tmp_path / "ann.json").read_text())
+        return [one for one in content["annotations"] if one["image_id"] == number]
+
+    assert written() == []
+    key = work.store.photo(number).records[0].key
+    save_edit(work.store, number, photo_edit(1, [{"key": key, "category_id": 1}]), SIZE)
+    assert written()[0]["attributes"] == {"source": "detector", "reviewed": True}
+    assert written()[0]["score"] == 0.6
+
+
+def test_a_coco_file_is_taken_too_and_nonsense_is_not(work: Workplace, tmp_path: Path):
+    path = tmp_path / "refined.json"
+    content = {
+        "images": [{"id": 1, "file_name": "test/good/000.png", "width": 48, "height": 40}],
+        "categories": [{"id": 1, "name": "crack"}],
+        "annotations": [
+            {
+                "id": 1,
+                "image_id": 1,
+                "category_id": 1,
+                "bbox": [1, 2, 3, 4],
+                "area": 12,
+                "attributes": {"source": "sam", "predicted_iou": 0.4},
+            }
+        ],
+    }
+    path.write_text(json.dumps(content))
+    assert propose(work.store, path) == (1, 0)
+    record = work.store.photo(number_of(work, "test/good/000.png")).records[0]
+    assert record.attributes == {"source": "sam", "predicted_iou": 0.4, "reviewed": False}
+    (tmp_path / "bare.json").write_text("[]")
+    with pytest.raises(InputError, match=r"without provenance\.json"):
+        propose(work.store, tmp_path / "bare.json")
+
+
+def test_photos_most_worth_the_time_come_first(work: Workplace, tmp_path: Path):
+    results = [_answer(1, [3, 5, 10, 4], 0.99), _answer(2, [1, 1, 9, 9], 0.26), _answer(3, [1, 1, 9, 9], 0.95)]
+    propose(work.store, _predictions(tmp_path / "p", results, PHOTOS))
+    rows = {row["name"]: row for row in work.store.rows("SELECT name, worth, disagrees, low_score FROM photo")}
+    agreed, near, sure = (rows[f"test/{name}.png"] for name in ("crack/000", "good/000", "good/001"))
+    assert (agreed["disagrees"], near["disagrees"], sure["disagrees"]) == (0, 1, 1)
+    assert agreed["worth"] == 0
+    assert near["worth"] == sure["worth"] == 1.0  # a defect where no label is
+    number = number_of(work, "test/good/001.png")
+    save_edit(work.store, number, photo_edit(1, [], state="good"), SIZE)
+    assert work.store.rows("SELECT worth FROM photo WHERE id = ?", (number,))[0]["worth"] == 0
+
+
+def test_worth_is_the_largest_doubt(work: Workplace):
+    number = number_of(work, "test/good/002.png")
+
+    def worth(**more: Any) -> float:
+        revision = work.store.photo(number).revision
+        after = save_edit(work.store, number, photo_edit(revision, [box("k", [1, 1, 5, 5], **more)]), SIZE)
+        return standing(after.state, after.records, after.predicted).worth
+
+    assert worth(attributes={"source": "sam", "predicted_iou": 0.6}, proposed=True) == pytest.approx(0.4)
+    assert worth() == 0

@@ -1,0 +1,151 @@
+"""Every change is a revision: none is lost, none is made twice, and a model's word stays apart from a person's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import Category
+from workplaces import box, mask, number_of, open_workplace, photo_edit
+
+from mvtec.annotate.revisions import Conflict, at_revision, save_edit
+from mvtec.annotate.store import Record
+from mvtec.annotate.workplace import Workplace
+from mvtec.errors import InputError, OutputError
+
+SIZE = (48, 40)
+
+
+@pytest.fixture
+def work(category: Category, tmp_path: Path) -> Iterator[Workplace]:
+    opened = open_workplace(category.root, tmp_path / "ann.json")
+    yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def good(work: Workplace) -> int:
+    return number_of(work, "test/good/000.png")
+
+
+def test_a_new_annotation_is_a_persons(work: Workplace, good: int):
+    kept = save_edit(work.store, good, photo_edit(0, [box("k", [1, 2, 3, 4])]), SIZE)
+    record = kept.records[0]
+    assert (record.bbox, record.area, record.segmentation) == ((1, 2, 3, 4), 12, [])
+    assert record.attributes == {"source": "person", "reviewed": True}
+    assert kept.revision == 1
+    assert work.store.photo(good) == kept
+
+
+def test_an_edit_sent_again_is_made_once(work: Workplace, good: int):
+    wanted = photo_edit(0, [box("k", [1, 2, 3, 4])])
+    first = save_edit(work.store, good, wanted, SIZE)
+    save_edit(work.store, good, photo_edit(1, [box("k", [1, 2, 3, 4]), box("l", [5, 5, 2, 2])]), SIZE)
+    assert save_edit(work.store, good, wanted, SIZE) == first
+    assert work.store.photo(good).revision == 2
+
+
+def test_an_edit_of_an_older_revision_is_a_conflict_and_changes_nothing(work: Workplace, good: int):
+    save_edit(work.store, good, photo_edit(0, [box("k", [1, 2, 3, 4])]), SIZE)
+    with pytest.raises(Conflict) as found:
+        save_edit(work.store, good, photo_edit(0, [box("mine", [1, 2, 3, 4])]), SIZE)
+    assert [record.key for record in found.value.current.records] == ["k"]
+    assert work.store.photo(good) == found.value.current
+
+
+def test_what_was_deleted_comes_back_with_its_shape_and_number(work: Workplace):
+    number = number_of(work, "test/crack/000.png")
+    before = work.store.photo(number)
+    save_edit(work.store, number, photo_edit(0, []), SIZE)
+    record = before.records[0]
+    back = {"key": record.key, "category_id": record.category_id, "attributes": record.attributes}
+    after = save_edit(work.store, number, photo_edit(1, [back]), SIZE)
+    assert after.records == before.records
+    assert at_revision(work.store, after, 0).records == before.records
+    assert at_revision(work.store, after, 1).records == ()
+
+
+def test_history_tells_what_was_done(work: Workplace, good: int):
+    save_edit(work.store, good, photo_edit(0, [box("k", [1, 2, 3, 4])]), SIZE)
+    save_edit(work.store, good, photo_edit(1, [box("k", [1, 2, 3, 5])], state="unsure"), SIZE)
+    save_edit(work.store, good, photo_edit(2, []), SIZE)
+    rows = work.store.rows("SELECT what FROM version WHERE photo = ? ORDER BY revision", (good,))
+    assert [row["what"] for row in rows] == [
+        "as it was found",
+        "added 1",
+        "changed 1, unsure",
+        "deleted 1, not reviewed",
+    ]
+
+
+def test_a_proposal_accepted_or_mended_keeps_its_source(work: Workplace, good: int):
+    said = {"source": "sam", "predicted_iou": 0.9}
+    proposed = [
+        box(key, [1, 2, 3, 4], attributes=said, proposed=True) for key in ("accepted", "mended", "open", "rejected")
+    ]
+    kept = save_edit(work.store, good, photo_edit(0, proposed), SIZE)
+    assert all(record.proposed and record.attributes["reviewed"] is False for record in kept.records)
+    wanted = [
+        {"key": "accepted", "category_id": 1},
+        mask("mended", [0, 40, 40 * 47], proposed=False),
+        {"key": "open", "category_id": 1, "proposed": True},
+    ]
+    accepted, mended, open_ = save_edit(work.store, good, photo_edit(1, wanted), SIZE).records
+    assert accepted.attributes == said | {"reviewed": True}
+    assert mended.attributes == said | {"reviewed": True, "edited": True}
+    assert mended.bbox == (0, 0, 1, 40)
+    assert open_.proposed
+    assert open_.attributes == said | {"reviewed": False}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "problem"),
+    [
+        ([box("k", [1, 2, 3, 4]), box("k", [1, 2, 3, 4])], "twice"),
+        ([box("k", [50, 2, 3, 4])], "not in the photo"),
+        ([box("k", [1, 2, -3, 4])], "not in the photo"),
+        ([box("k", [1, 2, 3, 4], category=99)], "class 99"),
+        ([{"key": "k", "category_id": 1}], "no shape"),
+        ([mask("k", [40 * 48])], "no pixel"),
+        ([mask("k", [1, 2, 3])], "run-length"),
+        ([{"key": "k", "category_id": 1, "shape": {"kind": "polygon", "polygon": [[1, 2, 3, 4]]}}], "three points"),
+        (
+            [{"key": "k", "category_id": 1, "shape": {"kind": "polygon", "polygon": [[90, 90, 95, 90, 95, 95]]}}],
+            "no pixel",
+        ),
+    ],
+)
+def test_nonsense_is_refused_and_changes_nothing(work: Workplace, good: int, annotations: list[dict], problem: str):
+    before = work.store.photo(good)
+    with pytest.raises(InputError, match=problem):
+        save_edit(work.store, good, photo_edit(0, annotations), SIZE)
+    assert work.store.photo(good) == before
+
+
+def test_a_photo_with_labels_is_not_good(work: Workplace):
+    number = number_of(work, "test/crack/000.png")
+    record = work.store.photo(number).records[0]
+    kept = {"key": record.key, "category_id": record.category_id}
+    with pytest.raises(InputError, match="has labels"):
+        save_edit(work.store, number, photo_edit(0, [kept], state="good"), SIZE)
+    assert save_edit(work.store, number, photo_edit(0, [], state="good"), SIZE).state == "good"
+
+
+def test_a_full_disk_changes_nothing_and_is_said(work: Workplace, good: int):
+    pages = work.store.rows("PRAGMA page_count")[0][0]
+    work.store.rows(f"PRAGMA max_page_count = {pages}")
+    many = [box(f"k{number}", [1, 2, 3, 4]) for number in range(2000)]
+    with pytest.raises(OutputError, match="full"):
+        save_edit(work.store, good, photo_edit(0, many), SIZE)
+    assert work.store.photo(good).revision == 0
+    work.store.rows("PRAGMA max_page_count = 100000")
+    assert len(save_edit(work.store, good, photo_edit(0, many), SIZE).records) == 2000
+
+
+def test_a_record_knows_its_file(work: Workplace):
+    record = work.store.photo(number_of(work, "test/crack/000.png")).records[0]
+    assert isinstance(record, Record)
+    assert record.in_file
+    assert not replace(record, in_file=False).in_file
