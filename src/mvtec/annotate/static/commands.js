@@ -1,0 +1,124 @@
+// Every command with its keys and its words: the keyboard, the help page and the tooltips all read this list.
+
+import { accept, acceptAll, chooseCategory, mark, redo, reject, remove, reshape, selectAll, undo } from "./actions.js";
+import { app, setOptions, setTool } from "./app.js";
+import { clamp } from "./geometry.js";
+import { openHelp } from "./dialog-help.js";
+import { openHistory } from "./dialog-history.js";
+import { goBy, nextWithout } from "./navigate.js";
+import { say } from "./say.js";
+import { writeFile } from "./status.js";
+import { view, viewChanged } from "./stage.js";
+import { currentTool } from "./tools.js";
+
+function zoomBy(factor) {
+  view.zoom(factor);
+  viewChanged();
+}
+
+function resizeBrush(direction) {
+  const size = app.options.brushSize, step = Math.max(1, Math.round(size * 0.15));
+  setOptions({ brushSize: clamp(size + direction * step, 1, 500) });
+  say(`Brush ${app.options.brushSize} px.`);
+}
+
+/** Delete first takes back what the tool has in hand: a vertex, a point. */
+function removeFirst() {
+  if (!currentTool().remove()) remove();
+}
+
+function toggle(name, on, off) {
+  return () => {
+    setOptions({ [name]: !app.options[name] });
+    say(app.options[name] ? on : off);
+  };
+}
+
+async function doneAndNext() {
+  if (!app.photo) return;
+  if (app.photo.proposals.length > 0) {
+    // Accepting what nobody has looked at would make a label of each false alarm.
+    app.photo.select([app.photo.proposals[0].key]);
+    say(`${app.photo.proposals.length} proposals are not judged yet: A accepts one, X rejects it, Shift+A accepts all.`);
+    return;
+  }
+  const empty = app.photo.annotations.length === 0;
+  const state = empty ? "good" : "reviewed";
+  if (app.photo.state !== state) mark(state);
+  await goBy(1);
+}
+
+/**
+ * `keys` as `KeyboardEvent.key` in small letters, with "ctrl+" (Ctrl or ⌘) and "shift+" before; the first is shown.
+ * @type {{id: string, group: string, keys: string[], label: string, run: () => void}[]}
+ */
+export const commands = [
+  { id: "tool-select", group: "Tools", keys: ["v"], label: "Select, move, resize; vertices of a polygon", run: () => setTool("select") },
+  { id: "tool-pan", group: "Tools", keys: ["h"], label: "Pan", run: () => setTool("pan") },
+  { id: "tool-box", group: "Tools", keys: ["r"], label: "Box", run: () => setTool("box") },
+  { id: "tool-sam-box", group: "Tools", keys: ["s"], label: "SAM: box to mask", run: () => setSam("sam-box") },
+  { id: "tool-sam-points", group: "Tools", keys: ["d"], label: "SAM: points to mask", run: () => setSam("sam-points") },
+  { id: "tool-polygon", group: "Tools", keys: ["p"], label: "Polygon", run: () => setTool("polygon") },
+  { id: "tool-brush", group: "Tools", keys: ["b"], label: "Brush", run: () => setTool("brush") },
+  { id: "tool-eraser", group: "Tools", keys: ["e"], label: "Eraser", run: () => setTool("eraser") },
+  { id: "smaller", group: "Tools", keys: ["["], label: "Smaller brush", run: () => resizeBrush(-1) },
+  { id: "larger", group: "Tools", keys: ["]"], label: "Larger brush", run: () => resizeBrush(1) },
+
+  { id: "accept", group: "Labels", keys: ["a"], label: "Accept the proposal, go to the next", run: accept },
+  { id: "reject", group: "Labels", keys: ["x"], label: "Reject the proposal", run: reject },
+  { id: "accept-all", group: "Labels", keys: ["shift+a"], label: "Accept all proposals of the photo", run: acceptAll },
+  { id: "delete", group: "Labels", keys: ["delete", "backspace"], label: "Delete the label, vertex or point", run: removeFirst },
+  { id: "select-all", group: "Labels", keys: ["ctrl+a"], label: "Select all labels", run: selectAll },
+  { id: "merge", group: "Labels", keys: ["m"], label: "Merge the selected labels", run: () => reshape("merge") },
+  { id: "components", group: "Labels", keys: ["c"], label: "Split into connected components", run: () => reshape("components") },
+  { id: "fill-holes", group: "Labels", keys: ["l"], label: "Fill holes", run: () => reshape("fill-holes") },
+  { id: "outline", group: "Labels", keys: ["o"], label: "Mask to polygon", run: () => reshape("outline") },
+  { id: "undo", group: "Labels", keys: ["ctrl+z"], label: "Undo", run: undo },
+  { id: "redo", group: "Labels", keys: ["ctrl+shift+z", "ctrl+y"], label: "Redo", run: redo },
+
+  { id: "done", group: "Photo", keys: ["shift+enter"], label: "Done: mark reviewed (good if without labels), next photo", run: doneAndNext },
+  { id: "next", group: "Photo", keys: [".", "pagedown"], label: "Next photo", run: () => goBy(1) },
+  { id: "previous", group: "Photo", keys: [",", "pageup"], label: "Previous photo", run: () => goBy(-1) },
+  { id: "next-open", group: "Photo", keys: ["n"], label: "Next photo without a mark", run: nextWithout },
+  { id: "good", group: "Photo", keys: ["g"], label: "Mark good", run: () => mark("good") },
+  { id: "reviewed", group: "Photo", keys: ["w"], label: "Mark reviewed", run: () => mark("reviewed") },
+  { id: "unsure", group: "Photo", keys: ["u"], label: "Mark unsure", run: () => mark("unsure") },
+  { id: "write", group: "Photo", keys: ["ctrl+s"], label: "Write the annotation file now", run: writeFile },
+  { id: "history", group: "Photo", keys: ["y"], label: "History of the photo", run: openHistory },
+
+  { id: "fit", group: "View", keys: ["f"], label: "Fit the photo", run: () => { view.fit(); viewChanged(); } },
+  { id: "zoom-in", group: "View", keys: ["+", "="], label: "Zoom in", run: () => zoomBy(1.25) },
+  { id: "zoom-out", group: "View", keys: ["-"], label: "Zoom out", run: () => zoomBy(0.8) },
+  { id: "outline-only", group: "View", keys: ["k"], label: "Outlines only", run: toggle("outlineOnly", "Outlines only.", "Filled.") },
+  { id: "hide", group: "View", keys: ["i"], label: "Hide the labels", run: toggle("hidden", "Labels hidden.", "Labels shown.") },
+  { id: "help", group: "View", keys: ["?"], label: "This help", run: openHelp },
+];
+
+function setSam(tool) {
+  const { available, reason } = app.session.sam;
+  if (available) setTool(tool);
+  else say(`SAM is not there: ${reason}`);
+}
+
+/** Number keys choose classes. @param {number} number 1 … 9 */
+export function chooseNumber(number) {
+  const category = app.categories[number - 1];
+  if (category) chooseCategory(category.id);
+}
+
+/** @param {string} id @returns {string} the words for a tooltip: what it does, and its key */
+export function tooltip(id) {
+  const command = commands.find((one) => one.id === id);
+  return `${command.label} (${keyName(command.keys[0])})`;
+}
+
+/** @param {string} key as in `commands` @returns {string} for people */
+export function keyName(key) {
+  if (key === "+") return key;
+  const names = { pagedown: "PageDown", pageup: "PageUp" };
+  return key.split("+").map((part) => names[part] ?? part[0].toUpperCase() + part.slice(1)).join("+");
+}
+
+export function runCommand(id) {
+  commands.find((command) => command.id === id).run();
+}

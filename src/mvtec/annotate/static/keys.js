@@ -1,0 +1,92 @@
+// The keyboard: finds the command of a key, and leaves keys alone where they are letters or belong to a control.
+
+import { accept, nudge, selectNext } from "./actions.js";
+import { app } from "./app.js";
+import { chooseNumber, commands } from "./commands.js";
+import { crosshairActive, hideCrosshair, moveCrosshair, pressCrosshair } from "./crosshair.js";
+import { byId, isTyping } from "./dom.js";
+import { holdSpace } from "./pointer.js";
+import { currentTool } from "./tools.js";
+
+const byKey = new Map(commands.flatMap((command) => command.keys.map((key) => [key, command])));
+
+/** Are Enter, arrows, Tab and the space bar the stage's, and not a button's or slider's? */
+function onStage() {
+  const { activeElement } = document;
+  return activeElement === document.body || activeElement === byId("canvas");
+}
+
+function nameOf(event) {
+  const key = event.key.toLowerCase();
+  // Shift is part of a sign such as ? already.
+  const shift = event.shiftKey && (key.length > 1 || (key >= "a" && key <= "z"));
+  return (event.ctrlKey || event.metaKey ? "ctrl+" : "") + (shift ? "shift+" : "") + key;
+}
+
+function stageKey(event) {
+  if (event.key === " ") {
+    holdSpace(true);
+    return true;
+  }
+  if (event.key === "Tab") {
+    return !event.ctrlKey && !event.altKey && selectNext(event.shiftKey ? -1 : 1);
+  }
+  if (event.key.startsWith("Arrow") && app.photo) {
+    if (event.altKey) {
+      const step = event.key === "ArrowLeft" || event.key === "ArrowUp" ? -1 : 1;
+      const across = event.key === "ArrowLeft" || event.key === "ArrowRight";
+      return nudge(across ? step : 0, across ? 0 : step, event.shiftKey);
+    }
+    moveCrosshair(event);
+    return true;
+  }
+  if (event.key === "Enter" && !event.shiftKey) {
+    if (crosshairActive()) pressCrosshair(event);
+    else if (!currentTool().enter()) accept();
+    return true;
+  }
+  return false;
+}
+
+function escape() {
+  if (currentTool().cancel() || hideCrosshair()) return;
+  if (app.photo?.selection.size > 0) app.photo.select([]);
+}
+
+function keydown(event) {
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape") {
+    if (isTyping(event.target)) byId("canvas").focus();
+    else escape();
+    return;
+  }
+  if (isTyping(event.target) || event.isComposing) return;
+  if (onStage() && stageKey(event)) {
+    event.preventDefault();
+    return;
+  }
+  if (event.altKey) return;
+  const name = nameOf(event);
+  if (/^[1-9]$/.test(name)) {
+    chooseNumber(Number(name));
+    return;
+  }
+  const command = byKey.get(name);
+  if (!command || (name === "shift+enter" && !onStage())) return;
+  event.preventDefault();
+  command.run();
+}
+
+export function startKeys() {
+  document.addEventListener("keydown", keydown);
+  document.addEventListener("keyup", (event) => {
+    if (event.key === " ") holdSpace(false);
+  });
+  window.addEventListener("blur", () => holdSpace(false));
+  // After a click on a button the stage has the keys again; who came by Tab stays where they are.
+  document.addEventListener("click", (event) => {
+    const button = event.detail > 0 && event.target instanceof Element && event.target.closest("button");
+    if (!button || document.querySelector("dialog[open]") || isTyping(document.activeElement)) return;
+    byId("canvas").focus({ preventScroll: true });
+  });
+}

@@ -1,0 +1,32 @@
+// The tools by name, and what a tool is.
+
+import { app } from "./app.js";
+import { box } from "./tool-box.js";
+import { brush, eraser } from "./tool-brush.js";
+import { polygon } from "./tool-polygon.js";
+import { samBox, samPoints } from "./tool-sam.js";
+import { pan, select } from "./tool-select.js";
+
+/**
+ * Where a pointer or the crosshair is. x, y: photo pixels; sx, sy: CSS pixels of the stage; slack: how near is near,
+ * in photo pixels; negative: a point that says "not this".
+ * @typedef {{x: number, y: number, sx: number, sy: number, slack: number, negative: boolean, alt: boolean,
+ *   shift: boolean, coarse: boolean}} Point
+ */
+/**
+ * @typedef {{takesSecondButton: boolean, down: (point: Point) => void,
+ *   move: (point: Point, all: Point[]) => void, up: (point: Point) => void, hover: (point: Point) => void,
+ *   leave: () => void, holds: () => boolean, cancel: () => boolean, enter: () => boolean, remove: () => boolean,
+ *   paint: (context: CanvasRenderingContext2D) => void}} Tool
+ * holds: is something held that the crosshair's next Enter lets go? cancel, enter and remove answer whether the tool had
+ * something to give up, to finish, to take back.
+ */
+
+const tools = { select, pan, box, "sam-box": samBox, "sam-points": samPoints, polygon, brush, eraser };
+
+/** @returns {Tool} */
+export function currentTool() {
+  return tools[app.tool];
+}
+
+export { eraser };
