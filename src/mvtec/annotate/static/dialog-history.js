@@ -32,9 +32,8 @@ export async function openHistory() {
 }
 
 function renderVersion(photo, { revision, at, client, state, labels, proposals, what }) {
-  const mine = client && client === app.queue.client;
-  const who = mine ? "this browser" : client ? "another browser" : null;
-  const about = [`${labels} labels`, proposals > 0 ? `${proposals} proposed` : null, state, who];
+  const who = { file: "the file", predictions: "a model", [app.queue.client]: "this browser" }[client] ?? "another browser";
+  const about = [`${labels} ${labels === 1 ? "label" : "labels"}`, proposals > 0 ? `${proposals} proposed` : null, state, who];
   return element("button", {
     type: "button", class: "version", "aria-pressed": "false",
     onclick: (event) => preview(photo, revision, event.currentTarget),
