@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mvtec import __version__
-from mvtec.cli import classify, compare, convert_leaves, datasets, demo, detect, segment
+from mvtec.cli import anomaly, classify, compare, convert_leaves, datasets, demo, detect, segment
 from mvtec.cli.console import fail, prefer_plain_output
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(segment.app, name="segment")
 app.add_typer(compare.app, name="evaluate")
 app.command("train-detector")(detect.train_detector)
 app.command("train-classifier")(classify.train_classifier)
+app.command("train-anomaly")(anomaly.train_anomaly)
 app.command("predict")(detect.predict)
 app.command("demo")(demo.demo)
 
