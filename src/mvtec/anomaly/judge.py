@@ -52,7 +52,8 @@ def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, st
         LeakError: The run was trained on one of the photos.
     """
     asked = load_run(run)
-    samples = dataset.labelled if split is None else select(dataset, split, "test")
+    test = dataset.labelled if split is None else select(dataset, split, "test")
+    samples = tuple(sample for sample in test if sample.official_split == "test")
     if not samples:
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or leave it out")
     asked.refuse_seen(samples)
