@@ -1,4 +1,4 @@
-"""`mvtec evaluate compare`, whole: tiny models, both ways of judging, resumed, and what it refuses."""
+"""`mvtec evaluate compare`, whole: tiny models, both ways of judging, three sides, resumed, and what it refuses."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Category, make_category
+from conftest import Category, make_category, noise, write_png
 
+from mvtec.anomaly.goods import good_photos
+from mvtec.anomaly.train import train_anomaly
+from mvtec.classify.backbone import Start
 from mvtec.classify.recipe import Recipe
 from mvtec.compare.contest import _check_classes
 from mvtec.datasets.tree import read_tree
@@ -22,7 +25,20 @@ TINY = ("--model", "yolov5n.yaml", "--from-scratch", "--epochs", 1, "--imgsz", 6
 
 @pytest.fixture(scope="module")
 def category(tmp_path_factory: pytest.TempPathFactory) -> Category:
-    return make_category(tmp_path_factory.mktemp("data") / "widget", per_class=5)
+    category = make_category(tmp_path_factory.mktemp("data") / "widget", per_class=5)
+    for number in range(6):
+        write_png(category.root / "train" / "good" / f"{number:03}.png", noise(1000 + number))
+    return category
+
+
+@pytest.fixture
+def anomaly(category: Category, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learnt from train/good/."""
+    out = tmp_path_factory.mktemp("runs") / "anomaly"
+    out.mkdir()
+    dataset = read_tree(category.root)
+    train_anomaly(dataset, good_photos(dataset, None), out, start=Start("resnet18", None), imgsz=64)
+    return out
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +58,8 @@ def runs(category: Category, tmp_path_factory: pytest.TempPathFactory, mvtec) ->
     return folder
 
 
-def test_both_ways(category: Category, runs: Path, tmp_path: Path, mvtec):
-    words = ["evaluate", "compare", "--data", category.root]
+def test_both_ways(category: Category, runs: Path, anomaly: Path, tmp_path: Path, mvtec):
+    words = ["evaluate", "compare", "--data", category.root, "--anomaly", anomaly]
     words += ["--detector", runs / "detector", "--classifier", runs / "classifier"]
     out = tmp_path / "test-part"
     done = mvtec(*words, "--split", runs / "split.json", "--out", out)
@@ -58,13 +74,21 @@ def test_both_ways(category: Category, runs: Path, tmp_path: Path, mvtec):
     assert found["metrics"]["detector/accuracy"]["n"] == found["metrics"]["classifier/accuracy"]["n"] == 3
     assert {photo["threshold"] for photo in found["photos"].values()} == {0.25}
     assert found["metrics"]["classifier/heat_in_mask"]["n"] <= 2
+    for name in ("image_auroc", "binary_accuracy", "pixel_auroc", "aupro"):
+        assert found["metrics"][f"anomaly/{name}"]["n"] == 3, name
+    assert [found["metrics"][f"{side}/sensitivity"]["n"] for side in ("detector", "classifier", "anomaly")] == [2] * 3
+    assert "anomaly/accuracy" not in found["metrics"]  # it names no class
+    assert {photo["anomaly"] for photo in found["photos"].values()} <= {"good", "defect"}
+    assert "Where the heat lies" in page
+    assert {path.parts[-2] for path in (out / "anomaly" / "heat").rglob("*.png")} == {"good", "crack", "stain"}
+    assert json.loads((out / "run.json").read_text())["settings"]["anomaly"]["run"] == str(anomaly)
     assert mvtec(*words, "--split", runs / "split.json", "--out", out).code == 2
 
     folds = tmp_path / "folds"
     done = mvtec(*words, "--folds", 2, "--out", folds, "--json")
     assert done.code == 0, done.err
     said = json.loads(done.out)
-    assert said["metrics"]["classifier/accuracy"]["n"] == 15
+    assert said["metrics"]["classifier/accuracy"]["n"] == said["metrics"]["anomaly/binary_accuracy"]["n"] == 15
     found = json.loads((folds / "comparison.json").read_text())
     assert len(found["photos"]) == 15
     for number in range(2):
@@ -78,6 +102,9 @@ def test_both_ways(category: Category, runs: Path, tmp_path: Path, mvtec):
     kept = (folds / "folds" / "fold0" / "run.json").stat().st_mtime_ns
     assert mvtec(*words, "--folds", 2, "--out", folds).code == 2
     failed = mvtec(*words, "--folds", 3, "--out", folds, "--resume")
+    assert (failed.code, "began with" in failed.err) == (2, True)
+    two_sides = [word for word in words if word not in ("--anomaly", anomaly)]
+    failed = mvtec(*two_sides, "--folds", 2, "--out", folds, "--resume")
     assert (failed.code, "began with" in failed.err) == (2, True)
     done = mvtec(*words, "--folds", 2, "--out", folds, "--resume")
     assert done.code == 0, done.err
@@ -93,9 +120,23 @@ def test_the_threshold_is_chosen_where_the_split_has_folds(category: Category, r
     assert done.code == 0, done.err
     assert "on 12 train photos, in 2 folds" in done.out
     assert "different photos" not in done.err
+    assert "anomaly" not in (tmp_path / "out" / "comparison.json").read_text()  # two sides are as they were
+    assert "anomaly" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8").split("<body>")[1]
 
 
-def test_what_it_refuses(category: Category, runs: Path, tmp_path: Path, mvtec):
+def test_an_anomaly_detector_must_not_have_seen_the_photos(category: Category, runs: Path, tmp_path: Path, mvtec):
+    split, run = runs / "split.json", tmp_path / "run"
+    done = mvtec("train-anomaly", category.root, "--split", split, "--out", run, "--imgsz", 64)
+    assert done.code == 0, done.err
+    words = ["evaluate", "compare", "--data", category.root, "--anomaly", run, "--out", tmp_path / "out"]
+    words += ["--detector", runs / "detector", "--classifier", runs / "classifier"]
+    failed = mvtec(*words, "--folds", 2)
+    assert (failed.code, "was trained on test/good/" in failed.err) == (2, True)
+    assert not (tmp_path / "out").exists()
+    assert mvtec(*words, "--split", split).code == 0
+
+
+def test_what_it_refuses(category: Category, runs: Path, anomaly: Path, tmp_path: Path, mvtec):
     detector, classifier, split = runs / "detector", runs / "classifier", runs / "split.json"
     out = tmp_path / "out"
 
@@ -109,6 +150,11 @@ def test_what_it_refuses(category: Category, runs: Path, tmp_path: Path, mvtec):
     assert (code, "train-detector" in err) == (2, True)
     code, err = run("--detector", detector, "--classifier", detector, "--split", split)
     assert (code, "train-classifier" in err) == (2, True)
+    code, err = run("--detector", detector, "--classifier", anomaly, "--split", split)
+    assert (code, "no run of mvtec train-classifier" in err) == (2, True)
+    sides = ("--detector", detector, "--classifier", classifier)
+    code, err = run(*sides, "--anomaly", classifier, "--split", split)
+    assert (code, "no run of mvtec train-anomaly" in err) == (2, True)
     code, err = run("--detector", tmp_path / "none", "--classifier", classifier, "--split", split)
     assert (code, "not a finished run" in err) == (2, True)
     other = tmp_path / "other.json"

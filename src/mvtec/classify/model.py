@@ -77,7 +77,7 @@ class Classifier:
         made = []
         with torch.no_grad():
             for view in range(self.views):
-                maps = self.trunk(_pixels(turn(scaled, view)))
+                maps = self.trunk(network_pixels(turn(scaled, view)))
                 made.append(maps[0].half() if self._keeps_maps else self.pooled(maps)[0])
         return torch.stack(made)
 
@@ -87,7 +87,7 @@ class Classifier:
         Raises:
             BadPhotoError: The photo cannot be read.
         """
-        return _pixels(self._scaled(photo))
+        return network_pixels(self._scaled(photo))
 
     def _scaled(self, photo: Path) -> npt.NDArray[np.uint8]:
         side = self.recipe.imgsz
@@ -178,7 +178,7 @@ def load_classifier(path: Path) -> Classifier:
     return Classifier(recipe, model.backbone, model.classes, model.trunk, model.tail, last, goods)
 
 
-def _pixels(photo: npt.NDArray[np.uint8]) -> torch.Tensor:
+def network_pixels(photo: npt.NDArray[np.uint8]) -> torch.Tensor:
     """float32 1×3×H×W of a photo in OpenCV's BGR order, as ImageNet's networks want it."""
     import torch
 

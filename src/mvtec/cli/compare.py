@@ -24,6 +24,9 @@ def compare(
     detector: Annotated[Path, typer.Option(help="A run of mvtec train-detector.")],
     classifier: Annotated[Path, typer.Option(help="A run of mvtec train-classifier.")],
     out: Annotated[Path, typer.Option(help="The folder to make, with report.html in it.")],
+    anomaly: Annotated[
+        Path | None, typer.Option(help="A run of mvtec train-anomaly, as a third side; asked as it is.")
+    ] = None,
     split_file: Annotated[
         Path | None, typer.Option("--split", help="Judge both on the test part of this split.")
     ] = None,
@@ -44,9 +47,9 @@ def compare(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a detector and a classifier on the same photos, in one report.
+    """Judge a detector, a classifier and, if given, an anomaly detector on the same photos, in one report.
 
-    The class of a photo, which both can say; and where the defect is, which only one can.
+    The class of a photo; whether it is good; and where the defect is: each side on what it can say.
     """
     from mvtec.compare.contest import begin_contest, run_contest
     from mvtec.compare.report import write_comparison
@@ -60,17 +63,26 @@ def compare(
         raise InputError("--split", "or --folds is needed, and not both", "Give the split both runs were trained by")
     dataset = read_tree(data)
     split = read_split(split_file) if split_file else make_split(dataset, test_fraction=0, folds=folds or 0, seed=seed)
-    inputs = [data, detector, classifier, *(path for path in (split_file, masks, unrefined) if path is not None)]
+    given = (anomaly, split_file, masks, unrefined)
+    inputs = [data, detector, classifier, *(path for path in given if path is not None)]
     prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
     began = time.perf_counter()
     try:
-        begin_contest(out, split, detector=detector, classifier=classifier, cross_validate=folds is not None)
+        begin_contest(
+            out,
+            split,
+            detector=detector,
+            classifier=classifier,
+            anomaly_run=anomaly,
+            cross_validate=folds is not None,
+        )
         contest = run_contest(
             dataset,
             split,
             out,
             detector=detector,
             classifier=classifier,
+            anomaly_run=anomaly,
             cross_validate=folds is not None,
             threshold=threshold,
             masks=masks,
@@ -94,13 +106,20 @@ def compare(
             command_words(),
             began=began,
             seed=seed,
-            runs={"detector": detector, "classifier": classifier},
+            runs={"detector": detector, "classifier": classifier} | ({} if anomaly is None else {"anomaly": anomaly}),
         ),
     )
     if as_json:
         print_json(
             "evaluate compare",
-            inputs={"data": data, "detector": detector, "classifier": classifier, "folds": folds, "seed": seed},
+            inputs={
+                "data": data,
+                "detector": detector,
+                "classifier": classifier,
+                "anomaly": anomaly,
+                "folds": folds,
+                "seed": seed,
+            },
             outputs=[report, out / "comparison.json"],
             metrics=contest.metrics,
             warnings=list(contest.notes),
@@ -202,18 +221,25 @@ def _print_contest(contest: Contest) -> None:
     how = f"{contest.folds} folds, each by models that have not seen it" if contest.folds else "test part"
     say(f"{len(contest.samples)} photos, {how}; value (95 % interval)")
     say("")
-    names = list(comparison.figures)
+    figures = {side: scored.metrics for side, scored in comparison.figures.items()}
+    if contest.unlike is not None:
+        figures["anomaly"] = contest.unlike.metrics
     rows = [
-        [name, *(comparison.figures[side].metrics[name].text() for side in names)]
-        for name in comparison.figures[names[0]].metrics
+        [name, *(own[name].text() if name in own else "–" for own in figures.values())] for name in figures["detector"]
     ]
-    print_table(["figure", *names], rows)
+    print_table(["figure", *figures], rows)
     say("")
     say(
         f"accuracy of detector less classifier: {comparison.difference.text()}; right alone: detector "
         f"{len(comparison.only_first)}, classifier {len(comparison.only_second)}; McNemar p = {comparison.p_value:.3f}"
     )
     say(f"where: AP50 {contest.boxes['AP50'].text()}, AP {contest.boxes['AP'].text()}; the classifier cannot say")
+    if contest.unlike is not None:
+        own = contest.unlike.metrics
+        say(
+            f"the anomaly detector's heat: pixel AUROC {own['pixel_auroc'].text()}, AUPRO {own['aupro'].text()}, "
+            f"in the mask {own['heat_in_mask'].text()}; it cannot name the defect"
+        )
     say(f"a box counts from score {contest.threshold_text}, {contest.how_chosen}")
     say("")
     rows = [[kind, str(error.count), f"{error.cost:.3f}"] for kind, error in contest.errors.items()]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mvtec import __version__
-from mvtec.cli import annotate, classify, compare, convert_leaves, datasets, demo, detect, segment
+from mvtec.cli import annotate, anomaly, classify, compare, convert_leaves, datasets, demo, detect, segment
 from mvtec.cli.console import fail, prefer_plain_output
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.add_typer(compare.app, name="evaluate")
 app.command("annotate")(annotate.annotate)
 app.command("train-detector")(detect.train_detector)
 app.command("train-classifier")(classify.train_classifier)
+app.command("train-anomaly")(anomaly.train_anomaly)
 app.command("predict")(detect.predict)
 app.command("demo")(demo.demo)
 

@@ -1,4 +1,4 @@
-"""Runs detector and classifier over the same photos, trains them by folds where that is asked for, and judges both."""
+"""Runs detector, classifier and anomaly detector over the same photos, by folds where asked for, and judges them."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

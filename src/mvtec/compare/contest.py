@@ -1,4 +1,4 @@
-"""`mvtec evaluate compare`: detector and classifier answer for the same photos, and both are judged.
+"""`mvtec evaluate compare`: detector, classifier and anomaly detector answer for the same photos, and are judged.
 
 OUT holds:
 
@@ -7,6 +7,7 @@ OUT holds:
     folds/               the detectors of the folds, where some were trained
     detector/            predictions.json, provenance.json
     classifier/          classes.json, heat/; of a cross-validation its run
+    anomaly/             heat/, where there is one
     comparison.json      every figure, and every photo's answers
     report.html          the page
     run.json             the record: a folder without it is an unfinished comparison
@@ -20,8 +21,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare import Stage, classifiers, detectors
-from mvtec.compare.result import CLASSIFIER, DETECTOR, Contest, Effort, comparison_json
+from mvtec.compare import Stage, anomaly, classifiers, detectors
+from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, Contest, Effort, comparison_json
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
@@ -48,11 +49,13 @@ from mvtec.files import json_bytes, read_json, write_json
 from mvtec.run import RunRecord, read_run
 
 
-def begin_contest(out: Path, split: Split, *, detector: Path, classifier: Path, cross_validate: bool) -> None:
+def begin_contest(
+    out: Path, split: Split, *, detector: Path, classifier: Path, anomaly_run: Path | None = None, cross_validate: bool
+) -> None:
     """Write `plan.json`, or see that the unfinished comparison in `out` set out to do the same.
 
     Raises:
-        InputError: It set out to do something else, or `detector` or `classifier` is no run.
+        InputError: It set out to do something else, or one of the runs is none.
     """
     plan = {
         "split": split.hash,
@@ -60,6 +63,9 @@ def begin_contest(out: Path, split: Split, *, detector: Path, classifier: Path, 
         DETECTOR: read_run(detector).settings | {"weights": read_run(detector).weights},
         CLASSIFIER: read_run(classifier).settings | {"weights": read_run(classifier).weights},
     }
+    if anomaly_run is not None:
+        record = read_run(anomaly_run)
+        plan[ANOMALY] = record.settings | {"weights": record.weights, "train_images": sorted(record.train_images)}
     path = out / "plan.json"
     if path.is_file():
         if read_json(path, "the plan of a comparison") != json.loads(json_bytes(plan)):
@@ -75,6 +81,7 @@ def run_contest(
     *,
     detector: Path,
     classifier: Path,
+    anomaly_run: Path | None = None,
     cross_validate: bool,
     threshold: float | None = None,
     masks: Path | None = None,
@@ -83,12 +90,12 @@ def run_contest(
     stage: Stage,
     seed: int = 0,
 ) -> Contest:
-    """Ask both sides, and judge them.
+    """Ask the sides, and judge them.
 
     With `cross_validate` the two runs say how to train; a detector and a classifier of each fold answer for the photos
     of the fold, and the score from which on a box counts is chosen on the other folds. Without, the two runs answer
     for the test part; where the split has folds, that score is chosen on detectors trained by them, and else it is
-    `DEFAULT_THRESHOLD`.
+    `DEFAULT_THRESHOLD`. The anomaly detector answers as it is either way.
 
     Args:
         dataset: The category.
@@ -96,6 +103,7 @@ def run_contest(
         out: The folder, made by `run.prepare_run`; what is finished in it is not done again.
         detector: A run of `mvtec train-detector`.
         classifier: A run of `mvtec train-classifier`.
+        anomaly_run: A run of `mvtec train-anomaly`, if there is a third side.
         cross_validate: Judge all photos of the folds.
         threshold: That score, if it is given.
         masks: Masks of `mvtec segment refine` to judge, too.
@@ -111,7 +119,7 @@ def run_contest(
     like = {DETECTOR: read_run(detector), CLASSIFIER: read_run(classifier)}
     for side, is_own in (
         (DETECTOR, "backbone" not in like[DETECTOR].settings and "imgsz" in like[DETECTOR].settings),
-        (CLASSIFIER, "backbone" in like[CLASSIFIER].settings),
+        (CLASSIFIER, "recipe" in like[CLASSIFIER].settings),
     ):
         if not is_own:
             raise InputError(f"--{side}", f"is no run of mvtec train-{side}", "Give the --out of one")
@@ -121,6 +129,7 @@ def run_contest(
     _check_classes(dataset, samples)
     _, recipe, _, _ = classifiers.recipe_of(like[CLASSIFIER])
     model = None if cross_validate else classifiers.load(classifier, samples, split)
+    third = None if anomaly_run is None else anomaly.load_unseen(anomaly_run, samples)
     with stage("reading the masks", len(samples)) as step:
         truth_file = out / "instances.json"
         receipt = _write_truth(dataset, samples, truth_file, lambda: step(1))
@@ -160,6 +169,12 @@ def run_contest(
         ),
         CLASSIFIER: Effort(parameters, records[CLASSIFIER].seconds, seconds_per_photo, "cpu"),
     }
+    unlike = None
+    if third is not None:
+        with stage("asking the anomaly detector", len(samples)) as step:
+            unlike = anomaly.answer(third, samples, out / ANOMALY, seed=seed, on_photo=lambda: step(1))
+        records[ANOMALY] = third.record
+        efforts[ANOMALY] = Effort(third.model.parameters, third.record.seconds, unlike.seconds_per_photo, "cpu")
     with stage("judging", None):
         best = best_boxes(judged)
         thresholds, how_chosen = _thresholds(dataset, split, out, runs, best, truth, cross_validate, threshold)
@@ -182,6 +197,7 @@ def run_contest(
             thresholds=thresholds,
             how_chosen=how_chosen,
             heat=heat_shares(out / CLASSIFIER, samples),
+            unlike=unlike,
             masks=paired,
             efforts=efforts,
             records=records,

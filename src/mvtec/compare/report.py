@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from mvtec.compare.result import CLASSIFIER, DETECTOR, Contest
+from mvtec.compare.anomaly import WHOLE
+from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
 from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
-from mvtec.evaluate.heat import read_heat
+from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
+from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.report import (
     CHART_WH,
     Curve,
@@ -31,7 +30,7 @@ from mvtec.files import read_json, staged_file
 
 REPORT = "report.html"
 _MOST_CARDS, _MOST_HEATS, _MOST_PAIRS, _MOST_MASKS = 24, 18, 24, 12
-_HEAT_STRENGTH = 0.45
+_SPOKEN = {DETECTOR: "detector", CLASSIFIER: "classifier", ANOMALY: "anomaly detector"}
 KINDS = {
     "class": "a box on a defect of another class",
     "location": "a box of the right class, badly placed (IoU 0.1 to 0.5)",
@@ -44,7 +43,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class HeatCard:
-    """A photo with the classifier's heat, the outline of the truth as SVG path data, its answer and the share."""
+    """A photo with a side's heat, the outline of the truth as SVG path data, its answer and the share in the mask."""
 
     name: str
     size_wh: tuple[int, int]
@@ -56,14 +55,21 @@ class HeatCard:
 
 @dataclass(frozen=True)
 class PairCard:
-    """A photo on which the sides differ: the truth, both answers, and both pictures."""
+    """A photo on which the sides differ: the truth, the boxes and what they say, and the heat of each other side.
+
+    Attributes:
+        name: The photo.
+        truth: Its class.
+        detector: What the detector calls it.
+        card: The detector's picture.
+        heats: By side the heat, and whether the answer is right.
+    """
 
     name: str
     truth: str
     detector: str
-    classifier: str
     card: Card
-    heat: HeatCard
+    heats: dict[str, tuple[HeatCard, bool]]
 
 
 def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier: Path) -> Path:
@@ -79,26 +85,26 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
         BadPhotoError: A photo cannot be read.
     """
     comparison, judged = contest.comparison, contest.judged
-    folder = out / CLASSIFIER
     cards = worst_first(make_cards(judged, contest.dataset.root, DEFAULT_THRESHOLD))
     scores = comparison.answers[DETECTOR].defect_score
     best_only = {path: max(scores[path], least) for path, least in contest.thresholds.items()}
     card_of = {card.name: card for card in make_cards(judged, contest.dataset.root, best_only)}
     samples = {sample.path: sample for sample in contest.samples}
-    differing = [
-        path for path in comparison.truth if len({side.classes[path] for side in comparison.answers.values()}) > 1
-    ]
+    differing = [path for path in comparison.truth if _differ(contest, path)]
     coldest = sorted(contest.noticed, key=lambda path: (contest.noticed[path].share, path))[:_MOST_HEATS]
     figures = {name: comparison.figures[name].metrics for name in comparison.figures}
+    if contest.unlike is not None:
+        figures[ANOMALY] = {name: contest.unlike.metrics[name] for name in WHOLE}
     metrics = contest.metrics
     page = template("compare.html.jinja").render(
-        title=f"{contest.dataset.category}: detector and classifier on the same {len(contest.samples)} photos",
+        title=f"{contest.dataset.category}: {_all_of(list(figures))} on the same {len(contest.samples)} photos",
         contest=contest,
         verdict=verdict(contest, operating_point(cards, DEFAULT_THRESHOLD)),
-        sides=[DETECTOR, CLASSIFIER],
+        sides=list(figures),
+        naming=[DETECTOR, CLASSIFIER],
         chart=CHART_WH,
         detector_curves=read_curves((out / "folds" / "fold0" if contest.folds else detector) / "results.csv"),
-        classifier_curves=_history(folder if contest.folds else classifier),
+        classifier_curves=_history(out / CLASSIFIER if contest.folds else classifier),
         figures=[(definition.name, contest.boxes[definition.name]) for definition in FIGURES],
         per_class=PER_CLASS,
         classes_of_boxes=[
@@ -116,16 +122,20 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
         },
         mask_rows=[] if contest.masks is None else mask_rows(*contest.masks, contest.dataset.root, _MOST_MASKS),
         heat_metrics={name: metrics[f"{CLASSIFIER}/{name}"] for name in ("heat_in_mask", "mask_share")},
-        heats=[_heat_card(folder, samples[path], contest) for path in coldest],
-        rows=[(name, [figures[DETECTOR][name], figures[CLASSIFIER][name]]) for name in figures[DETECTOR]],
+        places=_places(contest),
+        heats=[_heat_card(out, CLASSIFIER, samples[path], contest) for path in coldest],
+        rows=[(name, [figures[side][name] for side in figures if name in figures[side]]) for name in figures[DETECTOR]],
         pairs=[
             PairCard(
                 name=path,
                 truth=comparison.truth[path],
                 detector=comparison.answers[DETECTOR].classes[path],
-                classifier=comparison.answers[CLASSIFIER].classes[path],
                 card=card_of[path],
-                heat=_heat_card(folder, samples[path], contest),
+                heats={
+                    side: (_heat_card(out, side, samples[path], contest), _is_right(contest, side, path))
+                    for side in contest.calls
+                    if side != DETECTOR
+                },
             )
             for path in differing[:_MOST_PAIRS]
         ],
@@ -150,26 +160,28 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
         named += f"; the {better} is better by more than chance (McNemar p = {comparison.p_value:.3f})."
     else:
         named += f"; on {n} photos that may be chance (p = {comparison.p_value:.2f})."
+    where = "only the detector says where"
+    if contest.unlike is not None:
+        aupro = contest.unlike.metrics["aupro"].text()
+        where = f"the detector draws boxes; the anomaly detector, which has seen no defect, gives heat (AUPRO {aupro})"
     found = [
         named,
-        f"Finding: only the detector says where. From score {point.min_score} on it finds {point.found} of "
+        f"Finding: {where}. From score {point.min_score} on the detector finds {point.found} of "
         f"{point.instances} defects with {point.false_alarms} false boxes; its AP50 is {contest.boxes['AP50'].text()}.",
     ]
     good = [path for path, label in comparison.truth.items() if label == GOOD]
     if good:
-        alarms = {
-            side: sum(answers.classes[path] != GOOD for path in good) for side, answers in comparison.answers.items()
-        }
+        alarms = {side: sum(said[path] != GOOD for path in good) for side, said in contest.calls.items()}
         slips = {
-            side: sum(answers.classes[path] == GOOD for path, label in comparison.truth.items() if label != GOOD)
-            for side, answers in comparison.answers.items()
+            side: sum(said[path] == GOOD for path, label in comparison.truth.items() if label != GOOD)
+            for side, said in contest.calls.items()
         }
         found.append(
             "Good or not: "
             + ", ".join(
-                f"the {side} raises {alarms[side]} false alarms on {len(good)} good photos and passes {slips[side]} of "
-                f"{n - len(good)} bad ones"
-                for side in comparison.answers
+                f"the {_SPOKEN[side]} raises {alarms[side]} false alarms on {len(good)} good photos and passes "
+                f"{slips[side]} of {n - len(good)} bad ones"
+                for side in contest.calls
             )
             + "."
         )
@@ -188,18 +200,46 @@ def _history(run: Path) -> list[Curve]:
     return [make_curve(f"train {name}", [epoch[name] for epoch in first]) for name in (first[0] if first else ())]
 
 
-def _heat_card(folder: Path, sample: Sample, contest: Contest) -> HeatCard:
+def _heat_card(out: Path, side: str, sample: Sample, contest: Contest) -> HeatCard:
     photo = read_photo(sample.photo)
-    heat = read_heat(folder, sample.path, photo.shape[:2])
-    if heat is not None:
-        coloured = cv2.applyColorMap(np.asarray(heat * 255, np.uint8), cv2.COLORMAP_INFERNO)
-        photo = np.asarray(cv2.addWeighted(photo, 1 - _HEAT_STRENGTH, coloured, _HEAT_STRENGTH, 0), np.uint8)
-    share = contest.heat.get(sample.path)
+    heat = read_heat(out / side, sample.path, (photo.shape[0], photo.shape[1]))
+    shares: dict[str, HeatShare] = contest.heat
+    if side == ANOMALY and contest.unlike is not None:
+        shares = contest.unlike.heat
+    share = shares.get(sample.path)
     return HeatCard(
         name=sample.path,
         size_wh=(photo.shape[1], photo.shape[0]),
-        picture=pixels_uri(photo),
+        picture=pixels_uri(heat_over(photo, heat)),
         outline=outline_path(split_mask(read_mask(sample))) if sample.masks else "",
-        answer=contest.comparison.answers[CLASSIFIER].classes[sample.path],
+        answer=contest.calls[side][sample.path],
         share=None if share is None else share.share,
     )
+
+
+def _is_right(contest: Contest, side: str, path: str) -> bool:
+    """Whether a side gives a photo its class; the anomaly detector, whether it is good."""
+    said, truth = contest.calls[side][path], contest.comparison.truth[path]
+    return (said == GOOD) == (truth == GOOD) if side == ANOMALY else said == truth
+
+
+def _differ(contest: Contest, path: str) -> bool:
+    """Whether the sides that name classes name others, or one calls a photo good that another does not."""
+    named = {answers.classes[path] for answers in contest.comparison.answers.values()}
+    return len(named) > 1 or len({said[path] == GOOD for said in contest.calls.values()}) > 1
+
+
+def _places(contest: Contest) -> list[tuple[str, dict[str, Metric]]]:
+    """What there is to say of where a side's heat lies, by side."""
+    prefix = f"{CLASSIFIER}/"
+    shares = {name: contest.metrics[prefix + name] for name in ("heat_in_mask", "mask_share")}
+    found = [("classifier, Grad-CAM", shares)]
+    if contest.unlike is not None:
+        found.append(("anomaly", contest.unlike.metrics))
+    return found
+
+
+def _all_of(names: list[str]) -> str:
+    """`detector and classifier`, or `detector, classifier and anomaly detector`."""
+    spoken = [_SPOKEN[name] for name in names]
+    return f"{', '.join(spoken[:-1])} and {spoken[-1]}"

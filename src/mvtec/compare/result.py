@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mvtec.compare.anomaly import AnomalySide
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.info import DataCard
 from mvtec.datasets.samples import GOOD, Dataset, Sample
@@ -22,7 +23,7 @@ from mvtec.evaluate.predictions import Judged
 from mvtec.files import sha256_file
 from mvtec.run import RunRecord
 
-DETECTOR, CLASSIFIER = "detector", "classifier"
+DETECTOR, CLASSIFIER, ANOMALY = "detector", "classifier", "anomaly"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Contest:
     Attributes:
         dataset: The category.
         card: It in numbers.
-        samples: The photos both were judged on.
+        samples: The photos all were judged on.
         folds: The number of folds, or 0 where both were given as they are.
         judged: Truth and boxes.
         boxes: The detector's figures, as `mvtec evaluate boxes` has them.
@@ -57,7 +58,8 @@ class Contest:
         comparison: Both, judged on the classes of whole photos.
         thresholds: The score from which on a box counts, for each photo.
         how_chosen: How, in words.
-        heat: Of each defect photo that has heat, how much of it lies in the mask.
+        heat: Of each defect photo that has heat of the classifier, how much of it lies in the mask.
+        unlike: The anomaly detector's side, if there is one.
         masks: SAM's masks, and what they are compared with, if they were given.
         efforts: By side.
         records: By side the records of the runs that answered; of several folds that of the first detector.
@@ -77,6 +79,7 @@ class Contest:
     thresholds: dict[str, float]
     how_chosen: str
     heat: dict[str, HeatShare]
+    unlike: AnomalySide | None
     masks: tuple[PairedMasks, PairedMasks | None] | None
     efforts: dict[str, Effort]
     records: dict[str, RunRecord]
@@ -96,6 +99,12 @@ class Contest:
         said = self.comparison.answers[CLASSIFIER].classes
         return {path: share for path, share in self.heat.items() if said[path] != GOOD}
 
+    @property
+    def calls(self) -> dict[str, dict[str, str]]:
+        """By side what it called each photo; what the anomaly detector does not call good it calls `defect`."""
+        said = {side: answers.classes for side, answers in self.comparison.answers.items()}
+        return said if self.unlike is None else said | {ANOMALY: self.unlike.figures.answers}
+
     @cached_property
     def metrics(self) -> dict[str, Metric]:
         """All figures: those of a side begin with its name."""
@@ -103,6 +112,8 @@ class Contest:
         for side, figures in self.comparison.figures.items():
             found |= {f"{side}/{name}": metric for name, metric in figures.metrics.items()}
         found |= {f"{CLASSIFIER}/{name}": metric for name, metric in mean_shares(list(self.noticed.values())).items()}
+        if self.unlike is not None:
+            found |= {f"{ANOMALY}/{name}": metric for name, metric in self.unlike.metrics.items()}
         if self.masks is not None:
             found |= {f"masks/{name}": metric for name, metric in evaluate_masks(*self.masks).items()}
         return found | {"accuracy_difference": self.comparison.difference}
@@ -116,7 +127,7 @@ def comparison_json(contest: Contest) -> dict[str, Any]:
             path: {
                 "truth": label,
                 "threshold": contest.thresholds[path],
-                **{side: answers.classes[path] for side, answers in comparison.answers.items()},
+                **{side: said[path] for side, said in contest.calls.items()},
             }
             for path, label in comparison.truth.items()
         },
@@ -132,6 +143,7 @@ def comparison_json(contest: Contest) -> dict[str, Any]:
         "confusion": {side: figures.confusion.tolist() for side, figures in comparison.figures.items()},
         "classes": list(comparison.classes),
         "threshold": contest.how_chosen,
+        **({} if contest.unlike is None else {"anomaly_threshold": contest.unlike.figures.threshold}),
     }
 
 

@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score
 
 from mvtec.datasets.samples import GOOD
 from mvtec.evaluate.answers import Answers
 from mvtec.evaluate.bootstrap import interval
 from mvtec.evaluate.classes import ClassFigures, score_answers
-from mvtec.evaluate.matching import Floats
+from mvtec.evaluate.good_or_defect import auroc, draw_photos, yes_or_no
 from mvtec.evaluate.metric import Metric
 
 
@@ -26,7 +24,8 @@ class Comparison:
         truth: The class of each photo, by its path.
         classes: All classes, alphabetical.
         answers: Of each side, by its name; the first one is compared with the second.
-        figures: Of each side: `accuracy`, `macro_f1`, `recall/CLASS`, and `image_auroc` for good against any defect.
+        figures: Of each side: `accuracy`, `macro_f1`, `recall/CLASS`, and for good against any defect `image_auroc` and
+            what `yes_or_no` says.
         difference: Accuracy of the first side less that of the second, with a bootstrap interval over photos.
         only_first: Photos that only the first side gets right.
         only_second: Photos that only the second does.
@@ -67,16 +66,16 @@ def compare(
     """
     paths = sorted(truth)
     sides = dict((first, second))
-    random = np.random.default_rng(seed)
-    drawn = [random.integers(0, len(paths), len(paths)) for _ in range(resamples)] if len(paths) > 1 else []
+    drawn = draw_photos(len(paths), resamples, seed)
     figures = {}
     for name, side in sides.items():
         scored = score_answers(truth, side.classes, classes, resamples=resamples, seed=seed)
-        scored.metrics["image_auroc"] = _auroc(
+        scored.metrics["image_auroc"] = auroc(
             np.array([truth[path] != GOOD for path in paths]),
             np.array([side.defect_score[path] for path in paths], np.float64),
             drawn,
         )
+        scored.metrics.update(yes_or_no(truth, side.classes))
         figures[name] = scored
     right = {name: np.array([side.classes[path] == truth[path] for path in paths]) for name, side in sides.items()}
     one, other = right[first[0]], right[second[0]]
@@ -93,13 +92,3 @@ def compare(
         only_second=tuple(path for path, better in zip(paths, other & ~one, strict=True) if better),
         p_value=float(binomtest(alone, alone + other_alone).pvalue) if alone + other_alone else 1.0,
     )
-
-
-def _auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDArray[np.int64]]) -> Metric:
-    """Area under the ROC curve; the interval is of the resamples that hold both kinds of photo."""
-    if defective.all() or not defective.any():
-        return Metric(None, len(scores), len(scores), reason="photos of one kind only")
-    both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
-    ends = interval(np.array([roc_auc_score(defective[at], scores[at]) for at in both])) if both else None
-    value = float(roc_auc_score(defective, scores))
-    return Metric(value, len(scores), len(scores), *(ends or (None, None)))

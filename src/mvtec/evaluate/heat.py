@@ -1,4 +1,4 @@
-"""How much of a classifier's heat lies in the true mask: whether it looked at the defect that it named."""
+"""Heat maps beside the truth: laid over the photo, and how much of the heat lies in the true mask."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.class_results import heat_file
-from mvtec.datasets.images import read_mask
+from mvtec.datasets.images import Photo, read_mask
 from mvtec.datasets.samples import Sample
 from mvtec.evaluate.bootstrap import interval
 from mvtec.evaluate.metric import Metric
 
 Heat = npt.NDArray[np.float32]
+_STRENGTH = 0.45  # of the colour over the photo
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,21 @@ def read_heat(folder: Path, photo: str, size_hw: tuple[int, int]) -> Heat | None
     heat = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
     if heat is None:
         return None
+    return np.asarray(scale_heat(np.asarray(heat, np.float32), size_hw) / 255, np.float32)
+
+
+def scale_heat(heat: Heat, size_hw: tuple[int, int]) -> Heat:
+    """A heat map float32 h×w at another size, with straight lines between its places."""
     height, width = size_hw
-    return np.asarray(cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR) / 255, np.float32)
+    return np.asarray(cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def heat_over(photo: Photo, heat: Heat | None) -> Photo:
+    """A photo, uint8 H×W×3 in BGR order, with heat, 0 to 1, laid over it; as it is where there is none."""
+    if heat is None:
+        return photo
+    coloured = cv2.applyColorMap(np.asarray(heat * 255, np.uint8), cv2.COLORMAP_INFERNO)
+    return np.asarray(cv2.addWeighted(photo, 1 - _STRENGTH, coloured, _STRENGTH, 0), np.uint8)
 
 
 def heat_shares(folder: Path, samples: Sequence[Sample]) -> dict[str, HeatShare]:

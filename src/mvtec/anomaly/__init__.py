@@ -1,0 +1,1 @@
+"""What is unlike the good photos: defects found, and placed, without having seen one."""

@@ -1,0 +1,75 @@
+"""Which good photos to learn from, how they are divided for the threshold, and the threshold itself."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.similar import group_similar
+from mvtec.datasets.split import Split, select
+from mvtec.errors import InputError
+from mvtec.files import sha256_file
+
+FOLDS = 5
+FALSE_ALARMS = 0.05  # of good photos, that the threshold is to let pass as defective at most
+
+
+def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
+    """The good photos to learn from: those set aside for learning (`train/good/`), and of a split its train part's.
+
+    A photo whose content is also that of a val or test photo of the split is left out.
+
+    Raises:
+        InputError: There are fewer than `FOLDS`, or the split does not fit the data set.
+    """
+    found = [sample for sample in dataset.samples if sample.official_split == "train" and sample.is_good]
+    if split is not None:
+        held_out = {split.images[path] for path in (*split.val, *split.test)}
+        found += [
+            sample for sample in select(dataset, split, "train") if sample.is_good and sample.official_split == "test"
+        ]
+        found = [sample for sample in found if sha256_file(sample.photo) not in held_out]
+    if len(found) < FOLDS:
+        more = "Put more into train/good/" + ("" if split else ", or give a --split with good photos in its train part")
+        raise InputError(dataset.root, f"has {len(found)} good photos to learn from, and {FOLDS} are the least", more)
+    return sorted(found, key=lambda sample: sample.path)
+
+
+def divide(goods: Sequence[Sample], seed: int) -> list[list[int]]:
+    """Folds of the photos, as their numbers; near-identical photos are in one fold.
+
+    Raises:
+        InputError: All photos are alike, or one cannot be read.
+    """
+    units: dict[int, list[int]] = defaultdict(list)
+    for number, first in enumerate(group_similar([sample.photo for sample in goods])):
+        units[first].append(number)
+    if len(units) < 2:
+        raise InputError(
+            goods[0].photo.parent, "holds the same photo many times over", "Take photos of different pieces"
+        )
+    order = sorted(units)
+    random.Random(seed).shuffle(order)
+    folds: list[list[int]] = [[] for _ in range(min(FOLDS, len(units)))]
+    for first in order:
+        min(folds, key=len).extend(units[first])
+    return [sorted(fold) for fold in folds]
+
+
+def choose_threshold(scores: Sequence[float]) -> float:
+    """The threshold that at most 1 in 20 good photos is above, from the scores of good photos held out.
+
+    Of n scores it is the ⌈(n + 1) · 0.95⌉-th from below, as in conformal prediction (Angelopoulos and Bates, *Conformal
+    Prediction: A Gentle Introduction*, 2023, section 1): a further photo like them is above it with a chance of 5 % or
+    less. With fewer than 19 it is the highest, and the chance is 1 in n + 1.
+
+    >>> choose_threshold([3.0, 1.0, 2.0])
+    3.0
+    >>> choose_threshold([float(score) for score in range(1, 41)])
+    39.0
+    """
+    rank = min(len(scores), math.ceil(round((len(scores) + 1) * (1 - FALSE_ALARMS), 9)))
+    return sorted(scores)[rank - 1]

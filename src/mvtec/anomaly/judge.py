@@ -1,0 +1,64 @@
+"""`mvtec evaluate anomaly`: asks an anomaly detector about photos it has not seen, and judges what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvtec.anomaly.ask import AnomalyRun, Heats, ask, load_run
+from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.split import Split, select
+from mvtec.errors import InputError
+from mvtec.evaluate.anomaly import AnomalyFigures, evaluate_anomaly
+
+Stage = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """What came of it.
+
+    Attributes:
+        dataset: The category.
+        samples: The photos judged.
+        split: Hash of the split they are the test part of, if any.
+        run: The run.
+        heats: What it said.
+        figures: How good that is.
+    """
+
+    dataset: Dataset
+    samples: tuple[Sample, ...]
+    split: str | None
+    run: AnomalyRun
+    heats: Heats
+    figures: AnomalyFigures
+
+
+def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, stage: Stage) -> Judgement:
+    """Judge a run on the test part of a split, or on all photos under `test/`; `train/good/` is never judged.
+
+    Args:
+        dataset: The category.
+        split: Its split, if only its test part is to be judged.
+        run: A run of `mvtec train-anomaly`.
+        seed: Seed of the resampling.
+        stage: Called with the name and the number of steps of a stage; its `with` block gets what moves the bar.
+
+    Raises:
+        InputError: The run, the split, a photo or a mask is not as it should be.
+        LeakError: The run was trained on one of the photos.
+    """
+    asked = load_run(run)
+    test = dataset.labelled if split is None else select(dataset, split, "test")
+    samples = tuple(sample for sample in test if sample.official_split == "test")
+    if not samples:
+        raise InputError("--split", "has no test part to judge on", "Make one with a test part, or leave it out")
+    asked.refuse_seen(samples)
+    with stage("asking", len(samples)) as step:
+        heats = ask(asked.model, samples, on_photo=step)
+    with stage("judging", len(samples)) as step:
+        figures = evaluate_anomaly(samples, heats.maps, asked.model.threshold, seed=seed, on_photo=step)
+    return Judgement(dataset, samples, None if split is None else split.hash, asked, heats, figures)

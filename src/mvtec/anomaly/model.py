@@ -1,0 +1,118 @@
+"""A trained anomaly detector: it maps how unlike the good photos each place of a photo is, and says good or defect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.anomaly.features import Extractor, new_extractor
+from mvtec.anomaly.memory import Memory
+from mvtec.classify.backbone import Start
+from mvtec.errors import InputError, MvtecError
+from mvtec.files import staged_file
+
+CHECKPOINT = Path("weights") / "anomaly.pt"
+HeatMap = npt.NDArray[np.float32]
+_SMOOTHING = 1.0  # places: 8 pixels of 448, which is Roth et al.'s 4 of 224
+
+
+@dataclass(frozen=True, eq=False)
+class AnomalyModel:
+    """What good photos look like, and from where on a photo counts as defective.
+
+    Attributes:
+        extractor: The frozen network.
+        memory: Good places.
+        threshold: A photo whose score is above it is defective, and so is a place whose heat is.
+        usual: The heat that 99 of 100 places of good photos stay below; pictures show what is above it.
+    """
+
+    extractor: Extractor
+    memory: Memory
+    threshold: float
+    usual: float
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the network and the bank hold."""
+        return self.extractor.parameters + int(self.memory.patches.numel())
+
+    def heat(self, photo: Path) -> HeatMap:
+        """The heat map of a photo, see `heat_map`.
+
+        Raises:
+            BadPhotoError: The photo cannot be read.
+        """
+        return heat_map(self.extractor, self.memory, photo)
+
+    def shown(self, heat: HeatMap) -> npt.NDArray[np.uint8]:
+        """A heat map as a grey picture, uint8 of its size.
+
+        It is black up to what is usual, and white at the hottest place, or, in a photo that is hardly warm, twice as
+        far above the usual as the threshold is.
+        """
+        above = np.clip(heat - self.usual, 0, None)
+        white = max(float(above.max()), 2 * (self.threshold - self.usual), 1e-12)
+        return np.asarray(above / white * 255, np.uint8)
+
+
+def heat_map(extractor: Extractor, memory: Memory, photo: Path) -> HeatMap:
+    """How unlike good photos each place of a photo is.
+
+    Returns:
+        float32 of `extractor.grid_hw`: the distance of each place to the nearest good one, smoothed. Its maximum is the
+        score of the photo.
+
+    Raises:
+        BadPhotoError: The photo cannot be read.
+    """
+    distances = memory.distances(extractor.places(photo)).reshape(extractor.grid_hw).numpy()
+    return np.asarray(cv2.GaussianBlur(distances, (0, 0), _SMOOTHING, borderType=cv2.BORDER_REFLECT_101), np.float32)
+
+
+def score_of(heat: HeatMap) -> float:
+    """The score of a photo: the hottest place of its map."""
+    return float(heat.max())
+
+
+def save_model(path: Path, model: AnomalyModel) -> None:
+    """Write a model that `load_model` reads."""
+    import torch
+
+    content: dict[str, Any] = {
+        "backbone": model.extractor.backbone,
+        "imgsz": model.extractor.imgsz,
+        "trunk": model.extractor.trunk.state_dict(),
+        "mean": model.memory.mean,
+        "deviation": model.memory.deviation,
+        "patches": model.memory.patches,
+        "threshold": model.threshold,
+        "usual": model.usual,
+    }
+    with staged_file(path, overwrite=True) as staged:
+        torch.save(content, staged)
+
+
+def load_model(path: Path) -> AnomalyModel:
+    """Read what `save_model` wrote.
+
+    Raises:
+        InputError: It is no such file.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        extractor = new_extractor(Start(content["backbone"], None), int(content["imgsz"]), seed=0)
+        extractor.trunk.load_state_dict(content["trunk"])
+        memory = Memory(content["mean"], content["deviation"], content["patches"])
+        return AnomalyModel(extractor, memory, float(content["threshold"]), float(content["usual"]))
+    except MvtecError:  # the package of its network is missing
+        raise
+    except Exception as error:  # a broken file fails in many ways
+        raise InputError(path, "is no anomaly detector", "Give the --out of mvtec train-anomaly") from error

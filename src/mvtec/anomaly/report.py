@@ -1,0 +1,117 @@
+"""What `mvtec evaluate anomaly` leaves: `anomaly.json` with the score of each photo, and a page with the photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mvtec.anomaly.judge import Judgement
+from mvtec.convert.geometry import split_mask
+from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.samples import GOOD, Sample
+from mvtec.evaluate.anomaly import OF_DEFECT
+from mvtec.evaluate.gallery import pixels_uri
+from mvtec.evaluate.heat import heat_over, scale_heat
+from mvtec.evaluate.mask_report import outline_path
+from mvtec.evaluate.report import template
+from mvtec.files import sha256_file, staged_folder, write_json
+
+MAX_PHOTOS = 100
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A photo of the page: its size in pixels, two pictures as data URIs, and the truth's outline as SVG path data."""
+
+    name: str
+    size_wh: tuple[int, int]
+    photo: str
+    heat: str
+    outline: str
+    truth: str
+    answer: str
+    score: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """The scores of one class as places along a line, in percent of the highest score shown."""
+
+    name: str
+    places: tuple[float, ...]
+
+
+def write_judgement(out: Path, judgement: Judgement, *, overwrite: bool = False) -> None:
+    """Make the folder `out` with `report.html` and `anomaly.json`.
+
+    Raises:
+        BadPhotoError: A photo cannot be read.
+        OutputError: `out` exists already or cannot be written.
+    """
+    figures, run = judgement.figures, judgement.run
+    at = {sample.path: sample for sample in judgement.samples}
+    ordered = sorted(figures.truth, key=lambda path: (figures.margin(path), path))
+    defects = sorted(set(figures.truth.values()) - {GOOD})
+    top = 1.02 * max(*figures.scores.values(), figures.threshold)
+    lines = [
+        ScoreLine(
+            name, tuple(100 * score / top for path, score in figures.scores.items() if figures.truth[path] == name)
+        )
+        for name in sorted(set(figures.truth.values()), key=lambda name: (name != GOOD, name))
+    ]
+    page = template("anomaly.html.jinja").render(
+        title=f"{judgement.dataset.category}: unlike the good photos",
+        judgement=judgement,
+        figures=figures,
+        headline=[(name, figures.metrics[name]) for name in ("image_auroc", "pixel_auroc", "aupro", "accuracy")],
+        overall=[(name, metric) for name, metric in figures.metrics.items() if "/" not in name],
+        of_defect=OF_DEFECT,
+        classes=[
+            (
+                defect,
+                sum(label == defect for label in figures.truth.values()),
+                [figures.metrics[f"{name}/{defect}"] for name in OF_DEFECT],
+            )
+            for defect in defects
+        ],
+        lines=lines,
+        threshold_place=100 * figures.threshold / top,
+        rows=[_row(at[path], judgement) for path in ordered[:MAX_PHOTOS]],
+        hidden=max(0, len(ordered) - MAX_PHOTOS),
+    )
+    with staged_folder(out, overwrite=overwrite) as staged:
+        (staged / "report.html").write_text(page, encoding="utf-8")
+        content = {
+            "format": "mvtec-anomaly/1",
+            "run_sha256": sha256_file(run.folder / "run.json"),
+            "split": judgement.split,
+            "threshold": figures.threshold,
+            "photos": {
+                path: {"truth": label, "answer": figures.answers[path], "score": round(figures.scores[path], 5)}
+                for path, label in figures.truth.items()
+            },
+            "metrics": {name: metric.to_json() for name, metric in figures.metrics.items()},
+        }
+        write_json(staged / "anomaly.json", content, overwrite=False)
+
+
+def _row(sample: Sample, judgement: Judgement) -> HeatRow:
+    figures, model = judgement.figures, judgement.run.model
+    photo = read_photo(sample.photo)
+    size_hw = (photo.shape[0], photo.shape[1])
+    shown = model.shown(judgement.heats.maps[sample.path])
+    heat = scale_heat(np.asarray(shown / 255, np.float32), size_hw)
+    return HeatRow(
+        name=sample.path,
+        size_wh=size_hw[::-1],
+        photo=pixels_uri(photo),
+        heat=pixels_uri(heat_over(photo, heat)),
+        outline="" if sample.is_good else outline_path(split_mask(read_mask(sample))),
+        truth=sample.defect,
+        answer=figures.answers[sample.path],
+        score=figures.scores[sample.path],
+        right=figures.margin(sample.path) > 0 or (sample.is_good and figures.margin(sample.path) == 0),
+    )

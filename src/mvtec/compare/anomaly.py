@@ -1,0 +1,79 @@
+"""The anomaly detector's side: asked as it is about the same photos, and judged on what it says, good or defect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mvtec.anomaly.ask import AnomalyRun, ask, load_run
+from mvtec.classify.heat import write_heat
+from mvtec.datasets.samples import GOOD, Sample
+from mvtec.evaluate.anomaly import AnomalyFigures, evaluate_anomaly
+from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares
+from mvtec.evaluate.metric import Metric
+
+# What it is judged on; the other figures of `evaluate anomaly` are by defect.
+WHOLE = ("image_auroc", "binary_accuracy", "sensitivity", "specificity")
+PLACE = ("pixel_auroc", "aupro")
+
+
+@dataclass(frozen=True, eq=False)
+class AnomalySide:
+    """What it said, and how good that is.
+
+    Attributes:
+        run: The run.
+        figures: Its figures on the photos.
+        heat: Of each defect photo, how much of its heat lies in the mask.
+        seconds_per_photo: The median from a photo's file to its map.
+    """
+
+    run: AnomalyRun
+    figures: AnomalyFigures
+    heat: dict[str, HeatShare]
+    seconds_per_photo: float
+
+    @property
+    def noticed(self) -> list[HeatShare]:
+        """The heat of the defect photos that it called defective."""
+        return [share for path, share in self.heat.items() if self.figures.answers[path] != GOOD]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Those of `WHOLE` and `PLACE`, and how much of the heat lies in the mask."""
+        own = self.figures.metrics
+        found = {name: own["accuracy" if name == "binary_accuracy" else name] for name in (*WHOLE, *PLACE)}
+        return found | mean_shares(self.noticed)
+
+
+def load_unseen(folder: Path, samples: Sequence[Sample]) -> AnomalyRun:
+    """The run that is to be asked about photos.
+
+    Raises:
+        InputError: The folder is no run of `mvtec train-anomaly`.
+        LeakError: It was trained on one of the photos.
+    """
+    run = load_run(folder)
+    run.refuse_seen(samples)
+    return run
+
+
+def answer(
+    run: AnomalyRun, samples: Sequence[Sample], out: Path, *, seed: int, on_photo: Callable[[], None] = lambda: None
+) -> AnomalySide:
+    """Ask a run about photos; its heat maps are kept in `out`, as those of the classifier are.
+
+    Raises:
+        BadPhotoError: A photo cannot be read.
+        BadMaskError: A mask breaks a label rule.
+    """
+    heats = ask(run.model, samples, on_photo=on_photo)
+    for path, heat in heats.maps.items():
+        write_heat(out, path, run.model.shown(heat))
+    return AnomalySide(
+        run=run,
+        figures=evaluate_anomaly(samples, heats.maps, run.model.threshold, seed=seed),
+        heat=heat_shares(out, samples),
+        seconds_per_photo=heats.seconds_per_photo,
+    )

@@ -1,0 +1,119 @@
+"""How well an anomaly detector tells good from defective photos, and sound from defective pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mvtec.datasets.images import photo_size_wh, read_mask
+from mvtec.datasets.samples import GOOD, Sample
+from mvtec.evaluate.bootstrap import draw_weights, interval
+from mvtec.evaluate.good_or_defect import auroc, draw_photos, yes_or_no
+from mvtec.evaluate.heat import Heat, scale_heat
+from mvtec.evaluate.matching import Floats
+from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.pixels import PixelTable, count_pixels, heat_edges
+
+DEFECT = "defect"  # what is said of a photo whose defect has no name
+OF_DEFECT = ("image_auroc", "sensitivity", "pixel_auroc", "aupro")
+
+
+@dataclass(frozen=True, eq=False)
+class AnomalyFigures:
+    """What came of it.
+
+    Attributes:
+        metrics: `image_auroc`, `pixel_auroc` and `aupro` with bootstrap intervals over photos; `accuracy`,
+            `sensitivity` and `specificity` at the threshold with Wilson's; then those of `OF_DEFECT` for each defect
+            type, against all good photos, as `aupro/crack`.
+        truth: The class of each photo by its path.
+        scores: Its score.
+        answers: `good` or `defect`.
+        threshold: A photo is called defective above it.
+    """
+
+    metrics: dict[str, Metric]
+    truth: dict[str, str]
+    scores: dict[str, float]
+    answers: dict[str, str]
+    threshold: float
+
+    def margin(self, path: str) -> float:
+        """How far a photo's score is on the right side of the threshold, as a share of it; below 0 it is wrong."""
+        above = self.scores[path] / self.threshold - 1
+        return -above if self.truth[path] == GOOD else above
+
+
+def evaluate_anomaly(
+    samples: Sequence[Sample],
+    maps: Mapping[str, Heat],
+    threshold: float,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    on_photo: Callable[[], None] = lambda: None,
+) -> AnomalyFigures:
+    """Score heat maps.
+
+    Args:
+        samples: The photos, at least one.
+        maps: The heat of each by its path, float32 h×w of any size; its maximum is the photo's score.
+        threshold: Above it a photo counts as defective.
+        resamples: How often to draw; 0 for no bootstrap intervals.
+        seed: Seed of the draw.
+        on_photo: Called after each photo whose pixels are counted.
+
+    Raises:
+        BadMaskError: A mask is missing or breaks a label rule.
+    """
+    ordered = sorted(samples, key=lambda sample: sample.path)
+    truth = {sample.path: sample.defect for sample in ordered}
+    scores = {path: float(maps[path].max()) for path in truth}
+    answers = {path: DEFECT if score > threshold else GOOD for path, score in scores.items()}
+    edges, counts = heat_edges([maps[path] for path in truth]), []
+    for sample in ordered:
+        mask = None if sample.is_good else read_mask(sample)
+        size_hw = photo_size_wh(sample.photo)[::-1] if mask is None else mask.shape
+        counts.append(count_pixels(scale_heat(maps[sample.path], size_hw), mask, edges))
+        on_photo()
+
+    def areas(chosen: list[int]) -> dict[str, Metric]:
+        paths = [ordered[number].path for number in chosen]
+        defective = np.array([truth[path] != GOOD for path in paths])
+        found = {
+            "image_auroc": auroc(
+                defective,
+                np.array([scores[path] for path in paths], np.float64),
+                draw_photos(len(paths), resamples, seed),
+            )
+        }
+        table = PixelTable.of([counts[number] for number in chosen])
+        weights = draw_weights(len(paths), resamples, seed) if resamples and len(paths) > 1 else None
+        for name, figure in (("pixel_auroc", table.auroc), ("aupro", table.aupro)):
+            value = float(figure(np.ones((1, len(paths))))[0])
+            regions = int(table.regions.sum())
+            if np.isnan(value):
+                found[name] = Metric(None, len(paths), regions, reason="pixels of one kind only")
+                continue
+            ends = None if weights is None else interval(np.concatenate([figure(row) for row in _chunks(weights)]))
+            found[name] = Metric(value, len(paths), regions, *(ends or (None, None)))
+        return found
+
+    good = [number for number, sample in enumerate(ordered) if sample.is_good]
+    said = yes_or_no(truth, answers)
+    metrics = areas(list(range(len(ordered))))
+    metrics |= {"accuracy": said["binary_accuracy"], "sensitivity": said["sensitivity"]}
+    metrics["specificity"] = said["specificity"]
+    for defect in sorted({label for label in truth.values() if label != GOOD}):
+        own = [number for number, sample in enumerate(ordered) if sample.defect == defect]
+        of_defect = areas(sorted([*good, *own]))
+        of_defect["sensitivity"] = yes_or_no({ordered[number].path: defect for number in own}, answers)["sensitivity"]
+        metrics |= {f"{name}/{defect}": of_defect[name] for name in OF_DEFECT}
+    return AnomalyFigures(metrics, truth, scores, answers, threshold)
+
+
+def _chunks(weights: Floats) -> list[Floats]:
+    """Some resamples at a time: their curves are long."""
+    return np.array_split(weights, max(1, len(weights) // 100))

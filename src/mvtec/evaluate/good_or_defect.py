@@ -1,0 +1,62 @@
+"""How well good photos are told from defective ones, whatever the defect: by a score, and by yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
+
+from mvtec.datasets.samples import GOOD
+from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.classes import share
+from mvtec.evaluate.matching import Floats
+from mvtec.evaluate.metric import Metric
+
+
+def auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDArray[np.int64]]) -> Metric:
+    """Area under the ROC curve of N photos.
+
+    Args:
+        defective: bool N.
+        scores: float64 N, higher for a defect.
+        drawn: Resamples, each the numbers of N photos; the interval is of those that hold both kinds.
+    """
+    if defective.all() or not defective.any():
+        return Metric(None, len(scores), len(scores), reason="photos of one kind only")
+    both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
+    ends = interval(np.array([roc_auc_score(defective[at], scores[at]) for at in both])) if both else None
+    value = float(roc_auc_score(defective, scores))
+    return Metric(value, len(scores), len(scores), *(ends or (None, None)))
+
+
+def draw_photos(photos: int, resamples: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """Resamples with replacement, each the numbers of the photos drawn; none of a single photo."""
+    random = np.random.default_rng(seed)
+    return [random.integers(0, photos, photos) for _ in range(resamples)] if photos > 1 else []
+
+
+def yes_or_no(truth: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, Metric]:
+    """The shares of photos that are rightly called good or not, whatever defect is named.
+
+    Args:
+        truth: The class of each photo, by its path; anything but `good` is a defect.
+        answers: What was said of each.
+
+    Returns:
+        `binary_accuracy` of all, `sensitivity` of the defective and `specificity` of the good photos, each with
+        Wilson's 95 % interval.
+
+    >>> found = yes_or_no({"a": "good", "b": "crack"}, {"a": "stain", "b": "stain"})
+    >>> {name: metric.value for name, metric in found.items()}
+    {'binary_accuracy': 0.5, 'sensitivity': 1.0, 'specificity': 0.0}
+    """
+    right = {path: (answers[path] == GOOD) == (label == GOOD) for path, label in truth.items()}
+    bad = [right[path] for path, label in truth.items() if label != GOOD]
+    good = [right[path] for path, label in truth.items() if label == GOOD]
+    return {
+        "binary_accuracy": share(sum(right.values()), len(right)),
+        "sensitivity": share(sum(bad), len(bad)),
+        "specificity": share(sum(good), len(good)),
+    }
