@@ -180,3 +180,65 @@ def download(
         print_json("datasets download", inputs={"category": category}, outputs=[out], sha256=digest)
     else:
         say(f"{out}: {category}, archive SHA-256 {digest}")
+
+
+@app.command()
+def synthesize(
+    directory: Category,
+    split_file: Annotated[Path, typer.Option("--split", help="The split; only its train part is taken from.")],
+    out: Annotated[Path, typer.Option(help="The category's folder to make: the photos of the split and the new ones.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="paste, poisson, perlin, scar or quilt; may be given several times. By default paste."),
+    ] = None,
+    per_defect: Annotated[int, typer.Option(help="New photos of each defect type and method.")] = 20,
+    fold: Annotated[int | None, typer.Option(help="Leave out this fold of the split, as val.")] = None,
+    seed: Seed = 0,
+    layout: Layout = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make more defect photos from the train part: real defects moved and bent, or of real texture, on good photos."""
+    from typing import cast
+
+    from mvtec.datasets.split import read_split
+    from mvtec.datasets.tree import read_tree
+    from mvtec.files import check_output
+    from mvtec.synthesize.make import Method
+    from mvtec.synthesize.make import synthesize as make_photos
+
+    check_output(out, overwrite=overwrite, inputs=[directory, split_file])
+    dataset = read_tree(directory, layout)
+    wanted = read_split(split_file)
+    wanted = wanted if fold is None else wanted.fold(fold)
+    methods = cast(list[Method], method or ["paste"])
+    with progress("drawing", len(dataset.defects) * len(methods) * max(per_defect, 0)) as step:
+        done = make_photos(
+            dataset,
+            wanted,
+            out,
+            methods=methods,
+            per_defect=per_defect,
+            seed=seed,
+            overwrite=overwrite,
+            on_photo=step,
+        )
+    notes = ["the folds of the split are left out: new photos have parents in several"] if wanted.folds else []
+    notes += [
+        f"only {count} photos of {name} found a place" for name, count in done.photos.items()
+        if count < per_defect * len(methods)
+    ]  # fmt: skip
+    if as_json:
+        print_json(
+            "datasets synthesize",
+            inputs={"directory": directory, "split": split_file, "methods": methods, "seed": seed},
+            outputs=[out],
+            warnings=notes,
+            photos=done.photos,
+            hash=done.split.hash,
+        )
+        return
+    for line in notes:
+        warn(line)
+    print_table(["class", "new photos"], [[name, str(count)] for name, count in done.photos.items()])
+    say(f"{out}: train with {out / 'split.json'}, which is split {done.split.hash[:12]}")

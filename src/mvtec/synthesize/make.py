@@ -1,0 +1,226 @@
+"""`mvtec datasets synthesize`: a category with more defect photos in train, and a record of what each is made of.
+
+OUT is a category in the layout of MVTec AD:
+
+    train/good, test/TYPE, ground_truth/TYPE     the photos of the split, linked, and their masks
+    test/TYPE/synthetic_METHOD_000.png           the new ones, and their masks
+    split.json                                   the same split, the new photos in train
+    synthetic.json                               COCO of the new photos; an image's `synthesis` says what it is made of
+
+Only photos of the train part are taken, so no pixel of a val or test photo is in any of the new ones.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import cv2
+import numpy as np
+
+from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
+from mvtec.convert.geometry import split_mask
+from mvtec.convert.rle import encode_region
+from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.samples import GOOD, Dataset, Sample
+from mvtec.datasets.split import PARTS, Split, select
+from mvtec.errors import InputError, OutputError
+from mvtec.files import sha256_file, staged_folder, write_json
+from mvtec.synthesize.blend import paste, poisson
+from mvtec.synthesize.cutout import Cutout, Placed, place
+from mvtec.synthesize.foreground import Foreground, Mask, Photo, find_foreground
+from mvtec.synthesize.textures import perlin_defect, quilt_defect, scar_defect
+
+Method = Literal["paste", "poisson", "perlin", "scar", "quilt"]
+METHODS: tuple[Method, ...] = get_args(Method)
+_TRIES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class _Good:
+    """A good photo of the train part, and the object in it."""
+
+    sample: Sample
+    photo: Photo
+    foreground: Foreground
+
+
+@dataclass(frozen=True)
+class Synthesized:
+    """What was made.
+
+    Attributes:
+        photos: How many new photos of each defect type.
+        split: The split with them.
+    """
+
+    photos: dict[str, int]
+    split: Split
+
+
+def synthesize(
+    dataset: Dataset,
+    split: Split,
+    out: Path,
+    *,
+    methods: Sequence[Method] = ("paste",),
+    per_defect: int = 20,
+    seed: int = 0,
+    overwrite: bool = False,
+    on_photo: Callable[[], None] = lambda: None,
+) -> Synthesized:
+    """Write a category with new defect photos.
+
+    A new photo depends on the seed, its method, type and number alone: more of them leave the first ones as they are.
+
+    Args:
+        dataset: The category.
+        split: Its split; folds are dropped, since a new photo has parents in several.
+        out: The folder to make.
+        methods: How, see `cutout.py`, `blend.py` and `textures.py`; each makes `per_defect` photos of each type.
+        per_defect: How many new photos of each defect type and method.
+        seed: Seed of all that varies.
+        overwrite: Replace what is there.
+        on_photo: Called after each new photo.
+
+    Raises:
+        InputError: An option makes no sense, or the train part has no good photo, or no defect.
+        OutputError: `out` exists already or cannot be written.
+    """
+    if unknown := [name for name in methods if name not in METHODS]:
+        raise InputError("--method", f"there is no {unknown[0]}", f"Give some of {', '.join(METHODS)}")
+    if per_defect < 1:
+        raise InputError("--per-defect", f"{per_defect} photos are none", "Give 1 or more")
+    chosen = {part: select(dataset, split, part) for part in PARTS}
+    goods = [_good(sample) for sample in chosen["train"] if sample.is_good]
+    if not goods:
+        raise InputError(dataset.root, "has no good photo in the train part to put defects on", "Give another --split")
+    cutouts: dict[str, list[Cutout]] = defaultdict(list)
+    for sample in chosen["train"]:
+        if not sample.is_good:
+            cutouts[sample.defect] += _cutouts(sample)
+    if not cutouts:
+        raise InputError(dataset.root, "has no defect in the train part", "Give another --split")
+    own = {sample.path for samples in chosen.values() for sample in samples}
+    made: list[str] = []
+    content = CocoDataset(
+        info={"description": f"{dataset.category}, synthetic defects", "split": split.hash, "seed": seed},
+        images=[],
+        annotations=[],
+        categories=[CocoCategory(id=number, name=name) for number, name in enumerate(sorted(cutouts), start=1)],
+    )
+    with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:
+        for sample in dataset.samples:
+            if sample.path in own or sample.official_split == "train":
+                _link(sample, staged)
+        for method in methods:
+            for number_of_defect, defect in enumerate(sorted(cutouts)):
+                for number in range(per_defect):
+                    rng = np.random.default_rng([seed, METHODS.index(method), number_of_defect, number])
+                    drawn = _draw(method, goods, cutouts[defect], rng)
+                    if drawn is not None:
+                        path = f"test/{defect}/synthetic_{method}_{number:03}.png"
+                        photo, mask, parents = drawn
+                        _write(staged, path, defect, photo, mask)
+                        _describe(content, path, defect, mask, {"method": method, "seed": seed, **parents})
+                        made.append(path)
+                    on_photo()
+        images = split.images | {path: sha256_file(staged / path) for path in made}
+        more = replace(split, train=tuple(sorted([*split.train, *made])), folds=(), images=images)
+        write_json(staged / "split.json", more.to_json(), overwrite=False)
+        write_coco(staged / "synthetic.json", content, overwrite=False)
+    counts = {defect: sum(path.split("/")[1] == defect for path in made) for defect in sorted(cutouts)}
+    return Synthesized(counts, more)
+
+
+def _good(sample: Sample) -> _Good:
+    photo = read_photo(sample.photo)
+    return _Good(sample, photo, find_foreground(photo))
+
+
+def _cutouts(sample: Sample) -> list[Cutout]:
+    """Each instance of a defect photo."""
+    photo, mask = read_photo(sample.photo), read_mask(sample)
+    foreground = find_foreground(photo)
+    return [Cutout(photo, region.full(mask.shape), foreground, sample.path) for region in split_mask(mask)]
+
+
+def _draw(
+    method: Method, goods: Sequence[_Good], cutouts: Sequence[Cutout], rng: np.random.Generator
+) -> tuple[Photo, Mask, dict[str, Any]] | None:
+    """A new photo, its mask, and what it is made of; None where no place was found."""
+    for _ in range(_TRIES):
+        good, cutout = goods[int(rng.integers(len(goods)))], cutouts[int(rng.integers(len(cutouts)))]
+        placed, parents = _placed(method, good, cutout, cutouts, rng)
+        if placed is None or not placed.mask.any():
+            continue
+        photo = poisson(good.photo, placed) if method == "poisson" else paste(good.photo, placed)
+        return photo, placed.mask, {"good": good.sample.path, "defects": parents}
+    return None
+
+
+def _placed(
+    method: Method, good: _Good, cutout: Cutout, cutouts: Sequence[Cutout], rng: np.random.Generator
+) -> tuple[Placed | None, list[str]]:
+    if method in ("paste", "poisson"):
+        return place(cutout, good.foreground, rng), [cutout.source]
+    if method == "perlin":
+        return perlin_defect(cutout, good.foreground, rng), [cutout.source]
+    if method == "scar":
+        return scar_defect(good.photo, good.foreground, rng), []
+    return quilt_defect(cutouts, good.foreground, rng), sorted({one.source for one in cutouts})
+
+
+def _link(sample: Sample, root: Path) -> None:
+    """A photo of the data set, linked, and its mask."""
+    folder = f"train/{GOOD}" if sample.official_split == "train" else f"test/{sample.defect}"
+    if sample.path != f"{folder}/{sample.photo.name}":
+        raise InputError(
+            sample.photo, f"is not in {folder}, as in the layout of MVTec AD", "Synthesize from a category in it"
+        )
+    target = root / sample.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.symlink_to(sample.photo.resolve())
+    except OSError:  # a file system without links
+        shutil.copyfile(sample.photo, target)
+    if not sample.is_good:
+        _write_mask(root, sample.path, sample.defect, read_mask(sample))
+
+
+def _write(root: Path, path: str, defect: str, photo: Photo, mask: Mask) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_bytes(cv2.imencode(".png", photo)[1].tobytes())
+    _write_mask(root, path, defect, mask)
+
+
+def _write_mask(root: Path, path: str, defect: str, mask: Mask) -> None:
+    target = root / "ground_truth" / defect / f"{Path(path).stem}_mask.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        raise OutputError(target, "would be written twice", "Rename one of the photos of this name")
+    target.write_bytes(cv2.imencode(".png", mask.astype(np.uint8) * np.uint8(255))[1].tobytes())
+
+
+def _describe(content: CocoDataset, path: str, defect: str, mask: Mask, synthesis: dict[str, Any]) -> None:
+    """Add a new photo and its instances to the COCO file."""
+    height, width = mask.shape
+    number = len(content.images) + 1
+    image = {"id": number, "file_name": path, "width": width, "height": height, "synthesis": synthesis}
+    content.images.append(CocoImage.model_validate(image))
+    category = next(one.id for one in content.categories if one.name == defect)
+    for region in split_mask(mask):
+        content.annotations.append(
+            CocoAnnotation(
+                id=len(content.annotations) + 1,
+                image_id=number,
+                category_id=category,
+                bbox=region.box_xywh,
+                area=region.area,
+                segmentation=encode_region(region, (height, width)),
+            )
+        )

@@ -1,0 +1,176 @@
+"""New defect photos: exact masks, parents in the train part alone, and the same bytes from the same seed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from conftest import write_png
+
+from mvtec.datasets.split import make_split, read_split
+from mvtec.datasets.tree import read_tree
+from mvtec.synthesize.cutout import Cutout, place
+from mvtec.synthesize.foreground import find_foreground
+from mvtec.synthesize.make import METHODS
+from mvtec.synthesize.textures import new_outline, perlin_noise, quilt
+
+SIDE = 160
+
+
+def _part(seed: int, *, round_one: bool) -> np.ndarray:
+    """A grey part on a bright table, its surface unlike any other's."""
+    rng = np.random.default_rng(seed)
+    photo = np.full((SIDE, SIDE, 3), 235, np.uint8)
+    shape = np.zeros((SIDE, SIDE), np.uint8)
+    if round_one:
+        cv2.circle(shape, (80, 82), 60, 1, -1)
+    else:
+        cv2.rectangle(shape, (20, 50), (140, 110), 1, -1)
+    surface = cv2.resize(rng.integers(60, 120, (20, 20, 3), dtype=np.uint8), (SIDE, SIDE))
+    photo[shape > 0] = surface[shape > 0]
+    return photo
+
+
+def _category(root: Path, *, round_one: bool = True) -> Path:
+    seed = 0
+    for defect in ("good", "chip", "stain"):
+        for number in range(5):
+            seed += 1
+            photo, mask = _part(seed, round_one=round_one), np.zeros((SIDE, SIDE), np.uint8)
+            if defect != "good":
+                centre = (70 + 4 * number, 70 + (20 if defect == "chip" else 0))
+                cv2.ellipse(mask, centre, (12, 7), 20 * number, 0, 360, 255, -1)
+                photo[mask > 0] = (20, 30, 200) if defect == "stain" else (250, 250, 250)
+                write_png(root / "ground_truth" / defect / f"{number:03}_mask.png", mask)
+            write_png(root / "test" / defect / f"{number:03}.png", photo)
+    return root
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Path:
+    return _category(tmp_path / "part")
+
+
+@pytest.fixture
+def split_file(part: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps(make_split(read_tree(part), val_fraction=0.2).to_json()))
+    return path
+
+
+def _all_methods() -> list[str]:
+    return [word for method in METHODS for word in ("--method", method)]
+
+
+def test_every_method_makes_photos_with_exact_masks(part: Path, split_file: Path, tmp_path: Path, mvtec):
+    out = tmp_path / "more"
+    words = ("--split", split_file, "--out", out, "--per-defect", 2)
+    outcome = mvtec("datasets", "synthesize", part, *words, *_all_methods())
+    assert outcome.code == 0, outcome.err
+    split, after = read_split(split_file), read_split(out / "split.json")
+    content = json.loads((out / "synthetic.json").read_text())
+    assert len(content["images"]) == 2 * 2 * len(METHODS)
+    assert (after.val, after.test) == (split.val, split.test)
+    assert set(after.train) == {*split.train, *(image["file_name"] for image in content["images"])}
+    for image in content["images"]:
+        synthesis = image["synthesis"]
+        assert {synthesis["good"], *synthesis["defects"]} <= set(split.train)
+        name = image["file_name"]
+        _, defect, file = name.split("/")
+        mask = cv2.imread(str(out / "ground_truth" / defect / f"{Path(file).stem}_mask.png"), 0) > 0
+        new, old = cv2.imread(str(out / name)), cv2.imread(str(part / synthesis["good"]))
+        assert mask.any()
+        assert (new[~mask] == old[~mask]).all()
+        assert (new[mask] != old[mask]).any(axis=1).mean() > 0.5
+        areas = [one["area"] for one in content["annotations"] if one["image_id"] == image["id"]]
+        assert sum(areas) == mask.sum()
+    tree = read_tree(out)
+    assert tree.defects == ("chip", "stain")
+    assert mvtec("datasets", "check", out).code == 0
+
+
+def test_the_same_seed_gives_the_same_bytes_and_more_leave_the_first(
+    part: Path, split_file: Path, tmp_path: Path, mvtec
+):
+    for name, count, seed in (("a", 2, 0), ("b", 3, 0), ("c", 2, 1)):
+        words = ("--split", split_file, "--out", tmp_path / name, "--per-defect", count, "--seed", seed)
+        assert mvtec("datasets", "synthesize", part, *words).code == 0
+
+    def photo(name: str) -> bytes:
+        return (tmp_path / name / "test" / "chip" / "synthetic_paste_001.png").read_bytes()
+
+    assert photo("a") == photo("b") != photo("c")
+
+
+def test_defects_stay_on_the_object(tmp_path: Path):
+    for round_one in (True, False):
+        root = _category(tmp_path / str(round_one), round_one=round_one)
+        photo = cv2.imread(str(root / "test" / "stain" / "000.png"))
+        mask = cv2.imread(str(root / "ground_truth" / "stain" / "000_mask.png"), 0) > 0
+        foreground = find_foreground(photo)
+        assert (foreground.circle is not None) == round_one
+        cutout = Cutout(photo, mask, foreground, "x")
+        target = find_foreground(_part(99, round_one=round_one))
+        rng = np.random.default_rng(0)
+        for _ in range(20):
+            placed = place(cutout, target, rng)
+            assert placed is not None
+            assert target.mask[placed.mask].mean() > 0.97
+            assert 0.4 < placed.mask.sum() / mask.sum() < 2.2
+
+
+def test_a_texture_has_no_background():
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    foreground = find_foreground(photo)
+    assert foreground.mask.all()
+    assert foreground.circle is None
+
+
+def test_quilts_are_made_of_the_defects_own_colours():
+    photo = np.zeros((80, 80, 3), np.uint8)
+    photo[..., 2] = np.random.default_rng(0).integers(100, 200, (80, 80))
+    mask = np.zeros((80, 80), bool)
+    mask[20:60, 20:60] = True
+    made = quilt([Cutout(photo, mask, find_foreground(photo), "x")], (100, 70), np.random.default_rng(1))
+    assert made.shape == (100, 70, 3)
+    assert made[..., :2].max() == 0
+    assert 90 <= made[..., 2].min() <= made[..., 2].max() < 201
+
+
+def test_new_outlines_are_like_the_old_ones():
+    masks = []
+    for angle in range(0, 180, 20):
+        mask = np.zeros((100, 100), np.uint8)
+        cv2.ellipse(mask, (50, 50), (30, 20), angle, 0, 360, 1, -1)
+        masks.append(mask.astype(bool))
+    areas = [int(new_outline(masks, np.random.default_rng(seed)).sum()) for seed in range(20)]
+    assert 0.5 * masks[0].sum() < min(areas) < max(areas) < 2 * masks[0].sum()
+    assert len(set(areas)) > 10
+
+
+def test_noise_is_smooth_and_between_its_ends():
+    noise = perlin_noise((64, 96), 4, np.random.default_rng(0))
+    assert noise.shape == (64, 96)
+    assert -1.01 < noise.min() < -0.2 < 0.2 < noise.max() < 1.01
+    assert np.abs(np.diff(noise, axis=1)).max() < 0.2
+
+
+def test_mistakes_are_said(part: Path, split_file: Path, tmp_path: Path, mvtec):
+    words = ("--split", split_file, "--out", tmp_path / "out")
+    for more, problem in (
+        (("--method", "gan"), "there is no gan"),
+        (("--per-defect", 0), "are none"),
+        (("--fold", 3), "no fold 3"),
+    ):
+        outcome = mvtec("datasets", "synthesize", part, *words, *more)
+        assert outcome.code == 2
+        assert problem in outcome.err
+        assert not (tmp_path / "out").exists()
+    (part / "test" / "good" / "000.png").write_bytes(b"\x89PNG")
+    outcome = mvtec("datasets", "synthesize", part, *words)
+    assert outcome.code == 2
+    assert "good/000.png" in outcome.err
