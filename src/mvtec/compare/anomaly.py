@@ -14,7 +14,7 @@ from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares
 from mvtec.evaluate.metric import Metric
 
 # What it is judged on; the other figures of `evaluate anomaly` are by defect.
-WHOLE = ("image_auroc", "binary_accuracy", "sensitivity", "specificity")
+WHOLE = ("image_auroc", "FPR95", "binary_accuracy", "sensitivity", "specificity")
 PLACE = ("pixel_auroc", "aupro")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mvtec.datasets.images import photo_size_wh, read_mask
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.bootstrap import draw_weights, interval
-from mvtec.evaluate.good_or_defect import auroc, draw_photos, yes_or_no
+from mvtec.evaluate.good_or_defect import auroc, draw_photos, false_alarms, yes_or_no
 from mvtec.evaluate.heat import Heat, scale_heat
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
@@ -25,7 +25,7 @@ class AnomalyFigures:
     """What came of it.
 
     Attributes:
-        metrics: `image_auroc`, `pixel_auroc` and `aupro` with bootstrap intervals over photos; `accuracy`,
+        metrics: `image_auroc`, `FPR95`, `pixel_auroc` and `aupro` with bootstrap intervals over photos; `accuracy`,
             `sensitivity` and `specificity` at the threshold with Wilson's; then those of `OF_DEFECT` for each defect
             type, against all good photos, as `aupro/crack`.
         truth: The class of each photo by its path.
@@ -82,13 +82,9 @@ def evaluate_anomaly(
     def areas(chosen: list[int]) -> dict[str, Metric]:
         paths = [ordered[number].path for number in chosen]
         defective = np.array([truth[path] != GOOD for path in paths])
-        found = {
-            "image_auroc": auroc(
-                defective,
-                np.array([scores[path] for path in paths], np.float64),
-                draw_photos(len(paths), resamples, seed),
-            )
-        }
+        own = np.array([scores[path] for path in paths], np.float64)
+        drawn = draw_photos(len(paths), resamples, seed)
+        found = {"image_auroc": auroc(defective, own, drawn), "FPR95": false_alarms(defective, own, drawn)}
         table = PixelTable.of([counts[number] for number in chosen])
         weights = draw_weights(len(paths), resamples, seed) if resamples and len(paths) > 1 else None
         for name, figure in (("pixel_auroc", table.auroc), ("aupro", table.aupro)):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval, recall
+from mvtec.evaluate.good_or_defect import draw_photos, false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
@@ -72,7 +73,8 @@ def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> d
         seed: Seed of the draw.
 
     Returns:
-        The twelve figures by name, then `AP/defect`, `AP50/defect`, `AP75/defect`, `AR100/defect` of each class.
+        The twelve figures by name, then `AP/defect`, `AP50/defect`, `AP75/defect`, `AR100/defect` of each class, and
+        `FPR95`: the share of good photos with an alarm where 95 % of the defective ones have one.
     """
     figures = match(judged.truth_json, judged.results)
     as_it_is = np.ones((1, figures.images))
@@ -89,7 +91,20 @@ def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> d
                 counted = float(_mean_of_classes(definition, [matches], as_it_is)[0])
                 value = None if np.isnan(counted) else counted
                 metrics[f"{definition.name}/{name}"] = _metric(figures, definition, [matches], value, weights)
-    return metrics
+    return metrics | {"FPR95": _false_alarms(judged, resamples, seed)}
+
+
+def _false_alarms(judged: Judged, resamples: int, seed: int) -> Metric:
+    """See `good_or_defect.false_alarms`; the score of a photo is that of its best box, 0 without any."""
+    defective = {annotation.image_id for annotation in judged.truth.annotations}
+    best = {image.id: 0.0 for image in judged.truth.images}
+    for result in judged.results:
+        best[result["image_id"]] = max(best[result["image_id"]], result["score"])
+    return false_alarms(
+        np.array([number in defective for number in best]),
+        np.array(list(best.values()), np.float64),
+        draw_photos(len(best), resamples, seed),
+    )
 
 
 def count_instances(judged: Judged) -> dict[str, int]:

@@ -12,7 +12,7 @@ from mvtec.datasets.samples import GOOD
 from mvtec.evaluate.answers import Answers
 from mvtec.evaluate.bootstrap import interval
 from mvtec.evaluate.classes import ClassFigures, score_answers
-from mvtec.evaluate.good_or_defect import auroc, draw_photos, yes_or_no
+from mvtec.evaluate.good_or_defect import auroc, draw_photos, false_alarms, yes_or_no
 from mvtec.evaluate.metric import Metric
 
 
@@ -24,8 +24,8 @@ class Comparison:
         truth: The class of each photo, by its path.
         classes: All classes, alphabetical.
         answers: Of each side, by its name; the first one is compared with the second.
-        figures: Of each side: `accuracy`, `macro_f1`, `recall/CLASS`, and for good against any defect `image_auroc` and
-            what `yes_or_no` says.
+        figures: Of each side: `accuracy`, `macro_f1`, `recall/CLASS`, and for good against any defect `image_auroc`,
+            `FPR95` and what `yes_or_no` says.
         difference: Accuracy of the first side less that of the second, with a bootstrap interval over photos.
         only_first: Photos that only the first side gets right.
         only_second: Photos that only the second does.
@@ -70,11 +70,10 @@ def compare(
     figures = {}
     for name, side in sides.items():
         scored = score_answers(truth, side.classes, classes, resamples=resamples, seed=seed)
-        scored.metrics["image_auroc"] = auroc(
-            np.array([truth[path] != GOOD for path in paths]),
-            np.array([side.defect_score[path] for path in paths], np.float64),
-            drawn,
-        )
+        defective = np.array([truth[path] != GOOD for path in paths])
+        scores = np.array([side.defect_score[path] for path in paths], np.float64)
+        scored.metrics["image_auroc"] = auroc(defective, scores, drawn)
+        scored.metrics["FPR95"] = false_alarms(defective, scores, drawn)
         scored.metrics.update(yes_or_no(truth, side.classes))
         figures[name] = scored
     right = {name: np.array([side.classes[path] == truth[path] for path in paths]) for name, side in sides.items()}

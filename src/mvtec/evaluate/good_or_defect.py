@@ -15,6 +15,9 @@ from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
 
 
+RECALL = 0.95
+
+
 def auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDArray[np.int64]]) -> Metric:
     """Area under the ROC curve of N photos.
 
@@ -29,6 +32,34 @@ def auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDAr
     ends = interval(np.array([roc_auc_score(defective[at], scores[at]) for at in both])) if both else None
     value = float(roc_auc_score(defective, scores))
     return Metric(value, len(scores), len(scores), *(ends or (None, None)))
+
+
+def false_alarms(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDArray[np.int64]]) -> Metric:
+    """The share of good photos that raise an alarm where 95 % of the defective ones do: the field's FPR95.
+
+    The threshold is the highest score that at least 95 % of the defective photos reach. Where more than 5 % of them have
+    the lowest score there is, as photos without any box have, every photo reaches it.
+
+    Args:
+        defective: bool N.
+        scores: float64 N, higher for a defect.
+        drawn: Resamples, each the numbers of N photos; the interval is of those that hold both kinds, each with a
+            threshold of its own.
+
+    >>> false_alarms(np.array([True, True, False, False]), np.array([0.9, 0.4, 0.5, 0.1]), []).value
+    0.5
+    """
+    if defective.all() or not defective.any():
+        return Metric(None, len(scores), len(scores), reason="photos of one kind only")
+
+    def rate(at: npt.NDArray[np.int64]) -> float:
+        bad = np.sort(scores[at][defective[at]])
+        threshold = bad[len(bad) - int(np.ceil(RECALL * len(bad)))]
+        return float((scores[at][~defective[at]] >= threshold).mean())
+
+    both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
+    ends = interval(np.array([rate(at) for at in both])) if both else None
+    return Metric(rate(np.arange(len(scores))), len(scores), int((~defective).sum()), *(ends or (None, None)))
 
 
 def draw_photos(photos: int, resamples: int, seed: int) -> list[npt.NDArray[np.int64]]:

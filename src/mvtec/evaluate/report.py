@@ -102,6 +102,7 @@ def write_report(
             for name, count in count_instances(judged).items()
         ],
         per_class=PER_CLASS,
+        false_alarms=metrics["FPR95"],
         images=len(judged.truth.images),
         point=operating_point(cards, min_score),
         cards=worst_first(cards)[:MAX_CARDS],
