@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from workplaces import box, number_of, open_workplace, photo_edit
 
 from mvtec.annotate.file import store_path
 from mvtec.annotate.revisions import save_edit
+from mvtec.annotate.serve import prepare
 from mvtec.convert.coco import read_coco
 from mvtec.errors import InputError
 
@@ -116,13 +118,116 @@ def test_work_goes_on_where_it_was(category: Category, tmp_path: Path):
     assert all(one.image_id != number for one in read_coco(path).annotations)
 
 
+def test_what_is_null_or_odd_passes_through(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    annotation = {"id": 1, "image_id": -5, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12}
+    content = {
+        "top": None,
+        "info": {"description": None},
+        "images": [{"id": -5, "file_name": "test/good/000.png", "width": 48, "height": 40, "date": None}],
+        "categories": [{"id": 3, "name": "crack"}],
+        "annotations": [
+            annotation | {"note": None, "score": "0.9"},
+            annotation | {"id": 2, "segmentation": None, "attributes": ["a"], "iscrowd": 0},
+            annotation | {"id": 3, "attributes": {"source": "manual"}},
+        ],
+    }
+    path.write_text(json.dumps(content))
+    work = open_workplace(category.root, path)
+    assert not any(record.proposed for record in work.store.photo(-5).records)
+    save_edit(work.store, number_of(work, "test/good/001.png"), photo_edit(0, [], state="good"), SIZE)
+    work.close()
+    after = json.loads(path.read_text())
+    assert after["annotations"] == content["annotations"]
+    assert after["images"][0] == content["images"][0]
+    assert {name: after[name] for name in ("top", "info", "categories")} == {
+        name: content[name] for name in ("top", "info", "categories")
+    }
+
+
+def test_an_id_that_no_browser_holds_is_refused(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    _coco(path, annotations=[], images=[{"id": 2**63, "file_name": "a.png", "width": 1, "height": 1}])
+    with pytest.raises(InputError, match="image id"):
+        open_workplace(category.root, path)
+
+
+def test_a_link_stays_a_link(category: Category, tmp_path: Path):
+    real = tmp_path / "real" / "ann.json"
+    real.parent.mkdir()
+    _coco(real)
+    (tmp_path / "link.json").symlink_to(real)
+    ready = prepare(
+        category.root,
+        tmp_path / "link.json",
+        predictions=None,
+        model="auto",
+        weights=None,
+        use_sam=False,
+        device="cpu",
+    )
+    save_edit(ready.work.store, 7, photo_edit(0, [], state="good"), SIZE)
+    ready.work.close()
+    assert (tmp_path / "link.json").is_symlink()
+    assert json.loads(real.read_text())["annotations"] == []
+
+
+def test_two_saves_at_once_are_one_after_the_other(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    work = open_workplace(category.root, path)
+    number = number_of(work, "test/good/000.png")
+    for revision in range(20):
+        save_edit(work.store, number, photo_edit(revision, [box(f"k{revision}", [1, 2, 3, 4])]), SIZE)
+        threads = [threading.Thread(target=work.file.save) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert work.file.problem is None
+        assert not work.file.unsaved
+    work.close()
+    assert len([one for one in read_coco(path).annotations if one.image_id == number]) == 1
+
+
+def test_an_annotation_that_cannot_be_painted_is_shown_as_its_box(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    good = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "area": 12}
+    ring = [0.0, 0.0, 999_999.0, 1.0] * 750
+    _coco(
+        path,
+        annotations=[
+            good | {"segmentation": [[1, 2, 4, 2, 4, 6, 1, 6]]},
+            good | {"id": 2, "segmentation": [[1, 2, 3, 4]]},
+            good | {"id": 3, "segmentation": [[900, 900, 901, 900, 901, 901]]},
+            good | {"id": 4, "segmentation": [ring]},
+        ],
+    )
+    before = path.read_text()
+    work = open_workplace(category.root, path)
+    shown = work.shown(work.store.photo(7)).annotations
+    assert [one.problem is None for one in shown] == [True, False, False, False]
+    assert "longer" in (shown[3].problem or "")
+    kept = [{"key": one.key, "category_id": 3} for one in shown]
+    save_edit(work.store, 7, photo_edit(0, kept, state="reviewed"), SIZE)
+    work.close()
+    assert [one["segmentation"] for one in json.loads(path.read_text())["annotations"]] == [
+        one["segmentation"] for one in json.loads(before)["annotations"]
+    ]
+
+
 def test_a_file_changed_outside_is_read_anew_or_refused(category: Category, tmp_path: Path):
     path = tmp_path / "ann.json"
     _coco(path)
-    open_workplace(category.root, path).close()
+    work = open_workplace(category.root, path)
+    former = work.store.get("name")
+    save_edit(work.store, 7, photo_edit(0, [box("k", [1, 2, 3, 4], category=3)]), SIZE)
+    work.close()
     _coco(path, annotations=[])
     work = open_workplace(category.root, path)
     assert work.store.photo(7).records == ()
+    assert work.store.photo(7).revision == 0
+    assert work.store.get("name") != former  # a page of before cannot save into it
+    assert len(list(tmp_path.glob("ann.json.work.sqlite.*"))) == 1  # its history
     save_edit(work.store, 7, photo_edit(0, [], state="good"), SIZE)
     _coco(path, annotations=[], licenses=[])
     work.file.save()

@@ -121,6 +121,21 @@ def test_a_coco_file_is_taken_too_and_nonsense_is_not(work: Workplace, tmp_path:
         propose(work.store, tmp_path / "bare.json")
 
 
+def test_a_photo_that_is_not_in_the_folder_stays_out_of_the_list(category: Category, tmp_path: Path):
+    category.photo("crack", 0).unlink()
+    category.mask("crack", 0).unlink()
+    content = {
+        "images": [{"id": 1, "file_name": "test/crack/000.png", "width": 48, "height": 40}],
+        "categories": [{"id": 1, "name": "crack"}],
+        "annotations": [],
+    }
+    (tmp_path / "ann.json").write_text(json.dumps(content))
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    propose(work.store, _predictions(tmp_path / "p", [_answer(1, [20, 20, 5, 5], 0.3)], PHOTOS))
+    assert work.store.rows("SELECT here FROM photo WHERE id = 1")[0]["here"] == 0
+    work.store.close()
+
+
 def test_photos_most_worth_the_time_come_first(work: Workplace, tmp_path: Path):
     results = [_answer(1, [3, 5, 10, 4], 0.99), _answer(2, [1, 1, 9, 9], 0.26), _answer(3, [1, 1, 9, 9], 0.95)]
     propose(work.store, _predictions(tmp_path / "p", results, PHOTOS))

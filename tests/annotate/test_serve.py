@@ -22,10 +22,22 @@ def test_stopped_it_writes_the_file(category: Category, tmp_path: Path):
         path = tmp_path / f"{how.name}.json"
         with running(category.root, path, "--no-sam") as server:
             assert server.ask("PUT", "/api/photos/6", edit(0, [], state="good"))[0] == 200
-            server.end(how)
+            assert server.end(how) == 0
             assert "Traceback" not in server.process.stderr.read()
         images = {image.id: image for image in read_coco(path).images}
         assert images[6].model_dump()["attributes"] == {"review": "good"}
+
+
+def test_a_file_that_cannot_be_written_at_the_end_is_said(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    with running(category.root, path, "--no-sam") as server:
+        server.ask("POST", "/api/save")
+        assert server.ask("PUT", "/api/photos/6", edit(0, [], state="good"))[0] == 200
+        path.write_text("{}")
+        assert server.end() == 1
+        said = server.process.stderr.read()
+        assert "changed by another program" in said
+        assert "Nothing is lost" in said
 
 
 @pytest.mark.slow

@@ -88,6 +88,20 @@ def test_the_second_browser_is_told(page: TestClient, work: Workplace):
     assert (told["others"], told["revision"]) == (1, 1)
 
 
+def test_a_page_of_another_file_cannot_save(page: TestClient, work: Workplace):
+    number = number_of(work, "test/good/000.png")
+    store = page.get("/api/session").json()["store"]
+    wanted = edit(0, [box("a", [1, 1, 5, 5])])
+    answer = page.put(f"/api/photos/{number}", json=wanted, headers={"x-mvtec-store": "another"})
+    assert answer.status_code == 410
+    assert work.store.photo(number).revision == 0
+    assert page.put(f"/api/photos/{number}", json=wanted, headers={"x-mvtec-store": store}).status_code == 200
+    other = number_of(work, "test/good/001.png")
+    answer = page.put(f"/api/photos/{other}", json=edit(0, [box("a", [1, 1, 5, 5])]))
+    assert answer.status_code == 422
+    assert "another photo" in answer.json()["detail"]
+
+
 def test_lists_are_filtered_and_sorted(page: TestClient, work: Workplace):
     def names(**query: object) -> list[str]:
         return [row["name"] for row in page.get("/api/photos", params=query).json()["photos"]]

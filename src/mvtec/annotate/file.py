@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from mvtec.annotate.store import Kept, Record, Store, now
+from mvtec.annotate.store import Kept, Record, Store, now, to_json
 from mvtec.annotate.worth import standing
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco, write_coco_parts
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.datasets.tree import layout_of, read_tree
-from mvtec.errors import InputError, MvtecError
+from mvtec.errors import InputError, MvtecError, OutputError
 from mvtec.files import sha256_file
 
-_OF_ANNOTATION = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", "attributes", "score")
-_OF_IMAGE = ("id", "file_name", "width", "height")
-_SOURCES_OF_PEOPLE = (None, "person")
+_MODELS = frozenset({"sam", "detector", "anomaly"})  # as `attributes.source` has them
+_LARGEST_ID = 2**53  # what the page's JavaScript holds exactly
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,12 @@ class Opened:
     Attributes:
         store: The store.
         missing: How many photos of the file are not in the folder; they stay in the file.
+        aside: Where the former store lies, if another program has changed the file since.
     """
 
     store: Store
     missing: int
+    aside: Path | None
 
 
 def store_path(annotations: Path) -> Path:
@@ -60,21 +66,37 @@ def open_store(
             has changes of its own.
         OutputError: The store cannot be made.
     """
-    annotations.parent.mkdir(parents=True, exist_ok=True)
     path = store_path(annotations)
-    is_new = not path.exists()
-    store = Store(path, standing)
+    aside = None
     try:
-        begun = store.get("file_sha256") is not None or store.get("changes")
-        if not begun or _file_is_newer(store, annotations):
+        annotations.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(annotations.parent, f"cannot be made ({error.strerror})", "Choose another --ann") from error
+    store = Store(path, standing)
+    is_new = not _is_begun(store)
+    try:
+        if not is_new and _file_is_newer(store, annotations):
+            # The former revisions are of other photos and numbers, perhaps: they are kept, and a new store begins.
+            store.close()
+            aside = path.with_name(f"{path.name}.{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}")
+            path.replace(aside)
+            store = Store(path, standing)
+            is_new = True
+        if is_new:
             _begin(store, root, annotations, on_photo)
         missing = _add_photos(store, set(names))
     except BaseException:
         store.close()
         if is_new:
             path.unlink(missing_ok=True)
+            if aside is not None:
+                aside.replace(path)
         raise
-    return Opened(store, missing)
+    return Opened(store, missing, aside)
+
+
+def _is_begun(store: Store) -> bool:
+    return store.get("file_sha256") is not None or bool(store.get("changes"))
 
 
 def _file_is_newer(store: Store, annotations: Path) -> bool:
@@ -95,8 +117,6 @@ def _file_is_newer(store: Store, annotations: Path) -> bool:
 
 def _begin(store: Store, root: Path, annotations: Path, on_photo: Callable[[], None]) -> None:
     with store.transaction():
-        for table in ("photo", "category", "has_category"):
-            store.execute(f"DELETE FROM {table}")
         if annotations.is_file():
             digest = sha256_file(annotations)
             _take(store, read_coco(annotations))
@@ -115,37 +135,50 @@ def _begin(store: Store, root: Path, annotations: Path, on_photo: Callable[[], N
 
 def _take(store: Store, content: CocoDataset) -> None:
     """Put an annotation file into an empty store."""
-    known = {name for name, _ in CocoDataset.model_fields.items()} - {"info"}
-    store.set("more", {key: value for key, value in content.to_json().items() if key not in known})
+    store.set("more", {**(content.model_extra or {}), "info": content.info})
+    numbers = {
+        "image": [image.id for image in content.images],
+        "annotation": [annotation.id for annotation in content.annotations],
+        "category": [category.id for category in content.categories],
+    }
+    for kind, own in numbers.items():
+        if large := next((number for number in own if abs(number) > _LARGEST_ID), None):
+            raise InputError("the annotation file", f"has {kind} id {large}", "Give it a number below 2^53")
     for category in content.categories:
-        more = {key: value for key, value in category.model_dump(mode="json").items() if key not in ("id", "name")}
         if category.name in store.categories().values():
             raise InputError("the annotation file", f"has two categories {category.name}", "Give each its own name")
-        store.execute("INSERT INTO category VALUES (?, ?, ?)", (category.id, category.name, json.dumps(more)))
+        more = to_json(category.model_extra or {})
+        store.execute("INSERT INTO category VALUES (?, ?, ?)", (category.id, category.name, more))
     of_image: dict[int, list[Record]] = {}
     for annotation in content.annotations:
         key = f"a{annotation.id}"
-        store.execute("INSERT OR REPLACE INTO identity VALUES (?, ?)", (key, annotation.id))
+        store.execute("INSERT INTO identity VALUES (?, ?, ?)", (key, annotation.image_id, annotation.id))
         of_image.setdefault(annotation.image_id, []).append(record_of(annotation, key))
     names = set()
     for image in content.images:
         if image.file_name in names:
             raise InputError("the annotation file", f"has {image.file_name} twice", "Join the two")
         names.add(image.file_name)
-        store.put(_photo_of(image, of_image.get(image.id, [])), here=False)
+        store.put(_photo_of(image, of_image.get(image.id, [])))
 
 
 def record_of(annotation: CocoAnnotation, key: str) -> Record:
-    """An annotation of a file; what a model said and nobody has looked at is a proposal."""
-    everything = annotation.model_dump(mode="json", exclude_none=True)
+    """An annotation of a file; what a model said and nobody has looked at is a proposal.
+
+    What we do not understand of it is kept in `more` as it is: keys, values that are null, attributes that are a list.
+    """
+    more = dict(annotation.model_extra or {})
+    said = {name: getattr(annotation, name) for name in annotation.model_fields_set}
     attributes = annotation.attributes if isinstance(annotation.attributes, dict) else {}
-    score = everything.get("score")
-    by_model = attributes.get("source") not in _SOURCES_OF_PEOPLE
-    more = {name: value for name, value in everything.items() if name not in _OF_ANNOTATION}
-    if annotation.iscrowd:
-        more["iscrowd"] = annotation.iscrowd
-    if annotation.attributes is not None and not isinstance(annotation.attributes, dict):
+    if "attributes" in said and not attributes:
         more["attributes"] = annotation.attributes
+    if "segmentation" in said and not annotation.segmentation:
+        more["segmentation"] = annotation.segmentation
+    if "iscrowd" in said:
+        more["iscrowd"] = annotation.iscrowd
+    score = more.get("score")
+    if is_score := isinstance(score, int | float) and not isinstance(score, bool):
+        del more["score"]
     return Record(
         key=key,
         id=annotation.id,
@@ -154,15 +187,15 @@ def record_of(annotation: CocoAnnotation, key: str) -> Record:
         area=annotation.area,
         segmentation=annotation.segmentation or [],
         attributes=attributes,
-        score=float(score) if isinstance(score, int | float) else None,
-        proposed=by_model and not attributes.get("reviewed"),
+        score=score if is_score else None,
+        proposed=attributes.get("source") in _MODELS and not attributes.get("reviewed"),
         in_file=True,
         more=more,
     )
 
 
 def _photo_of(image: CocoImage, records: list[Record]) -> Kept:
-    more = {name: value for name, value in image.model_dump(mode="json").items() if name not in _OF_IMAGE}
+    more = dict(image.model_extra or {})
     attributes = more.get("attributes")
     said = attributes.get("review") if isinstance(attributes, dict) else None
     return Kept(
@@ -174,6 +207,7 @@ def _photo_of(image: CocoImage, records: list[Record]) -> Kept:
         records=tuple(records),
         predicted=None,
         in_file=True,
+        here=False,
         more=more,
     )
 
@@ -191,7 +225,7 @@ def _add_photos(store: Store, names: set[str]) -> int:
 
 
 def write_file(store: Store, annotations: Path) -> None:
-    """Rewrite the annotation file from the store, whole or not at all.
+    """Rewrite the annotation file from the store, whole or not at all. One at a time.
 
     Photos without labels that nobody has marked and that the file did not know are left out: in COCO a photo without
     annotations is one without defects.
@@ -200,45 +234,57 @@ def write_file(store: Store, annotations: Path) -> None:
         InputError: Another program has changed the file.
         OutputError: It cannot be written.
     """
-    with store.transaction():
-        changes = store.get("changes")
-        digest = store.get("file_sha256")
-        if annotations.is_file() and digest is not None:
-            found = sha256_file(annotations)
-            if found not in (digest, store.get("writing_sha256")):
-                raise InputError(
-                    annotations, "was changed by another program", "Move it away, and it will be written anew"
-                )
-        elif annotations.is_file():
+    digest = store.get("file_sha256")
+    if annotations.is_file():
+        if digest is None:
             raise InputError(annotations, "has come to be meanwhile", "Move it away, and it will be written anew")
-        beside = annotations.with_name(f".{annotations.name}.new")
-        try:
-            write_coco_parts(beside, _parts(store), overwrite=True)
-            # The digest is noted before the file is moved in: a crash in between is then no change by others.
-            store.set("writing_sha256", sha256_file(beside))
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    beside.replace(annotations)
+        if sha256_file(annotations) not in (digest, store.get("writing_sha256")):
+            raise InputError(annotations, "was changed by another program", "Move it away, and it will be written anew")
+    with store.transaction():  # only while it is read; the page goes on while it is written
+        changes, parts = store.get("changes"), _parts(store)
+    beside = annotations.with_name(f".{annotations.name}.new")
+    try:
+        write_coco_parts(beside, parts, overwrite=True)
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        # The digest is noted before the file is moved in: a crash in between is then no change by others.
+        store.set("writing_sha256", sha256_file(beside))
+        beside.replace(annotations)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(annotations.parent)
     with store.transaction():
         store.set("file_sha256", store.get("writing_sha256"))
         store.set("written_changes", changes)
         store.set("saved_at", now())
 
 
+def _sync_folder(folder: Path) -> None:
+    """Wait until a file that was moved into a folder is there for good, where the system can tell."""
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
 def _parts(store: Store) -> dict[str, Any]:
+    """The file's keys; the long ones are made while they are written, of what was read now."""
     more: dict[str, Any] = store.get("more") or {}
     categories = [
         {**json.loads(row["more"]), "id": row["id"], "name": row["name"]}
         for row in store.rows("SELECT * FROM category ORDER BY id")
     ]
+    photos = store.read_written()
     return {
         **more,
         "categories": categories,
-        "images": (_image_json(photo) for photo in store.photos() if _is_written(photo)),
+        "images": (_image_json(photo) for photo in map(store.kept, photos) if _is_written(photo)),
         "annotations": (
             _annotation_json(photo, record)
-            for photo in store.photos()
+            for photo in map(store.kept, photos)
             for record in photo.records
             if record.in_file or not record.proposed
         ),
@@ -264,19 +310,21 @@ def _image_json(photo: Kept) -> dict[str, Any]:
 
 
 def _annotation_json(photo: Kept, record: Record) -> dict[str, Any]:
-    written = {
-        "iscrowd": 0,
-        "attributes": record.attributes,
-        "score": record.score,
-        **record.more,
+    written = {} if record.in_file else {"iscrowd": 0, "segmentation": []}
+    written |= record.more
+    if record.attributes:
+        written["attributes"] = record.attributes
+    if record.segmentation:
+        written["segmentation"] = record.segmentation
+    if record.score is not None:
+        written["score"] = record.score
+    return written | {
         "id": record.id,
         "image_id": photo.id,
         "category_id": record.category_id,
         "bbox": [_plain(number) for number in record.bbox],
         "area": _plain(record.area),
-        "segmentation": record.segmentation,
     }
-    return {key: value for key, value in written.items() if value is not None and (key != "attributes" or value)}
 
 
 def _plain(number: float) -> float:
@@ -296,6 +344,7 @@ class AnnotationFile:
         self.store = store
         self.path = path
         self.problem: str | None = None
+        self._saving = threading.Lock()
 
     @property
     def unsaved(self) -> bool:
@@ -310,13 +359,17 @@ class AnnotationFile:
 
     def save(self) -> None:
         """Write the file if it is behind or gone; a reason why not is kept as `problem`."""
-        if not self.unsaved and self.path.is_file():
-            self.problem = None
-            return
-        try:
-            write_file(self.store, self.path)
-            self.problem = None
-        except MvtecError as error:
-            self.problem = str(error)
-        except OSError as error:
-            self.problem = f"{self.path}: cannot be written ({error.strerror}). Make room on the disk."
+        with self._saving:
+            if not self.unsaved and self.path.is_file():
+                self.problem = None
+                return
+            try:
+                write_file(self.store, self.path)
+                self.problem = None
+            except MvtecError as error:
+                self.problem = str(error)
+            except OSError as error:
+                self.problem = f"{self.path}: cannot be written ({error.strerror}). Make room on the disk."
+            except Exception as error:  # whatever it is, the page must know, and the next try must come
+                logging.getLogger(__name__).exception("saving failed")
+                self.problem = f"{self.path}: cannot be written ({type(error).__name__}: {error})."

@@ -11,15 +11,15 @@ import hmac
 import ipaddress
 import secrets
 import socket
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 64 << 20  # of a body
-COOKIE = "mvtec"
+_ENTER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>mvtec annotate</title>
+<meta http-equiv="refresh" content="0; url=/"></head><body><a href="/">mvtec annotate</a></body></html>"""
 _PAGES = frozenset({"/", "/docs"})
 _OURS = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -57,6 +57,8 @@ class Guard:
         self._app = app
         self._token = token
         self._cookie = secrets.token_urlsafe(32)
+        names = set() if token is None else {socket.gethostname(), socket.getfqdn()}
+        self._names = {name.lower() for name in names} | {f"{name.lower()}.local" for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a bad request, and pass on a good one."""
@@ -115,26 +117,24 @@ class Guard:
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            own = socket.gethostname().lower()
-            return name.lower() in (own, f"{own}.local", socket.getfqdn().lower())
+            return name.lower() in self._names
         return True
 
     def _entrance(self, scope: Scope, headers: Headers) -> Response | None:
         """With a token: the cookie for the right one, refusal without either."""
         if self._token is None:
             return None
+        # Cookies are the same for all ports of a host, so two servers on it need two names.
+        port = headers.get("host", "").rpartition(":")[2]
+        cookie = f"mvtec-{port}" if port.isdigit() else "mvtec"
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and hmac.compare_digest(given.encode(), self._token.encode()):
-            answer = RedirectResponse("/", status_code=303)
-            answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
+            # A page that goes on by itself, since browsers keep a strict cookie back where a link elsewhere redirects.
+            answer = HTMLResponse(_ENTER)
+            answer.set_cookie(cookie, self._cookie, httponly=True, samesite="strict", path="/")
             return answer
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get("cookie", ""))
-        except CookieError:
-            cookies.clear()
-        brought = cookies[COOKIE].value if COOKIE in cookies else ""
-        if hmac.compare_digest(brought.encode(), self._cookie.encode()):
+        brought = dict(part.strip().partition("=")[::2] for part in headers.get("cookie", "").split(";"))
+        if hmac.compare_digest(brought.get(cookie, "").encode(), self._cookie.encode()):
             return None
         return _error(401, "open the address that mvtec annotate printed, with its token")
 

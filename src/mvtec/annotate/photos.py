@@ -18,6 +18,8 @@ from mvtec.errors import InputError
 _MOST_PIXELS = 200_000_000  # of a photo that is decoded for someone
 _THUMB_SIDE = 160
 _MOST_THUMBS = 2000  # kept in memory, about 5 kB each
+_MOST_PNGS = 4  # of photos that browsers do not know, as large as the photo
+_MOST_SIZES = 10_000
 _SHOWN_AS_IT_IS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp"}
 
 
@@ -30,7 +32,7 @@ def find_photos(root: Path) -> tuple[list[str], int]:
         Names relative to `root` in posix form, sorted; and the number of links left out.
 
     Raises:
-        InputError: There is no such folder, or it holds several categories, or no photo.
+        InputError: There is no such folder, it holds several categories or no photo, or a name is not UTF-8.
     """
     if not root.is_dir() or layout_of(root) is not None or any(map(layout_of, _folders(root))):
         names = [sample.path for sample in read_tree(root).samples]
@@ -38,6 +40,9 @@ def find_photos(root: Path) -> tuple[list[str], int]:
         names = _images_below(root)
     inside = root.resolve()
     found = [name for name in names if not (root / name).is_symlink() or _leads_into(root / name, inside)]
+    if odd := next((name for name in found if not _is_text(name)), None):
+        shown = odd.encode("utf-8", "replace").decode()
+        raise InputError(root / shown, "has a name that is not UTF-8", "Rename it")
     if not found:
         raise InputError(root, "holds no photo", f"Give a folder of photos ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return found, len(names) - len(found)
@@ -63,6 +68,15 @@ def _images_below(root: Path) -> list[str]:
     return sorted(found)
 
 
+def _is_text(name: str) -> bool:
+    """Whether a name can be written into a file."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _leads_into(path: Path, root: Path) -> bool:
     return path.resolve().is_relative_to(root)
 
@@ -77,7 +91,9 @@ class PhotoFolder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._inside = root.resolve()
+        self._sizes: dict[tuple[str, str], tuple[int, int]] = {}
         self._thumbs: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._pngs: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._decoding = threading.Semaphore(2)  # large photos one after the other, not forty at once
         self._lock = threading.Lock()
 
@@ -109,9 +125,16 @@ class PhotoFolder:
             BadPhotoError: It is missing, spoilt, or larger than anyone is shown.
         """
         path = self.path(name)
-        width, height = photo_size_wh(path)
+        key = (name, self.version(name))
+        if key in self._sizes:
+            return self._sizes[key]
+        with self._decoding:  # of some formats only decoding tells
+            width, height = photo_size_wh(path)
         if width * height > _MOST_PIXELS:
             raise BadPhotoError(path, f"is {width}×{height} pixels, too large to be shown", "Divide it into tiles")
+        if len(self._sizes) >= _MOST_SIZES:
+            self._sizes.clear()
+        self._sizes[key] = (width, height)
         return width, height
 
     def read(self, name: str) -> Photo:
@@ -134,7 +157,12 @@ class PhotoFolder:
         path = self.path(name)
         if path.suffix.lower() in _SHOWN_AS_IT_IS:
             return path, _SHOWN_AS_IT_IS[path.suffix.lower()]
-        return _encoded(self.read(name), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]), "image/png"
+        key = (name, self.version(name))
+        found = self._kept(self._pngs, key)
+        if found is None:
+            found = _encoded(self.read(name), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            self._keep(self._pngs, key, found, _MOST_PNGS)
+        return found, "image/png"
 
     def thumb(self, name: str) -> bytes:
         """A small JPEG.
@@ -143,10 +171,8 @@ class PhotoFolder:
             BadPhotoError: See `size_wh`.
         """
         key = (name, self.version(name))
-        with self._lock:
-            if key in self._thumbs:
-                self._thumbs.move_to_end(key)
-                return self._thumbs[key]
+        if (found := self._kept(self._thumbs, key)) is not None:
+            return found
         photo = self.read(name)
         scale = min(1.0, _THUMB_SIDE / max(photo.shape[:2]))
         size_wh = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
@@ -155,11 +181,20 @@ class PhotoFolder:
             ".jpg",
             [cv2.IMWRITE_JPEG_QUALITY, 80],
         )
-        with self._lock:
-            self._thumbs[key] = made
-            while len(self._thumbs) > _MOST_THUMBS:
-                self._thumbs.popitem(last=False)
+        self._keep(self._thumbs, key, made, _MOST_THUMBS)
         return made
+
+    def _kept(self, cache: OrderedDict[tuple[str, str], bytes], key: tuple[str, str]) -> bytes | None:
+        with self._lock:
+            if key in cache:
+                cache.move_to_end(key)
+            return cache.get(key)
+
+    def _keep(self, cache: OrderedDict[tuple[str, str], bytes], key: tuple[str, str], made: bytes, most: int) -> None:
+        with self._lock:
+            cache[key] = made
+            while len(cache) > most:
+                cache.popitem(last=False)
 
 
 def _encoded(photo: Photo, suffix: str, options: list[int]) -> bytes:

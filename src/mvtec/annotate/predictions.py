@@ -114,7 +114,7 @@ def _with_proposals(store: Store, photo: Kept, predicted: Sequence[Record]) -> K
     kept = [record for record in photo.records if not record.proposed or record.in_file]
     labels = [record for record in kept if not record.proposed]
     new = [
-        replace(record, id=store.number_of(record.key))
+        replace(record, id=store.number_of(record.key, photo.id))
         for record in predicted
         if (record.score is None or record.score >= _LEAST_SCORE)
         and not any(same_kind(record, label) and box_iou(record.bbox, label.bbox) >= SAME for label in labels)

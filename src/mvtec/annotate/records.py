@@ -91,13 +91,14 @@ class Shape(BaseModel):
 
 
 class Annotation(Shape):
-    """An annotation as the page sees it."""
+    """An annotation as the page sees it; `problem` is why only its box can be shown."""
 
     key: str
     category_id: int
     score: float | None
     attributes: dict[str, Any]
     proposed: bool
+    problem: str | None = None
 
 
 class Photo(BaseModel):
@@ -188,10 +189,11 @@ class Here(_Strict):
 
 
 class Others(Saved):
-    """How many other browsers have the same photo open, and its newest revision."""
+    """How many other browsers have the same photo open, its newest revision, and all classes."""
 
     others: int
     revision: int | None
+    categories: list[Category]
 
 
 class Prepare(_Strict):
@@ -227,7 +229,7 @@ class ShapesQuestion(_Strict):
     """Masks to work on."""
 
     operation: Operation
-    masks: Annotated[list[Counts], Field(min_length=1, max_length=1000)]
+    masks: Annotated[list[Counts], Field(min_length=1, max_length=200)]
 
 
 class Shapes(BaseModel):

@@ -61,7 +61,7 @@ def save_edit(store: Store, number: int, edit: PhotoEdit, size_wh: tuple[int, in
             old = known.get(wanted.key) or _from_history(store, number, wanted.key)
             if old is None and wanted.key not in shapes:
                 raise InputError("the edit", f"has no shape for {wanted.key}, which is new", "Reload the page")
-            record = _new(wanted, store.number_of(wanted.key)) if old is None else _merged(old, wanted)
+            record = _new(wanted, store.number_of(wanted.key, number)) if old is None else _merged(old, wanted)
             if wanted.key in shapes:
                 bbox, area, segmentation = shapes[wanted.key]
                 record = replace(record, bbox=bbox, area=area, segmentation=segmentation)
@@ -154,7 +154,7 @@ def _merged(old: Record, wanted: Edit) -> Record:
 def what_changed(before: Kept, after: Kept) -> str:
     """A revision in a few words.
 
-    >>> kept = Kept(1, "a.png", None, None, 0, (), None, True, {})
+    >>> kept = Kept(1, "a.png", None, None, 0, (), None, True, True, {})
     >>> what_changed(kept, replace(kept, state="unsure", records=(Record("k", 1, 1, (0, 0, 2, 2), 4),)))
     'added 1, unsure'
     """

@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from mvtec.segment.model import Choose, SamModel
 
 _IN_MEMORY = 16  # embeddings, 2 MiB each
+_PATIENCE = 60.0  # seconds a prompt waits for the model to be loaded
 _WAITING = 8  # photos that wait to be encoded; older wishes are forgotten
 
 
@@ -116,9 +116,11 @@ class Sam:
 
     def _loaded(self) -> SamModel:
         with self._changed:
-            self._changed.wait_for(lambda: self._model or self._failure or self._closed)
+            self._changed.wait_for(lambda: self._model or self._failure or self._closed, _PATIENCE)
             if self._model is None:
-                raise SamMissingError("SAM", self._failure or "is going", "Start again with another --weights")
+                raise SamMissingError(
+                    "SAM", self._failure or "is not ready", "Wait, or start again with other --weights"
+                )
             return self._model
 
     def _embedding(self, name: str, model: SamModel) -> torch.Tensor:
@@ -147,9 +149,9 @@ class Sam:
     def _work(self) -> None:
         try:
             model = self._load()
-        except MvtecError as error:
+        except Exception as error:  # such as no memory on the GPU: the page must be told, whatever it is
             with self._changed:
-                self._failure = str(error)
+                self._failure = str(error) or type(error).__name__
                 self._changed.notify_all()
             return
         with self._changed:
@@ -161,10 +163,5 @@ class Sam:
                 if self._closed:
                     return
                 name = self._wanted.popleft()
-            with suppress(MvtecError):  # the page is told when it asks
+            with suppress(Exception):  # the page is told when it asks
                 self._embedding(name, model)
-
-
-def checkpoint_name(checkpoint: Path) -> str:
-    """What a checkpoint is called before it is known what it is."""
-    return checkpoint.parent.parent.name if checkpoint.name == "sam.pt" else checkpoint.stem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
 import threading
 import webbrowser
@@ -69,12 +70,17 @@ def prepare(
         OutputError: The working store cannot be made.
         WeightsError: The weights that were named are not there.
     """
+    annotations = annotations.resolve()  # of a link its target is rewritten
     names, links = find_photos(root)
     checkpoint, why_not = _checkpoint(model, weights, use_sam)
     opened = open_store(root, names, annotations, on_photo=on_photo)
     notes = []
     if links:
         notes.append(f"{links} links lead out of {root} and are left out")
+    if opened.aside is not None:
+        notes.append(
+            f"{annotations} was changed by another program: it was read anew, its history is in {opened.aside}"
+        )
     if opened.missing:
         notes.append(f"{opened.missing} photos of {annotations} are not in {root}; they stay in the file as they are")
     try:
@@ -140,7 +146,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(
     work: Workplace, waiting: socket.socket, host: str, *, open_browser: bool, say: Callable[[str], None]
-) -> None:
+) -> str | None:
     """Serve until the process is told to stop; then the annotation file is written.
 
     Where others than this machine can reach the server, a browser must bring a token once.
@@ -151,6 +157,9 @@ def serve(
         host: What it listens on.
         open_browser: Whether to open the page.
         say: Is told the address.
+
+    Returns:
+        Why the annotation file could not be written at the end; None if it was.
     """
     import uvicorn
 
@@ -171,4 +180,8 @@ def serve(
     say(address)
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
+    # uvicorn stops at these signals, and sends them again when it has: the file is written by then.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[waiting])
+    return work.file.problem

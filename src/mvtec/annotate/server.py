@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -51,7 +51,21 @@ def make_app(work: Workplace, *, save_every: float = _SAVE_EVERY) -> FastAPI:
             saver.join()
             work.close()
 
-    app = FastAPI(title="mvtec annotate", version=__version__, lifespan=life, docs_url=None, redoc_url=None)
+    store_name = work.store.get("name")
+
+    def check_store(x_mvtec_store: Annotated[str | None, Header()] = None) -> None:
+        """A page that was opened for another annotation file must not save into this one."""
+        if x_mvtec_store is not None and x_mvtec_store != store_name:
+            raise HTTPException(410, "this page belongs to another annotation file; reload it")
+
+    app = FastAPI(
+        title="mvtec annotate",
+        version=__version__,
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        dependencies=[Depends(check_store)],
+    )
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     _answer_errors(app, work)
     _add_pages(app)
@@ -123,7 +137,10 @@ def _add_session(app: FastAPI, work: Workplace) -> None:
         others = work.presence.others(said.client, said.photo)
         found = work.store.rows("SELECT revision FROM photo WHERE id = ?", (said.photo,))
         return records.Others(
-            **work.saved().model_dump(), others=others, revision=found[0]["revision"] if found else None
+            **work.saved().model_dump(),
+            others=others,
+            revision=found[0]["revision"] if found else None,
+            categories=work.categories(),
         )
 
     @app.post("/api/categories")
@@ -142,7 +159,7 @@ def _add_session(app: FastAPI, work: Workplace) -> None:
 def _add_photos(app: FastAPI, work: Workplace) -> None:
     @app.get("/api/photos")
     def photos(
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
         limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 200,
         order: Order = "name",
         category: Id | None = None,

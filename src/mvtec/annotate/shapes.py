@@ -69,15 +69,12 @@ def shown_shape(
     """A shape of a COCO file as the page sees it.
 
     Raises:
-        InputError: The file's segmentation breaks a rule.
+        ValueError: The file's segmentation breaks a rule.
     """
     if not segmentation:
         return Shape(bbox=bbox, area=area, counts=None)
     annotation = CocoAnnotation(id=1, image_id=1, category_id=1, bbox=bbox, area=area, segmentation=segmentation)
-    try:
-        region = region_of_annotation(annotation, size_hw)
-    except ValueError as error:
-        raise InputError("an annotation", str(error), "Mend it in the file") from error
+    region = region_of_annotation(annotation, size_hw)
     assert region is not None
     polygon = segmentation if isinstance(segmentation, list) else None
     return shape_of(region, size_hw, bbox=bbox, polygon=polygon)
@@ -107,9 +104,13 @@ def work_on(operation: Operation, masks: Sequence[Sequence[int]], size_hw: tuple
     Raises:
         InputError: A mask is not of this photo, or none.
     """
-    regions = [region_of_counts(counts, size_hw) for counts in masks]
+    # One after the other: a thousand masks of a large photo would not fit into memory.
+    regions = (region_of_counts(counts, size_hw) for counts in masks)
     if operation == "merge":
-        merged = np.logical_or.reduce([region.full(size_hw) for region in regions])
+        merged = np.zeros(size_hw, bool)
+        for region in regions:
+            x, y, w, h = region.box_xywh
+            merged[y : y + h, x : x + w] |= region.crop
         found = region_of(merged)
         return [shape_of(found, size_hw)] if found else []
     if operation == "components":

@@ -33,7 +33,7 @@ CREATE TABLE photo (
 );
 CREATE INDEX photo_by_worth ON photo (here, worth DESC, name);
 CREATE TABLE has_category (photo INTEGER NOT NULL, category INTEGER NOT NULL, PRIMARY KEY (photo, category));
-CREATE TABLE identity (key TEXT PRIMARY KEY, id INTEGER NOT NULL UNIQUE);
+CREATE TABLE identity (key TEXT PRIMARY KEY, photo INTEGER NOT NULL, id INTEGER NOT NULL UNIQUE);
 CREATE TABLE version (
   photo INTEGER NOT NULL, revision INTEGER NOT NULL, at TEXT NOT NULL, client TEXT NOT NULL, change TEXT NOT NULL,
   what TEXT NOT NULL, state TEXT, labels INTEGER NOT NULL, proposals INTEGER NOT NULL, records TEXT NOT NULL,
@@ -102,6 +102,7 @@ class Kept:
         records: Its annotations.
         predicted: What a model says of it; None where no predictions were given.
         in_file: Whether the annotation file knew it.
+        here: Whether it is in the folder.
         more: What else the file says of it.
     """
 
@@ -113,6 +114,7 @@ class Kept:
     records: tuple[Record, ...]
     predicted: tuple[Record, ...] | None
     in_file: bool
+    here: bool
     more: dict[str, Any]
 
 
@@ -261,14 +263,16 @@ class Store:
             raise KeyError(number)
         return _kept(found[0])
 
-    def photos(self) -> Iterator[Kept]:
-        """All photos by their numbers, some at a time."""
-        last = -1
-        while found := self.rows("SELECT * FROM photo WHERE id > ? ORDER BY id LIMIT 500", (last,)):
-            yield from map(_kept, found)
-            last = found[-1]["id"]
+    def read_written(self) -> list[sqlite3.Row]:
+        """All photos that may be in the annotation file, by their numbers, still to be read by `kept`."""
+        return self.rows("SELECT * FROM photo WHERE in_file OR state IS NOT NULL OR labels ORDER BY id")
 
-    def put(self, photo: Kept, *, here: bool = True) -> None:
+    @staticmethod
+    def kept(row: sqlite3.Row) -> Kept:
+        """A photo of a row."""
+        return _kept(row)
+
+    def put(self, photo: Kept) -> None:
         """Write a photo as it is now, and how it stands; its history is not touched."""
         stands = self._standing(photo.state, photo.records, photo.predicted)
         width, height = photo.size_wh or (None, None)
@@ -283,7 +287,7 @@ class Store:
             "predicted": None if photo.predicted is None else records_json(photo.predicted),
             "more": to_json(photo.more),
             "in_file": photo.in_file,
-            "here": here,
+            "here": photo.here,
             "labels": sum(not record.proposed for record in photo.records),
             "proposals": sum(record.proposed for record in photo.records),
             "worth": stands.worth,
@@ -299,13 +303,19 @@ class Store:
             for category in sorted({record.category_id for record in photo.records}):
                 self.execute("INSERT INTO has_category VALUES (?, ?)", (photo.id, category))
 
-    def number_of(self, key: str) -> int:
-        """The number a key has in the annotation file, for ever; a new key gets the next one."""
+    def number_of(self, key: str, photo: int) -> int:
+        """The number that a key of a photo has in the annotation file, for ever; a new key gets the next one.
+
+        Raises:
+            InputError: The key is another photo's.
+        """
         with self.transaction():
-            if found := self.rows("SELECT id FROM identity WHERE key = ?", (key,)):
+            if found := self.rows("SELECT id, photo FROM identity WHERE key = ?", (key,)):
+                if found[0]["photo"] != photo:
+                    raise InputError("the edit", f"names {key}, which is of another photo", "Reload the page")
                 return int(found[0]["id"])
             number = int(self.rows("SELECT coalesce(max(id), 0) + 1 AS next FROM identity")[0]["next"])
-            self.execute("INSERT INTO identity VALUES (?, ?)", (key, number))
+            self.execute("INSERT INTO identity VALUES (?, ?, ?)", (key, photo, number))
             return number
 
     def categories(self) -> dict[int, str]:
@@ -323,5 +333,6 @@ def _kept(row: sqlite3.Row) -> Kept:
         records=read_records(row["records"]),
         predicted=None if row["predicted"] is None else read_records(row["predicted"]),
         in_file=bool(row["in_file"]),
+        here=bool(row["here"]),
         more=json.loads(row["more"]),
     )

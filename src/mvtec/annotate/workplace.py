@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mvtec.annotate.file import AnnotationFile
 from mvtec.annotate.photos import PhotoFolder
-from mvtec.annotate.records import Annotation, Category, Photo, SamState, Saved
+from mvtec.annotate.records import Annotation, Category, Photo, SamState, Saved, Shape
 from mvtec.annotate.sam import Sam
 from mvtec.annotate.shapes import shown_shape
 from mvtec.annotate.store import Kept, Store
@@ -92,12 +92,16 @@ class Workplace:
 
         Raises:
             BadPhotoError: It cannot be read.
-            InputError: Its annotations break a rule.
+            InputError: It is of another size than the annotation file says.
         """
         width, height = self.size_wh(photo)
         annotations = []
         for record in photo.records:
-            shape = shown_shape(record.bbox, record.area, record.segmentation, (height, width))
+            problem = None
+            try:
+                shape = shown_shape(record.bbox, record.area, record.segmentation, (height, width))
+            except ValueError as error:  # of another tool; the file keeps it as it is
+                shape, problem = Shape(bbox=record.bbox, area=record.area, counts=None), str(error)
             annotations.append(
                 Annotation(
                     **shape.model_dump(),
@@ -106,6 +110,7 @@ class Workplace:
                     score=record.score,
                     attributes=record.attributes,
                     proposed=record.proposed,
+                    problem=problem,
                 )
             )
         return Photo(

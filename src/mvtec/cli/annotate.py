@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mvtec.cli.console import bar, say, warn
+from mvtec.cli.console import bar, fail, say, warn
 
 
 def annotate(
@@ -61,5 +61,7 @@ def annotate(
     if ready.work.sam is None:
         warn(f"no SAM behind the page: {ready.work.no_sam}")
     say(f"{ready.photos} photos; labels go to {annotations}, and at once to {ready.work.store.path}")
-    serve(ready.work, waiting, host, open_browser=open_browser, say=say)
+    problem = serve(ready.work, waiting, host, open_browser=open_browser, say=say)
+    if problem is not None:
+        fail(f"{problem} Nothing is lost: all changes are in {ready.work.store.path}.", code=1)
     say(str(annotations))

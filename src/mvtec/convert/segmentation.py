@@ -21,6 +21,8 @@ from mvtec.errors import InputError
 
 SegmentationKind = Literal["rle", "polygon"]
 
+_LONGEST = 1e7  # pixels
+
 
 @dataclass(frozen=True)
 class SegmentationOptions:
@@ -164,8 +166,16 @@ def _polygons(segmentation: Any) -> list[list[float]]:
         except (TypeError, ValueError):
             arrays = []
         if arrays and all(_is_polygon(array) for array in arrays):
+            if sum(_length(array) for array in arrays) > _LONGEST:
+                raise ValueError("its outline is longer than any in a photo")  # pycocotools takes memory by its length
             return [array.tolist() for array in arrays]
     raise ValueError("its segmentation is neither RLE nor polygons of three points or more")
+
+
+def _length(numbers: npt.NDArray[np.float64]) -> float:
+    """How long a closed polygon is, pixels."""
+    points = numbers.reshape(-1, 2)
+    return float(np.hypot(*(points - np.roll(points, 1, axis=0)).T).sum())
 
 
 def _is_polygon(numbers: npt.NDArray[np.float64]) -> bool:

@@ -14,7 +14,6 @@ from mvtec.evaluate.classes import share
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
 
-
 RECALL = 0.95
 
 
@@ -37,8 +36,8 @@ def auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDAr
 def false_alarms(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDArray[np.int64]]) -> Metric:
     """The share of good photos that raise an alarm where 95 % of the defective ones do: the field's FPR95.
 
-    The threshold is the highest score that at least 95 % of the defective photos reach. Where more than 5 % of them have
-    the lowest score there is, as photos without any box have, every photo reaches it.
+    The threshold is the highest score that at least 95 % of the defective photos reach. Where more than 5 % of them
+    have the lowest score there is, as photos without any box have, every photo reaches it.
 
     Args:
         defective: bool N.

@@ -8,7 +8,8 @@ import { areaOf } from "./rle.js";
 
 /**
  * @typedef {{kind: "box" | "mask" | "polygon", bbox: number[], area: number, counts: number[] | null,
- *   polygon: number[][] | null}} Geometry in photo pixels; counts of a polygon are null until the server has painted it
+ *   polygon: number[][] | null, problem?: string | null}} Geometry in photo pixels; counts of a polygon are null until the
+ *   server has painted it; problem: why the server can show only the box of what it has
  * @typedef {{key: string, category_id: number, geometry: Geometry, score: number | null, attributes: object,
  *   proposed: boolean}} Annotation
  */
@@ -39,9 +40,9 @@ export function polygonGeometry(polygon) {
 }
 
 /** The geometry in an Annotation or Shape of the server. @returns {Geometry} */
-export function geometryOf({ bbox, area, counts, polygon }) {
+export function geometryOf({ bbox, area, counts, polygon, problem }) {
   const kind = polygon ? "polygon" : counts ? "mask" : "box";
-  return { kind, bbox, area, counts: counts ?? null, polygon: polygon ?? null };
+  return { kind, bbox, area, counts: counts ?? null, polygon: polygon ?? null, problem: problem ?? null };
 }
 
 /** @returns {Annotation} */
@@ -67,6 +68,12 @@ export function accepted(annotation) {
   return { ...annotation, attributes: { ...annotation.attributes, reviewed: true }, proposed: false };
 }
 
+/** The annotation under a name of its own, with what can be seen of its shape: the rest is the server's alone. */
+export function renamed(annotation) {
+  const { geometry } = annotation;
+  return { ...annotation, key: newKey(), geometry: geometry.problem ? boxGeometry(geometry.bbox) : geometry };
+}
+
 function sameNumbers(a, b) {
   if (a === b) return true;
   return Boolean(a && b) && a.length === b.length && a.every((value, i) => value === b[i]);
@@ -75,7 +82,7 @@ function sameNumbers(a, b) {
 /** Do two geometries say the same to the server? */
 export function sameGeometry(a, b) {
   if (a === b) return true;
-  if (!a || !b || a.kind !== b.kind) return false;
+  if (!a || !b || a.kind !== b.kind || Boolean(a.problem) !== Boolean(b.problem)) return false;
   if (a.kind === "box") return sameNumbers(a.bbox, b.bbox);
   if (a.kind === "mask") return sameNumbers(a.counts, b.counts);
   return a.polygon.length === b.polygon.length && a.polygon.every((ring, i) => sameNumbers(ring, b.polygon[i]));
@@ -88,12 +95,13 @@ function shapeOf({ kind, bbox, counts, polygon }) {
 }
 
 /**
- * An Edit of the contract. The shape is null where all that the server may hold now is this very shape.
+ * An Edit of the contract. The shape is null where all that the server may hold now is this very shape, and where only
+ * the server has it whole: of a label that was deleted it still has that.
  * @param {Annotation} annotation
  * @param {(Geometry | undefined)[]} known what the server has, or will have once it has answered
  */
 export function toEdit(annotation, known) {
   const { key, category_id, attributes, proposed, geometry } = annotation;
-  const unchanged = known.length > 0 && known.every((one) => sameGeometry(one, geometry));
+  const unchanged = known.length > 0 ? known.every((one) => sameGeometry(one, geometry)) : Boolean(geometry.problem);
   return { key, category_id, attributes, proposed, shape: unchanged ? null : shapeOf(geometry) };
 }

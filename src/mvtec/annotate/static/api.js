@@ -9,10 +9,32 @@ export class ApiError extends Error {
   }
 }
 
+/** Statuses with words of their own here. */
+const WORDS = {
+  401: "the token of this page is no longer valid: open the address that mvtec annotate printed",
+  410: "this page belongs to another annotation file; reload it",
+};
+
+/** The working store that this page belongs to; null until the session has named it. */
+let store = null;
+let foreign = false;
+
+/** From now on each request says which store it means: another may be served here tomorrow. @param {string} name */
+export function belongTo(name) {
+  store = name;
+}
+
+/** Does the server serve another store by now? Then nothing of this page may reach it. */
+export function isForeign() {
+  return foreign;
+}
+
 async function request(path, options = {}) {
+  if (foreign) throw new ApiError(410, WORDS[410]);
+  const headers = store === null ? options.headers : { ...options.headers, "X-Mvtec-Store": store };
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "the server does not answer (has `mvtec annotate` stopped?)");
@@ -26,7 +48,8 @@ async function request(path, options = {}) {
   } catch {
     // Not JSON: the status says enough.
   }
-  throw new ApiError(response.status, detail, current);
+  foreign = response.status === 410;
+  throw new ApiError(response.status, WORDS[response.status] ?? detail, current);
 }
 
 async function json(path, options) {

@@ -8,6 +8,9 @@ import { openPicture } from "./navigate.js";
 import { paintPreview } from "./paint.js";
 import { say } from "./say.js";
 
+/** Who saves that is no browser. */
+const CLIENTS = new Map([["file", "the file"], ["predictions", "a model"], ["outside", "another program"]]);
+
 /** The version that is shown: {photo: OpenPhoto, version: Photo as it was}. */
 let shown = null;
 
@@ -32,7 +35,7 @@ export async function openHistory() {
 }
 
 function renderVersion(photo, { revision, at, client, state, labels, proposals, what }) {
-  const who = { file: "the file", predictions: "a model", [app.queue.client]: "this browser" }[client] ?? "another browser";
+  const who = client === app.queue.client ? "this browser" : CLIENTS.get(client) ?? "another browser";
   const about = [`${labels} ${labels === 1 ? "label" : "labels"}`, proposals > 0 ? `${proposals} proposed` : null, state, who];
   return element("button", {
     type: "button", class: "version", "aria-pressed": "false",

@@ -57,19 +57,31 @@ export function inBox([left, top, w, h], x, y) {
   return x >= left && y >= top && x <= left + w && y <= top + h;
 }
 
+function inRing(ring, x, y) {
+  let inside = false;
+  for (let i = 0, j = ring.length - 2; i < ring.length; j = i, i += 2) {
+    const [xi, yi, xj, yj] = [ring[i], ring[i + 1], ring[j], ring[j + 1]];
+    if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) inside = !inside;
+  }
+  return inside;
+}
+
 /**
- * Is (x, y) inside the rings, by the even-odd rule?
+ * Is (x, y) inside one of the rings, each by the even-odd rule?
  * @param {number[][]} rings
  */
 export function inPolygon(rings, x, y) {
-  let inside = false;
-  for (const ring of rings) {
-    for (let i = 0, j = ring.length - 2; i < ring.length; j = i, i += 2) {
-      const [xi, yi, xj, yj] = [ring[i], ring[i + 1], ring[j], ring[j + 1]];
-      if (yi > y !== yj > y && x < ((xj - xi) * (y - yi)) / (yj - yi) + xi) inside = !inside;
-    }
-  }
-  return inside;
+  return rings.some((ring) => inRing(ring, x, y));
+}
+
+/**
+ * May rings cover the same pixels? Asked of their boxes.
+ * @param {number[][]} rings
+ */
+export function mayOverlap(rings) {
+  const boxes = rings.map((ring) => ringsBox([ring]));
+  return boxes.some(([ax, ay, aw, ah], i) => boxes.slice(i + 1).some(([bx, by, bw, bh]) =>
+    ax < bx + bw && bx < ax + aw && ay < by + bh && by < ay + ah));
 }
 
 /**

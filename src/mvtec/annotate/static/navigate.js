@@ -5,6 +5,7 @@ import { app, emit } from "./app.js";
 import { byId } from "./dom.js";
 import { OpenPhoto } from "./photo.js";
 import { PhotoList } from "./photo-list.js";
+import { handsBusy } from "./pointer.js";
 import { quiet, say } from "./say.js";
 import { showPhoto } from "./stage.js";
 
@@ -206,10 +207,20 @@ export async function nextWithout() {
   say("No photo without a mark after this one.");
 }
 
-/** Another browser saved this photo and nothing is pending here: shows its version. */
+/** May another browser's version take the place of what is shown? Not while something is pending or in hand. */
+function isAtRest(photo) {
+  return !app.queue.has(photo.id) && !(photo === app.photo && handsBusy());
+}
+
+/**
+ * Shows the newest version of a photo that another browser has saved.
+ * @param {OpenPhoto} photo
+ * @returns {Promise<boolean>} false when it is not newer, or this is no time for it
+ */
 export async function refresh(photo) {
+  if (!isAtRest(photo)) return false;
   const raw = await api.photo(photo.id);
-  if (app.queue.has(photo.id) || !(raw.revision > photo.revision)) return false;
+  if (!isAtRest(photo) || !(raw.revision > photo.revision)) return false;
   photo.takeOver(raw, "another browser's version");
   return true;
 }

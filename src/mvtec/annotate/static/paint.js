@@ -1,6 +1,7 @@
 // Draws annotations: masks, polygons, boxes. Proposals are dashed.
 
 import { categoryName } from "./app.js";
+import { mayOverlap } from "./geometry.js";
 import { colourOf, css } from "./palette.js";
 import { outlineOf, pathOf, pictureOf } from "./pictures.js";
 
@@ -39,8 +40,7 @@ function fill(context, { geometry, category_id }, height, opacity) {
     const { bbox } = geometry;
     if (picture) context.drawImage(picture, bbox[0], bbox[1]);
   } else if (geometry.kind === "polygon") {
-    context.fillStyle = css(rgb);
-    context.fill(pathOf(geometry.polygon), "evenodd");
+    fillRings(context, geometry.polygon, css(rgb));
   } else {
     // A box only says where: what is inside stays to be seen.
     context.globalAlpha = opacity / 4;
@@ -48,6 +48,33 @@ function fill(context, { geometry, category_id }, height, opacity) {
     context.fillRect(...geometry.bbox);
   }
   context.globalAlpha = 1;
+}
+
+/** Polygons whose rings lie over each other, so that this is not asked at each frame. @type {WeakMap<number[][], boolean>} */
+const overlapping = new WeakMap();
+/** @type {HTMLCanvasElement | null} */
+let scratch = null;
+
+// What is stored is the union of the rings. Those that lie over each other are painted together on a canvas of their
+// own first: laid over the photo one by one they would be darker where they meet.
+function fillRings(context, rings, colour) {
+  if (!overlapping.has(rings)) overlapping.set(rings, mayOverlap(rings));
+  if (!overlapping.get(rings)) {
+    context.fillStyle = colour;
+    context.fill(pathOf(rings), "evenodd");
+    return;
+  }
+  scratch ??= document.createElement("canvas");
+  scratch.width = context.canvas.width;
+  scratch.height = context.canvas.height;
+  const alone = scratch.getContext("2d");
+  alone.setTransform(context.getTransform());
+  alone.fillStyle = colour;
+  for (const ring of rings) alone.fill(pathOf([ring]), "evenodd");
+  context.save();
+  context.resetTransform();
+  context.drawImage(scratch, 0, 0);
+  context.restore();
 }
 
 function pathOfGeometry({ kind, bbox, counts, polygon }, height) {

@@ -36,9 +36,9 @@ function renderAnnotation(annotation, photo) {
   swatch.style.setProperty("--swatch", css(colourOf(category_id)));
   const source = attributes.source ?? "", sure = annotation.score ?? attributes.predicted_iou;
   const about = [proposed ? "proposed" : geometry.kind, source, certainty(annotation), attributes.reviewed ? "reviewed" : ""]
-    .filter(Boolean).join(", ");
+    .concat(geometry.problem ?? "").filter(Boolean).join(", ");
   const number = typeof sure === "number" ? sure.toFixed(2) : "", sign = attributes.reviewed ? "✓" : "";
-  const brief = [geometry.kind, source === "person" ? "" : source, number, sign].filter(Boolean).join(" ");
+  const brief = [geometry.problem ? "⚠" : "", geometry.kind, source === "person" ? "" : source, number, sign].filter(Boolean).join(" ");
   return element("div", {
     class: "row-item row-main", role: "option", id: `label-${key}`, "aria-selected": String(selected), "aria-label": `${name}, ${about}`,
     "data-key": key, "data-proposed": String(proposed),
@@ -71,6 +71,7 @@ function detailsOf({ geometry, score, attributes, proposed }) {
   const number = (value) => (typeof value === "number" ? value.toFixed(3) : null);
   const source = SOURCES[attributes.source] ?? attributes.source;
   return [
+    ["problem", geometry.problem],
     ["shape", `${kind}, ${Math.round(area)} px`],
     ["box", bbox.map((value) => Math.round(value * 10) / 10).join(", ")],
     ["source", source ? `${source}${attributes.edited ? ", edited" : ""}` : null],

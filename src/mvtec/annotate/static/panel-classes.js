@@ -27,7 +27,7 @@ function renderCategory({ id, name }, index) {
   const renameThis = () => rename(id);
   if (renaming === id) {
     const input = element("input", {
-      value: name, "aria-label": `New name of ${name}`, maxlength: "200", onkeydown: (event) => nameKey(event, id),
+      value: name, "aria-label": `New name of ${name}`, maxlength: "100", onkeydown: (event) => nameKey(event, id),
     });
     row.append(swatch, input);
     queueMicrotask(() => input.select());
@@ -85,6 +85,18 @@ async function add(event) {
   if (added) app.categoryId = added.id;
   emit("categories");
   byId("canvas").focus();
+}
+
+/**
+ * Takes over the classes as the server has them, unless a name is being written here.
+ * @param {{id: number, name: string}[]} categories
+ */
+export function takeCategories(categories) {
+  const same = JSON.stringify(categories) === JSON.stringify(app.categories);
+  if (same || renaming !== null || byId("category-name").value !== "") return;
+  app.categories = categories;
+  if (!categories.some(({ id }) => id === app.categoryId)) app.categoryId = categories[0]?.id ?? null;
+  emit("categories");
 }
 
 export function startClasses() {

@@ -141,10 +141,10 @@ export class OpenPhoto {
         this.#confirmed.set(theirs.key, geometryOf(theirs));
         continue;
       }
-      const { bbox, area, counts } = geometryOf(theirs);
+      const { bbox, area, counts, problem } = geometryOf(theirs);
       const { geometry } = annotation;
       if (geometry.kind !== "mask") geometry.counts = counts;
-      Object.assign(geometry, { bbox, area });
+      Object.assign(geometry, { bbox, area, problem });
       annotation.attributes = theirs.attributes ?? annotation.attributes;
       this.#confirmed.set(theirs.key, geometry);
     }
@@ -155,7 +155,8 @@ export class OpenPhoto {
   rebase(raw) {
     this.#describe(raw);
     this.#sent.clear();
-    for (const theirs of raw.annotations) this.#confirmed.set(theirs.key, geometryOf(theirs));
+    // What the others deleted goes: the last shape that the server remembers of it may be theirs.
+    this.#confirmed = new Map(raw.annotations.map((theirs) => [theirs.key, geometryOf(theirs)]));
   }
 
   /** Shows the server's Photo in place of what is here. What was here can be had back by undo. */

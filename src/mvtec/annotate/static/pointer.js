@@ -137,6 +137,11 @@ function wheel(event) {
   viewChanged();
 }
 
+/** Is something under way on the stage that must not lose the label it began on? */
+export function handsBusy() {
+  return press !== null || currentTool().holds();
+}
+
 /** Is the space bar held? Then dragging pans. */
 export function holdSpace(held) {
   spaceHeld = held;

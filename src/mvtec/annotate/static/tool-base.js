@@ -1,4 +1,7 @@
-// What a tool does when it does nothing.
+// What a tool does when it does nothing, and says when what it works on is not there any more.
+
+/** The label that a drag or stroke began on is another one at its end. */
+export const CHANGED_MEANWHILE = "This label was changed meanwhile, by somebody else or by a key: the drag is given up.";
 
 /** @returns {import("./tools.js").Tool} */
 export function idleTool() {

@@ -11,7 +11,7 @@ import { reach, stamp } from "./raster.js";
 import { encode } from "./rle.js";
 import { say } from "./say.js";
 import { invalidate, lift, view } from "./stage.js";
-import { idleTool } from "./tool-base.js";
+import { CHANGED_MEANWHILE, idleTool } from "./tool-base.js";
 
 /** The stroke under way: photo, annotation (null: a new one), crop, canvas, dirty part, last place. */
 let stroke = null;
@@ -110,6 +110,10 @@ function finish() {
   stroke = null;
   lift([]);
   if (!changed) return;
+  if (annotation && photo.find(annotation.key) !== annotation) {
+    say(CHANGED_MEANWHILE);
+    return;
+  }
   const { bbox, area } = extent(crop);
   if (area === 0) {
     if (annotation?.geometry.counts) {

@@ -11,7 +11,7 @@ import { paintHandle, paintShapes } from "./paint.js";
 import { cropOf } from "./pictures.js";
 import { say } from "./say.js";
 import { invalidate, lift, view } from "./stage.js";
-import { idleTool } from "./tool-base.js";
+import { CHANGED_MEANWHILE, idleTool } from "./tool-base.js";
 
 /** A press that moves less than this, in CSS pixels, is a click. */
 const LEAST_MOVE = 4;
@@ -142,8 +142,9 @@ export const select = {
     drag = null;
     lift([]);
     const empty = geometry && (geometry.bbox[2] === 0 || geometry.bbox[3] === 0);
-    if (geometry && !empty) app.photo.replace(what, reshaped(annotation, geometry));
-    else click?.();
+    if (!geometry || empty) click?.();
+    else if (app.photo.find(annotation.key) === annotation) app.photo.replace(what, reshaped(annotation, geometry));
+    else say(CHANGED_MEANWHILE);
   },
   hover(point) {
     const annotation = onlySelected();
