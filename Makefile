@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench study clean
 
 demo: $(VENV)/.ready
 	$(BIN)/mvtec demo --out demo-out --overwrite
@@ -20,6 +20,10 @@ lint: $(VENV)/.ready
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/segment.py
+	$(BIN)/python benchmarks/annotate.py
+
+study: $(VENV)/.ready
+	$(BIN)/python benchmarks/study.py --out study
 
 clean:
 	rm -rf $(VENV) demo-out
