@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench study clean
+.PHONY: demo test lint bench starter study clean
 
 demo: $(VENV)/.ready
 	$(BIN)/mvtec demo --out demo-out --overwrite
@@ -21,6 +21,9 @@ bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/segment.py
 	$(BIN)/python benchmarks/annotate.py
+
+starter: $(VENV)/.ready
+	$(BIN)/python -m mvtec.starter --out starter
 
 study: $(VENV)/.ready
 	$(BIN)/python benchmarks/study.py --out study

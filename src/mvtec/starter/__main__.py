@@ -1,0 +1,43 @@
+"""`make starter`: trains the starting weights, or goes on with them."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from mvtec.starter.train import train_starter
+
+
+def main() -> None:
+    """Parse the command line and train."""
+    parser = argparse.ArgumentParser(prog="python -m mvtec.starter", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("starter"), help="the run's folder")
+    parser.add_argument("--model", default="yolov5n.yaml", help="the architecture, of Ultralytics")
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--photos", type=int, default=1000, help="photos of an epoch, each seen once")
+    parser.add_argument("--side", type=int, default=256, help="width and height of a photo")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw; 0 to draw in between")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+
+    def show(epoch: int, epochs: int, losses: dict[str, float]) -> None:
+        figures = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        print(f"epoch {epoch} of {epochs}: {figures}, {time.perf_counter() - began:.0f} s", flush=True)
+
+    made = train_starter(
+        arguments.out,
+        model=arguments.model,
+        epochs=arguments.epochs,
+        photos=arguments.photos,
+        side=arguments.side,
+        workers=arguments.workers,
+        seed=arguments.seed,
+        on_epoch=show,
+    )
+    print(made)
+
+
+if __name__ == "__main__":
+    main()
