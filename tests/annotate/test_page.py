@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import REPOSITORY, noise, write_png
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import Running, running, start
 
@@ -376,3 +377,34 @@ def test_sam_makes_a_mask_of_a_box_on_a_real_photo(browser: Browser, real_bottle
     assert kept.attributes["reviewed"] is True
     assert (decode_rle(kept.segmentation) == decode_rle({"size": [900, 900], "counts": shown["counts"]})).all()
     assert kept.area > 1000
+
+
+def test_the_page_of_the_routes_is_shown(browser: Browser, server: Running):
+    page = browser.new_page()
+    page.goto(server.address + "docs")
+    expect(page.locator("body")).to_contain_text("/api/photos/{number}")
+    page.close()
+
+
+def test_a_turned_photo_is_shown_as_the_labels_see_it(browser: Browser, tmp_path: Path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for suffix in ("jpg", "png"):
+        image = Image.fromarray(noise(1, 60, 90))
+        exif = image.getexif()
+        exif[0x0112] = 6  # lying on its side
+        image.save(photos / f"turned.{suffix}", exif=exif)
+    with running(photos, tmp_path / "ann.json", "--no-sam") as server:
+        person = Desk(browser, server.address, "turned.jpg")
+        for row in server.ask("GET", "/api/photos")[1]["photos"]:
+            photo = server.ask("GET", f"/api/photos/{row['id']}")[1]
+            assert (photo["width"], photo["height"]) == (60, 90)
+            shown = person.page.evaluate(
+                """async (address) => {
+                  const bitmap = await createImageBitmap(await (await fetch(address)).blob());
+                  return [bitmap.width, bitmap.height];
+                }""",
+                f"/api/photos/{row['id']}/image",
+            )
+            assert shown == [60, 90], row["name"]
+        person.close()

@@ -66,6 +66,7 @@ def make_app(work: Workplace, *, save_every: float = _SAVE_EVERY) -> FastAPI:
         redoc_url=None,
         dependencies=[Depends(check_store)],
     )
+    app.openapi_version = "3.0.3"  # the newest that the bundled page of Swagger reads
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     _answer_errors(app, work)
     _add_pages(app)
