@@ -48,7 +48,7 @@ async function request(path, options = {}) {
   } catch {
     // Not JSON: the status says enough.
   }
-  foreign = response.status === 410;
+  if (response.status === 410) foreign = true;
   throw new ApiError(response.status, WORDS[response.status] ?? detail, current);
 }
 

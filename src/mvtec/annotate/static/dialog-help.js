@@ -3,6 +3,13 @@
 import { commands, keyName } from "./commands.js";
 import { byId, element } from "./dom.js";
 
+const KEY = "mvtec:single-keys";
+
+/** Are letters, digits and signs commands by themselves? Who speaks to the computer, or hits keys unmeant, turns that off. */
+export function singleKeys() {
+  return localStorage.getItem(KEY) !== "off";
+}
+
 const STAGE_KEYS = [
   ["1 … 9", "Choose a class; the selected labels get it too"],
   ["Tab / Shift+Tab", "Next and previous label"],
@@ -35,4 +42,10 @@ export function openHelp() {
       commands.filter((command) => command.group === group).map(({ keys, label }) => [keys.map(keyName).join(" / "), label]))));
   }
   byId("help").showModal();
+}
+
+export function startHelp() {
+  const box = byId("single-keys");
+  box.checked = singleKeys();
+  box.addEventListener("change", () => localStorage.setItem(KEY, box.checked ? "on" : "off"));
 }

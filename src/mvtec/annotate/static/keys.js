@@ -4,6 +4,7 @@ import { accept, nudge, selectNext } from "./actions.js";
 import { app } from "./app.js";
 import { chooseNumber, commands } from "./commands.js";
 import { crosshairActive, hideCrosshair, moveCrosshair, pressCrosshair } from "./crosshair.js";
+import { singleKeys } from "./dialog-help.js";
 import { byId, isTyping } from "./dom.js";
 import { holdSpace } from "./pointer.js";
 import { currentTool } from "./tools.js";
@@ -67,6 +68,7 @@ function keydown(event) {
   }
   if (event.altKey) return;
   const name = nameOf(event);
+  if (name.length === 1 && !singleKeys()) return;
   if (/^[1-9]$/.test(name)) {
     chooseNumber(Number(name));
     return;

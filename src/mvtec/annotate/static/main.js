@@ -2,19 +2,20 @@
 
 import { startAnnotations } from "./panel-annotations.js";
 import { newKey } from "./annotation.js";
-import { api } from "./api.js";
-import { app, emit } from "./app.js";
+import { api, belongTo } from "./api.js";
+import { app } from "./app.js";
 import { startClasses } from "./panel-classes.js";
 import { openConflict, startConflict } from "./dialog-conflict.js";
+import { startHelp } from "./dialog-help.js";
 import { startHistory } from "./dialog-history.js";
 import { paintCrosshair, startCrosshair } from "./crosshair.js";
 import { byId } from "./dom.js";
 import { startKeys } from "./keys.js";
-import { adopt, lastPhoto, open } from "./navigate.js";
+import { lastPhoto, open } from "./navigate.js";
 import { PendingStore } from "./pending.js";
 import { startPointer } from "./pointer.js";
 import { SaveQueue } from "./queue.js";
-import { say } from "./say.js";
+import { startRecovery } from "./recover.js";
 import { setLivePainter, startStage, view } from "./stage.js";
 import { renderStatus, startStatus } from "./status.js";
 import { applyFilters, startStrip } from "./strip.js";
@@ -32,28 +33,6 @@ function clientName() {
   sessionStorage.removeItem(key);
   window.addEventListener("pagehide", () => sessionStorage.setItem(key, name));
   return name;
-}
-
-/** Sends what the server had not confirmed when the page was closed. */
-async function recover(store) {
-  const records = await store.all().catch(() => []);
-  for (const { id, revision, body, snapshot } of records) {
-    let raw;
-    try {
-      raw = await api.photo(id);
-    } catch (error) {
-      if (error.status === 404) say(`Edits of a photo that is gone are kept in this browser: ${id}`, { lasting: true });
-      continue;
-    }
-    const photo = adopt(raw);
-    // Based on what the person saw then: if someone has saved since, the server says so and the person chooses.
-    photo.revision = revision;
-    photo.history.push(snapshot, "edits from before the reload");
-    if (body) app.queue.resume(photo, body);
-    else app.queue.push(photo);
-    emit("change");
-  }
-  if (records.length > 0) say(`Edits of ${records.length === 1 ? "one photo" : `${records.length} photos`} from before are being sent.`);
 }
 
 async function firstPhoto() {
@@ -81,8 +60,12 @@ async function start() {
   app.categories = app.session.categories;
   app.categoryId = app.categories[0]?.id ?? null;
   document.title = `${app.session.name} – mvtec annotate`;
-  const store = new PendingStore(app.session.store);
-  app.queue = new SaveQueue({ put: api.put, store, client: clientName(), onChange: renderStatus, onConflict: openConflict });
+  belongTo(app.session.store);
+  const store = new PendingStore(app.session.store), page = newKey();
+  store.claim(page);
+  app.queue = new SaveQueue({
+    put: api.put, store, page, client: clientName(), onChange: renderStatus, onConflict: openConflict,
+  });
   startStage();
   setLivePainter((context) => {
     if (!app.photo) return;
@@ -96,10 +79,11 @@ async function start() {
   startClasses();
   startAnnotations();
   startStrip();
+  startHelp();
   startHistory();
   startConflict();
   startStatus();
-  await recover(store);
+  await startRecovery(store);
   await firstPhoto();
   byId("canvas").focus({ preventScroll: true });
 }

@@ -207,9 +207,9 @@ export async function nextWithout() {
   say("No photo without a mark after this one.");
 }
 
-/** May another browser's version take the place of what is shown? Not while something is pending or in hand. */
-function isAtRest(photo) {
-  return !app.queue.has(photo.id) && !(photo === app.photo && handsBusy());
+/** May another version take the place of what is here? Not while something is pending or in hand. */
+export function isAtRest(id) {
+  return !app.queue.has(id) && !(id === app.photo?.id && handsBusy());
 }
 
 /**
@@ -218,9 +218,9 @@ function isAtRest(photo) {
  * @returns {Promise<boolean>} false when it is not newer, or this is no time for it
  */
 export async function refresh(photo) {
-  if (!isAtRest(photo)) return false;
+  if (!isAtRest(photo.id)) return false;
   const raw = await api.photo(photo.id);
-  if (!isAtRest(photo) || !(raw.revision > photo.revision)) return false;
+  if (!isAtRest(photo.id) || !(raw.revision > photo.revision)) return false;
   photo.takeOver(raw, "another browser's version");
   return true;
 }

@@ -1,8 +1,11 @@
 // Edits that the server has not confirmed, kept in the browser's own storage until it has.
 
 /**
- * @typedef {{id: string, revision: number | null, body: object | null, snapshot: object, at: number}} Pending
- * One photo: the request that may be under way, and the newest state the person wants.
+ * One photo in one page: the request that may be under way, and the newest state the person wants. `page` names one load
+ * of one tab, so that two tabs keep their records apart, and a page those of the page before it; `client` is who they
+ * are for the server; `more`: the snapshot says more than the request; `at` tells two versions of a record apart.
+ * @typedef {{id: number, page: string, client: string, revision: number, body: object | null, more: boolean,
+ *   snapshot: import("./photo.js").Snapshot, at: number}} Pending
  */
 
 function settled(request) {
@@ -17,9 +20,10 @@ export class PendingStore {
 
   /** @param {string} store names the working store, so that two projects on one port keep apart */
   constructor(store) {
+    this.name = store;
     this.#database = new Promise((resolve, reject) => {
-      const request = indexedDB.open(`${store}:pending`, 1);
-      request.onupgradeneeded = () => request.result.createObjectStore("photos", { keyPath: "id" });
+      const request = indexedDB.open(`${store}:edits`, 1);
+      request.onupgradeneeded = () => request.result.createObjectStore("photos", { keyPath: ["id", "page"] });
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
@@ -37,9 +41,29 @@ export class PendingStore {
     return settled((await this.#photos("readwrite")).put(record));
   }
 
-  /** @param {string} id */
-  async forget(id) {
-    return settled((await this.#photos("readwrite")).delete(id));
+  /** Forgets a record, unless the page it is from has kept a newer one since. @param {Pending} record */
+  async forget({ id, page, at }) {
+    const photos = await this.#photos("readwrite");
+    const kept = await settled(photos.get([id, page]));
+    if (kept?.at === at) await settled(photos.delete([id, page]));
+  }
+
+  /**
+   * Waits until a page is closed, and from then on stands in its place, so that one page alone sends what it left. Where
+   * the browser cannot tell (plain http from another host) this does not wait: the server knows a change that it hears
+   * of twice.
+   * @param {string} page its own name, which is free, or that of another page
+   * @returns {Promise<void>}
+   */
+  claim(page) {
+    return new Promise((resolve) => {
+      const hold = () => {
+        resolve();
+        return new Promise(() => {});
+      };
+      if (navigator.locks) navigator.locks.request(`${this.name}:${page}`, hold).catch(resolve);
+      else resolve();
+    });
   }
 
   /** @returns {Promise<Pending[]>} oldest first */

@@ -5,13 +5,18 @@ import { newKey, toEdit } from "./annotation.js";
 const FIRST_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 30000;
 
+// Who opens the printed address again in another tab has made the token of this one good too.
+const PASSING = new Set([401, 408, 429]);
+const FOREIGN = 410;
 // A request that the server understood and does not want: sending it again would change nothing.
-const isFinal = (status) => status >= 400 && status < 500 && status !== 408 && status !== 429;
+const isFinal = (status) => status >= 400 && status < 500 && !PASSING.has(status);
 
 /**
- * What is under way for one photo. `sending` is the request out now, `wanted` the newest state that is not in it.
- * @typedef {{photo: import("./photo.js").OpenPhoto, sending: {body: object, snapshot: object} | null,
- *   wanted: object | null, failures: number, timer: number, blocked: "" | "conflict" | "refused", problem: string}} Entry
+ * What is under way for one photo. `sending` is the request out now, `wanted` the newest state that is not in it; page,
+ * client and at are those of its record in the browser's storage.
+ * @typedef {{photo: import("./photo.js").OpenPhoto, page: string, client: string, at: number,
+ *   sending: {body: object, snapshot: object} | null, wanted: object | null, failures: number, timer: number,
+ *   blocked: "" | "conflict" | "refused" | "foreign", problem: string}} Entry
  */
 
 export class SaveQueue {
@@ -20,10 +25,10 @@ export class SaveQueue {
 
   /**
    * @param {{put: (id: string, body: object) => Promise<object>, store: import("./pending.js").PendingStore,
-   *   client: string, onChange: () => void, onConflict: (photo: object, current: object) => void}} parts
+   *   page: string, client: string, onChange: () => void, onConflict: (photo: object, current: object) => void}} parts
    */
-  constructor({ put, store, client, onChange, onConflict }) {
-    Object.assign(this, { put, store, client, onChange, onConflict });
+  constructor({ put, store, page, client, onChange, onConflict }) {
+    Object.assign(this, { put, store, page, client, onChange, onConflict });
     this.storageProblem = "";
   }
 
@@ -55,14 +60,18 @@ export class SaveQueue {
   }
 
   /**
-   * Sends a request again that was out when the page was closed, and then what the person wanted last. Its `change`
-   * keeps it from counting twice. Which of our geometries it spoke of is not known any more: the answer tells them all.
+   * Sends a request again that was out when its page was closed, and then what the person wanted last. Its `change`
+   * keeps it from counting twice. Which of our geometries it spoke of is not known any more when there was more to come:
+   * the answer tells them all.
+   * @param {import("./photo.js").OpenPhoto} photo shows the record's snapshot
+   * @param {import("./pending.js").Pending} record
    */
-  resume(photo, body) {
-    const entry = this.#entry(photo);
-    entry.sending = { body, snapshot: { state: body.state, annotations: [] } };
+  resume(photo, { page, client, at, body, more }) {
+    const entry = Object.assign(this.#entry(photo), { page, client, at });
+    if (body) entry.sending = { body, snapshot: more ? { state: body.state, annotations: [] } : photo.snapshot };
+    if (!body || more) entry.wanted = photo.snapshot;
     this.#send(entry);
-    this.push(photo);
+    this.onChange();
   }
 
   /** Tries all that waits now, without the delay. */
@@ -92,16 +101,20 @@ export class SaveQueue {
   #entry(photo) {
     if (!this.#entries.has(photo.id)) {
       this.#entries.set(photo.id, {
-        photo, sending: null, wanted: null, failures: 0, timer: 0, blocked: "", problem: "",
+        photo, page: this.page, client: this.client, at: 0, sending: null, wanted: null, failures: 0, timer: 0, blocked: "",
+        problem: "",
       });
     }
     return this.#entries.get(photo.id);
   }
 
   #keep(entry) {
-    const { photo, sending, wanted } = entry;
+    const { photo, page, client, sending, wanted } = entry;
+    // Two within a millisecond are two.
+    entry.at = Math.max(Date.now(), entry.at + 1);
     const record = {
-      id: photo.id, revision: photo.revision, body: sending?.body ?? null, snapshot: wanted ?? sending.snapshot, at: Date.now(),
+      id: photo.id, page, client, revision: photo.revision, body: sending?.body ?? null, more: wanted !== null,
+      snapshot: wanted ?? sending.snapshot, at: entry.at,
     };
     this.store.keep(record).catch((error) => {
       this.storageProblem = `this browser keeps no copy of unsaved edits (${error?.message ?? error})`;
@@ -110,8 +123,9 @@ export class SaveQueue {
   }
 
   #done(entry) {
-    this.#entries.delete(entry.photo.id);
-    this.store.forget(entry.photo.id).catch(() => {});
+    const { photo: { id }, page, at } = entry;
+    this.#entries.delete(id);
+    this.store.forget({ id, page, at }).catch(() => {});
     this.onChange();
   }
 
@@ -120,7 +134,7 @@ export class SaveQueue {
     const body = {
       revision: photo.revision,
       change: newKey(),
-      client: this.client,
+      client: entry.client,
       state: wanted.state,
       annotations: wanted.annotations.map((annotation) => toEdit(annotation, photo.known(annotation.key))),
     };
@@ -155,6 +169,9 @@ export class SaveQueue {
     if (error.status === 409 && error.current) {
       entry.blocked = "conflict";
       this.onConflict(entry.photo, error.current);
+    } else if (error.status === FOREIGN) {
+      // It waits in the browser for its own store.
+      entry.blocked = "foreign";
     } else if (isFinal(error.status)) {
       // What was changed in the meantime may be what the server wants.
       const newer = entry.wanted !== null;

@@ -1,9 +1,12 @@
 // "saved", "saving…" or "not saved", the lasting banner, and the other browsers.
 
-import { api } from "./api.js";
+import { api, ApiError, isForeign } from "./api.js";
 import { app } from "./app.js";
+import { reopenConflict } from "./dialog-conflict.js";
 import { byId, element } from "./dom.js";
 import { refresh } from "./navigate.js";
+import { takeCategories } from "./panel-classes.js";
+import { photosWaiting, recover } from "./recover.js";
 import { say } from "./say.js";
 
 const HEARTBEAT_MS = 5000;
@@ -12,32 +15,55 @@ let others = 0;
 /** Why the annotation file cannot be rewritten at the moment. */
 let fileProblem = null;
 let savedAt = null;
-let reached = true;
+/** Why the last heartbeat failed; null when it did not. @type {ApiError | null} */
+let trouble = null;
+/** What screen readers were told last. */
+let announced = "saved";
 
 /** Shows what the queue says. Nothing here is guessed: "saved" means that the server has answered. */
 export function renderStatus() {
   const { queue } = app, status = byId("status");
-  const state = queue.problem ? "unsaved" : queue.size > 0 ? "saving" : "saved";
+  const state = queue.problem || photosWaiting() > 0 ? "unsaved" : queue.size > 0 ? "saving" : "saved";
   if (status.dataset.state !== state) {
     status.dataset.state = state;
     byId("status-text").textContent = { unsaved: "not saved", saving: "saving…", saved: "saved" }[state];
+  }
+  // Each "saving" and "saved" read out would drown all else.
+  if (state !== "saving" && state !== announced) {
+    announced = state;
+    byId("status-live").textContent = byId("status-text").textContent;
   }
   status.title = savedAt ? `${app.session.file} was written ${new Date(savedAt).toLocaleTimeString()}` : app.session.file;
   renderBanner();
 }
 
-function renderBanner() {
-  const { queue } = app, banner = byId("banner");
-  const lines = [];
+/** What the server, or its silence, makes of the edits: one line at most. */
+function troubleLine() {
+  const { queue } = app;
+  if (isForeign()) {
+    const text = "This page belongs to another annotation file; reload it. Your unsaved edits are kept in this browser for it.";
+    return { text, action: ["Reload", () => location.reload()], bad: true };
+  }
   if (queue.problem) {
     const { text, blocked } = queue.problem;
     const then = { "": "retrying", conflict: "choose a version", refused: "change or undo the edit, or try again" };
-    lines.push({
+    return {
       text: `not saved: ${text.replace(/\.$/, "")}; your edits are kept here; ${then[blocked]}.`,
-      action: blocked === "conflict" ? null : ["Try now", () => queue.retry()], bad: true,
-    });
-  } else if (!reached) {
-    lines.push({ text: "The server does not answer. What you do now is kept here and sent when it is back.", bad: true });
+      action: blocked === "conflict" ? ["Choose", reopenConflict] : ["Try now", () => queue.retry()], bad: true,
+    };
+  }
+  if (!trouble) return null;
+  const words = trouble.status === 0 ? "The server does not answer" : `The server says: ${trouble.message.replace(/\.$/, "")}`;
+  return { text: `${words}. What you do now is kept here and sent when it is back.`, bad: true };
+}
+
+function renderBanner() {
+  const { queue } = app, banner = byId("banner");
+  const lines = [troubleLine()].filter(Boolean);
+  const before = isForeign() ? 0 : photosWaiting();
+  if (before > 0) {
+    const which = before === 1 ? "one photo" : `${before} photos`;
+    lines.push({ text: `Edits of ${which} from before are kept in this browser and not sent yet; trying again.`, bad: true });
   }
   if (queue.storageProblem) {
     lines.push({ text: `Do not close this page before it says saved: ${queue.storageProblem}.`, bad: true });
@@ -73,20 +99,24 @@ export async function writeFile() {
 }
 
 async function beat() {
-  const { photo, queue } = app;
+  const { photo, queue, categories } = app;
   try {
     const answer = await api.here(queue.client, photo?.id ?? null);
     // A server that is back need not wait for the end of a long delay.
-    if (!reached) queue.retry();
-    reached = true;
+    if (trouble) queue.retry();
+    trouble = null;
     fileProblem = answer.problem;
     savedAt = answer.saved_at;
     others = photo === app.photo ? answer.others : 0;
+    // An answer from before a class was added here would take it away again.
+    if (categories === app.categories) takeCategories(answer.categories);
+    await recover();
     if (photo && photo === app.photo && answer.revision > photo.revision && !queue.has(photo.id) && (await refresh(photo))) {
       say("Another browser saved this photo: its version is shown. Ctrl+Z brings yours back.");
     }
-  } catch {
-    reached = false;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    trouble = error;
   }
   renderStatus();
 }
@@ -96,10 +126,13 @@ export function startStatus() {
   savedAt = app.session.saved_at;
   byId("status").addEventListener("click", writeFile);
   window.addEventListener("beforeunload", (event) => {
-    if (app.queue.size > 0) event.preventDefault();
+    const kept = isForeign() && !app.queue.storageProblem;
+    if (app.queue.size > 0 && !kept) event.preventDefault();
   });
   window.addEventListener("online", () => app.queue.retry());
-  const again = () => beat().finally(() => setTimeout(again, HEARTBEAT_MS));
+  const again = () => beat().finally(() => {
+    if (!isForeign()) setTimeout(again, HEARTBEAT_MS);
+  });
   again();
   renderStatus();
 }

@@ -1,7 +1,7 @@
 // The box tool: drag, or set two corners with the crosshair. `dragBox` also serves SAM's box.
 
 import { drawn, boxGeometry } from "./annotation.js";
-import { app } from "./app.js";
+import { app, on } from "./app.js";
 import { boxBetween } from "./geometry.js";
 import { colourOf, css } from "./palette.js";
 import { say } from "./say.js";
@@ -18,7 +18,7 @@ const LEAST = 4;
  */
 export function dragBox(done, { dashed }) {
   let start = null, end = null, pointer = null;
-  return {
+  const tool = {
     ...idleTool(),
     holds: () => start !== null,
     down(point) {
@@ -59,6 +59,9 @@ export function dragBox(done, { dashed }) {
       else if (pointer) paintGuides(context, pointer);
     },
   };
+  // A box that was begun belongs to its photo.
+  on("photo", () => tool.cancel());
+  return tool;
 }
 
 function paintBand(context, start, end, dashed) {
