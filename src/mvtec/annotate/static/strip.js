@@ -21,7 +21,7 @@ function render() {
   asked = false;
   const strip = byId("strip"), inner = byId("strip-inner");
   inner.style.width = `${list.total * CELL}px`;
-  if (position !== shownPosition) {
+  if (position !== shownPosition && strip.clientWidth > 0) { // hidden in a sheet it cannot scroll
     shownPosition = position;
     const left = position * CELL;
     if (left < strip.scrollLeft + CELL || left > strip.scrollLeft + strip.clientWidth - 2 * CELL) {
