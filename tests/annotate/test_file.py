@@ -11,7 +11,7 @@ import pytest
 from conftest import Category, noise, write_png
 from workplaces import box, number_of, open_workplace, photo_edit
 
-from mvtec.annotate.file import store_path
+from mvtec.annotate.opening import store_path
 from mvtec.annotate.revisions import save_edit
 from mvtec.annotate.serve import prepare
 from mvtec.convert.coco import read_coco
@@ -287,7 +287,7 @@ def test_a_disk_that_is_full_keeps_the_old_file(category: Category, tmp_path: Pa
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("mvtec.annotate.file.write_coco_parts", full)
+        patched.setattr("mvtec.annotate.saving.write_coco_parts", full)
         work.file.save()
     assert "No space left" in (work.file.problem or "")
     assert path.read_bytes() == before

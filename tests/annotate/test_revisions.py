@@ -10,8 +10,8 @@ import pytest
 from conftest import Category
 from workplaces import box, mask, number_of, open_workplace, photo_edit
 
+from mvtec.annotate.kept import Record
 from mvtec.annotate.revisions import Conflict, at_revision, save_edit
-from mvtec.annotate.store import Record
 from mvtec.annotate.workplace import Workplace
 from mvtec.errors import InputError, OutputError
 

@@ -6,9 +6,10 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from mvtec.annotate.file import AnnotationFile, open_store
+from mvtec.annotate.opening import open_store
 from mvtec.annotate.photos import PhotoFolder, find_photos
 from mvtec.annotate.records import PhotoEdit
+from mvtec.annotate.saving import AnnotationFile
 from mvtec.annotate.workplace import Workplace
 
 _numbers = itertools.count(1)

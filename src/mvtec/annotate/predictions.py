@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mvtec.annotate.kept import Kept, Record
 from mvtec.annotate.revisions import keep_version
-from mvtec.annotate.store import Kept, Record, Store
+from mvtec.annotate.store import Store
 from mvtec.annotate.worth import SAME, same_kind
 from mvtec.convert.coco import CocoAnnotation, CocoResult, read_coco, read_results
 from mvtec.convert.geometry import box_iou

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from mvtec.annotate.kept import Kept, Record, now, read_records, records_json
 from mvtec.annotate.records import Edit, PhotoEdit
 from mvtec.annotate.shapes import stored_shape
-from mvtec.annotate.store import Kept, Record, Store, now, read_records, records_json
+from mvtec.annotate.store import Store
 from mvtec.errors import InputError
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mvtec.annotate.file import AnnotationFile, open_store
 from mvtec.annotate.guard import Guard, is_loopback
+from mvtec.annotate.opening import open_store
 from mvtec.annotate.photos import PhotoFolder, find_photos
 from mvtec.annotate.predictions import propose
 from mvtec.annotate.sam import Sam
+from mvtec.annotate.saving import AnnotationFile
 from mvtec.annotate.workplace import Workplace
 from mvtec.cache import cache_folder
 from mvtec.errors import InputError, WeightsError

@@ -16,12 +16,12 @@ from swagger_ui_bundle import swagger_ui_path
 
 from mvtec import __version__
 from mvtec.annotate import records
+from mvtec.annotate.kept import Kept
 from mvtec.annotate.lists import MOST_ROWS, Filter, count_photos, list_photos
 from mvtec.annotate.records import Id, Only, Order
 from mvtec.annotate.revisions import Conflict, at_revision, save_edit
 from mvtec.annotate.sam import SamMissingError
 from mvtec.annotate.shapes import work_on
-from mvtec.annotate.store import Kept
 from mvtec.annotate.workplace import Workplace
 from mvtec.annotate.worth import THRESHOLD
 from mvtec.errors import MvtecError, OutputError

@@ -6,12 +6,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from mvtec.annotate.file import AnnotationFile
+from mvtec.annotate.kept import Kept
 from mvtec.annotate.photos import PhotoFolder
 from mvtec.annotate.records import Annotation, Category, Photo, SamState, Saved, Shape
 from mvtec.annotate.sam import Sam
+from mvtec.annotate.saving import AnnotationFile
 from mvtec.annotate.shapes import shown_shape
-from mvtec.annotate.store import Kept, Store
+from mvtec.annotate.store import Store
 from mvtec.errors import InputError
 
 _GONE_AFTER = 12.0  # seconds without a word from a browser; it says one every five

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mvtec.annotate.store import Record, Standing
+from mvtec.annotate.kept import Record, Standing
 from mvtec.convert.geometry import box_iou
 
 THRESHOLD = 0.25  # a prediction's score from which on it counts, as Ultralytics draws it
