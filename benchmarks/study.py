@@ -17,7 +17,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.matching import match
 from mvtec.evaluate.predictions import Judged, load
-from mvtec.files import read_json, write_json
+from mvtec.files import read_json, sha256_file, write_json
 
 FOLDS = 5
 SHARED = Path(__file__).parents[2] / "shared"
@@ -112,6 +112,21 @@ def gain(arm: Judged, plain: Judged) -> tuple[float, tuple[float, float] | None]
     return float(found[0]), interval(found[1:])
 
 
+def _check_plan(out: Path, arguments: argparse.Namespace, split: str) -> None:
+    """Runs made with other options are no runs of this study."""
+    plan = {
+        "split": split,
+        "model": arguments.model,
+        "coco": sha256_file(arguments.coco) if arguments.coco.is_file() else None,
+        "per_defect": arguments.per_defect,
+        "recipe": asdict(Recipe()),
+    }
+    path = out / "plan.json"
+    if path.is_file() and read_json(path, "the plan of a study") != plan:
+        sys.exit(f"error: {out}: was begun with other options or photos. Give another --out.")
+    write_json(path, plan, overwrite=True)
+
+
 def main() -> None:
     data = Path(os.environ.get("MVTEC_SHARED_DATA", SHARED / "data")) / "mvtec_ad" / "bottle"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,13 +134,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=data)
     parser.add_argument("--coco", type=Path, default=SHARED / "weights" / "yolov5n_coco_backbone.pt")
     parser.add_argument("--model", default="yolov5n.yaml")
-    parser.add_argument("--arms", default="coco,coco+paste,coco+poisson,coco+perlin,coco+quilt,coco+scar,scratch")
+    parser.add_argument("--arms", default="coco,coco+paste,coco+poisson,coco+perlin,coco+quilt,coco+cutpaste,scratch")
     parser.add_argument("--per-defect", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
     root, out = arguments.data, arguments.out
     out.mkdir(parents=True, exist_ok=True)
     dataset = read_tree(root)
+    _check_plan(out, arguments, make_split(dataset, test_fraction=0, folds=FOLDS).hash)
     if not (out / "truth.json").is_file():
         masks_to_coco(dataset, out / "truth.json", options=InstanceOptions())
     split = make_split(dataset, test_fraction=0, folds=FOLDS)
@@ -133,7 +149,8 @@ def main() -> None:
         write_json(out / f"split{fold}.json", split.held_out(fold).to_json(), overwrite=True)
     judged: dict[Arm, Judged] = {}
     for seed in range(arguments.seeds):
-        for words in arguments.arms.split(","):
+        # What is gained over comes first.
+        for words in sorted(arguments.arms.split(","), key=lambda words: "+" in words):
             start, _, method = words.partition("+")
             arm = Arm(start, method or None, seed)
             runs = [
@@ -144,7 +161,7 @@ def main() -> None:
             metrics = evaluate_boxes(judged[arm])
             shown = {name: metrics[name].text() for name in ("AP50", "AP", "AR100", "FPR95")}
             shown |= {name: metric.text() for name, metric in metrics.items() if name.startswith("AP50/")}
-            if arm.method and arm.plain in judged:
+            if arm.plain != arm and arm.plain in judged:
                 value, ends = gain(judged[arm], judged[arm.plain])
                 shown["AP50 gain"] = f"{value:+.3f}" + (f" ({ends[0]:+.2f} to {ends[1]:+.2f})" if ends else "")
             print(json.dumps({"arm": arm.name, **shown}), flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -162,6 +163,18 @@ def write_json(path: Path, value: Any, *, overwrite: bool) -> None:
     """
     with staged_file(path, overwrite=overwrite) as staged:
         staged.write_bytes(json_bytes(value))
+
+
+def write_tensors(path: Path, content: Any) -> None:
+    """Write what `torch.save` can; the same content gives the same bytes, wherever it is written.
+
+    Written to a file by name, torch puts that name into it.
+    """
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path.write_bytes(buffer.getvalue())
 
 
 def read_json(path: Path, what: str) -> Any:

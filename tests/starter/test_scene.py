@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mvtec.errors import InputError
 from mvtec.starter.mechanisms import MECHANISMS
 from mvtec.starter.parts import PARTS, draw_part
 from mvtec.starter.scene import NAMES, draw_scene
@@ -94,4 +95,6 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path):
     seen = []
     made = train_starter(tmp_path / "run", on_epoch=lambda epoch, _epochs, _losses: seen.append(epoch), **size)
     assert seen == [2, 3]
+    with pytest.raises(InputError, match="finished"):
+        train_starter(tmp_path / "run", **size)
     assert made.stat().st_size < 6_000_000

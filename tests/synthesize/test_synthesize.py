@@ -12,7 +12,9 @@ from conftest import write_png
 
 from mvtec.datasets.split import make_split, read_split
 from mvtec.datasets.tree import read_tree
-from mvtec.synthesize.cutout import Cutout, place
+from mvtec.files import sha256_file
+from mvtec.synthesize.blend import paste, poisson
+from mvtec.synthesize.cutout import Cutout, Placed, place
 from mvtec.synthesize.foreground import find_foreground
 from mvtec.synthesize.make import METHODS
 from mvtec.synthesize.textures import new_outline, perlin_noise, quilt
@@ -159,10 +161,61 @@ def test_noise_is_smooth_and_between_its_ends():
     assert np.abs(np.diff(noise, axis=1)).max() < 0.2
 
 
+def test_the_photos_of_the_data_set_stay_as_they_are(part: Path, split_file: Path, tmp_path: Path, mvtec):
+    def digests(root: Path) -> dict[str, str]:
+        return {str(file): sha256_file(file) for file in sorted(root.rglob("*.png"))}
+
+    more = tmp_path / "more"
+    words = ("--per-defect", 1)
+    assert mvtec("datasets", "synthesize", part, "--split", split_file, "--out", more, *words).code == 0
+    before = digests(tmp_path)
+    outcome = mvtec(
+        "datasets", "synthesize", more, "--split", more / "split.json", "--out", tmp_path / "again", "--seed", 5, *words
+    )
+    assert outcome.code == 2
+    assert "synthesized itself" in outcome.err
+    assert digests(tmp_path) == before
+
+
+@pytest.mark.parametrize("length", [1, 30])
+def test_thin_and_tiny_defects_are_seen_where_their_masks_are(length: int):
+    rng = np.random.default_rng(0)
+    photo = cv2.GaussianBlur(rng.integers(60, 120, (80, 80, 3), dtype=np.uint8), (0, 0), 2)
+    mask = np.zeros((80, 80), bool)
+    mask[40, 20 : 20 + length] = True
+    marred = photo.copy()
+    marred[mask] = 250
+    placed = Placed(marred, mask)
+    made, exact = paste(photo, placed)
+    assert (made[exact] != photo[exact]).any(axis=1).all()
+    cloned = poisson(photo, placed)
+    if cloned is not None:
+        made, exact = cloned
+        assert (made[exact] != photo[exact]).any(axis=1).mean() > 0.5
+        assert (made[~exact] == photo[~exact]).all()
+
+
+def test_a_hole_of_the_object_is_background_and_several_parts_are_objects():
+    washer = np.full((200, 200, 3), 240, np.uint8)
+    cv2.circle(washer, (100, 100), 80, (90, 90, 90), -1)
+    cv2.circle(washer, (100, 100), 30, (240, 240, 240), -1)
+    found = find_foreground(washer)
+    assert not found.mask[100, 100]
+    assert found.circle is not None
+    four = np.full((200, 200, 3), 240, np.uint8)
+    for x in (50, 150):
+        for y in (50, 150):
+            cv2.circle(four, (x, y), 30, (90, 90, 90), -1)
+    found = find_foreground(four)
+    assert all(found.mask[y, x] for x in (50, 150) for y in (50, 150))
+    assert found.circle is None
+
+
 def test_mistakes_are_said(part: Path, split_file: Path, tmp_path: Path, mvtec):
     words = ("--split", split_file, "--out", tmp_path / "out")
     for more, problem in (
         (("--method", "gan"), "there is no gan"),
+        (("--method", "paste", "--method", "paste"), "twice"),
         (("--per-defect", 0), "are none"),
         (("--fold", 3), "no fold 3"),
     ):

@@ -59,6 +59,11 @@ def divide(goods: Sequence[Sample], seed: int) -> list[list[int]]:
     return [sorted(fold) for fold in folds]
 
 
+def expected_alarms(photos: int) -> float:
+    """The share of further good photos that is to be expected above the threshold at most, from so many held out."""
+    return max(FALSE_ALARMS, 1 / (photos + 1))
+
+
 def choose_threshold(scores: Sequence[float]) -> float:
     """The threshold that at most 1 in 20 good photos is above, from the scores of good photos held out.
 

@@ -14,7 +14,7 @@ from mvtec.anomaly.features import Extractor, new_extractor
 from mvtec.anomaly.memory import Memory
 from mvtec.classify.backbone import Start
 from mvtec.errors import InputError, MvtecError
-from mvtec.files import staged_file
+from mvtec.files import staged_file, write_tensors
 
 CHECKPOINT = Path("weights") / "anomaly.pt"
 HeatMap = npt.NDArray[np.float32]
@@ -82,8 +82,6 @@ def score_of(heat: HeatMap) -> float:
 
 def save_model(path: Path, model: AnomalyModel) -> None:
     """Write a model that `load_model` reads."""
-    import torch
-
     content: dict[str, Any] = {
         "backbone": model.extractor.backbone,
         "imgsz": model.extractor.imgsz,
@@ -95,7 +93,7 @@ def save_model(path: Path, model: AnomalyModel) -> None:
         "usual": model.usual,
     }
     with staged_file(path, overwrite=True) as staged:
-        torch.save(content, staged)
+        write_tensors(staged, content)
 
 
 def load_model(path: Path) -> AnomalyModel:

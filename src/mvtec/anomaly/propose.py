@@ -1,8 +1,9 @@
 """`mvtec segment propose`: what is unlike the good photos becomes annotations that a person can correct.
 
 Where the heat of a photo is above the model's threshold there is a region, 8-connected; what of it is hotter than half
-its hottest place is the proposal, because heat is blurred, and a glaring defect warms its neighbourhood. SAM's mask in
-the tight box is its shape. The rule has no number of its own: the threshold is the one that good photos set.
+its hottest place is the proposal, because heat is blurred, and a glaring defect warms its neighbourhood. Several such
+parts are several proposals; a defect in the glow of one more than twice as hot is not proposed. SAM's mask in the tight
+box is its shape. The rule has no number of its own: the threshold is the one that good photos set.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from mvtec.anomaly.ask import AnomalyRun
 from mvtec.anomaly.model import HeatMap, score_of
 from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, write_coco
-from mvtec.convert.geometry import Region, region_of, split_mask
+from mvtec.convert.geometry import Region, split_mask
 from mvtec.convert.rle import encode_region
 from mvtec.detect.source import read_source
 from mvtec.evaluate.anomaly import DEFECT
@@ -138,7 +139,7 @@ def propose(
 
 def hot_regions(heat: HeatMap, threshold: float, size_hw: tuple[int, int]) -> list[tuple[Region, float]]:
     """The regions of a photo that are above the threshold, in reading order, each cut down to what is hotter than half
-    its hottest place, with the heat of that.
+    its hottest place, which may be several; with the heat of the hottest place of each.
 
     A photo whose score is above the threshold has one at least.
 
@@ -155,8 +156,9 @@ def hot_regions(heat: HeatMap, threshold: float, size_hw: tuple[int, int]) -> li
     for region in split_mask(scaled > level):
         x, y, w, h = region.box_xywh
         inside = np.where(region.crop, scaled[y : y + h, x : x + w], 0)
-        peak = float(inside.max())
-        core = region_of(inside > peak / 2, (x, y))
-        assert core is not None  # it has the peak
-        found.append((core, peak))
+        for core in split_mask(inside > float(inside.max()) / 2):
+            left, top, wide, high = core.box_xywh
+            own = inside[top : top + high, left : left + wide][core.crop]
+            moved = Region((left + x, top + y, wide, high), core.area, core.crop)
+            found.append((moved, float(own.max())))
     return found

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from mvtec.anomaly.features import new_extractor
-from mvtec.anomaly.goods import FALSE_ALARMS, choose_threshold, divide
+from mvtec.anomaly.goods import choose_threshold, divide, expected_alarms
 from mvtec.anomaly.memory import make_memory, remember, share_of_photo
 from mvtec.anomaly.model import CHECKPOINT, AnomalyModel, heat_map, save_model, score_of
 from mvtec.classify.backbone import Start
@@ -107,7 +107,7 @@ def train_anomaly(
             "imgsz": imgsz,
             "bank": len(model.memory.patches),
             "folds": len(folds),
-            "false_alarms": FALSE_ALARMS,
+            "false_alarms": round(expected_alarms(len(goods)), 4),
             "seed": seed,
         },
         data=str(dataset.root.resolve()),

@@ -16,7 +16,7 @@ from mvtec.classify.recipe import Recipe
 from mvtec.classify.unlike import Goods, pool_unlike
 from mvtec.datasets.images import read_photo
 from mvtec.errors import InputError, MvtecError
-from mvtec.files import staged_file
+from mvtec.files import staged_file, write_tensors
 from mvtec.views import VIEWS, turn
 
 if TYPE_CHECKING:
@@ -139,8 +139,6 @@ def new_classifier(start: Start, recipe: Recipe, classes: Iterable[str], seed: i
 
 def save_classifier(path: Path, model: Classifier) -> None:
     """Write a classifier that `load_classifier` reads."""
-    import torch
-
     content = {
         "recipe": model.recipe.model_dump(),
         "backbone": model.backbone,
@@ -149,7 +147,7 @@ def save_classifier(path: Path, model: Classifier) -> None:
         "goods": None if model.goods is None else asdict(model.goods),
     }
     with staged_file(path, overwrite=True) as staged:
-        torch.save(content, staged)
+        write_tensors(staged, content)
 
 
 def load_classifier(path: Path) -> Classifier:

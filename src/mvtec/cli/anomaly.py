@@ -90,7 +90,8 @@ def train_anomaly(
         )
         return
     say(f"{len(goods)} good photos, {record.settings['bank']} places remembered; {start.name}; {record.seconds:.0f} s")
-    say(f"a photo is called defective above score {figures['threshold']:.3f}, where 1 in 20 good photos is expected")
+    expected = 100 * record.settings["false_alarms"]
+    say(f"a photo is called defective above score {figures['threshold']:.3f}: at most {expected:.0f} % of good photos")
     say(str(out))
 
 

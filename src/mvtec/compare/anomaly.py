@@ -27,12 +27,14 @@ class AnomalySide:
         figures: Its figures on the photos.
         heat: Of each defect photo, how much of its heat lies in the mask.
         seconds_per_photo: The median from a photo's file to its map.
+        seed: Seed of the resampling.
     """
 
     run: AnomalyRun
     figures: AnomalyFigures
     heat: dict[str, HeatShare]
     seconds_per_photo: float
+    seed: int
 
     @property
     def noticed(self) -> list[HeatShare]:
@@ -43,8 +45,7 @@ class AnomalySide:
     def metrics(self) -> dict[str, Metric]:
         """Those of `WHOLE` and `PLACE`, and how much of the heat lies in the mask."""
         own = self.figures.metrics
-        found = {name: own["accuracy" if name == "binary_accuracy" else name] for name in (*WHOLE, *PLACE)}
-        return found | mean_shares(self.noticed)
+        return {name: own[name] for name in (*WHOLE, *PLACE)} | mean_shares(self.noticed, seed=self.seed)
 
 
 def load_unseen(folder: Path, samples: Sequence[Sample]) -> AnomalyRun:
@@ -76,4 +77,5 @@ def answer(
         figures=evaluate_anomaly(samples, heats.maps, run.model.threshold, seed=seed),
         heat=heat_shares(out, samples),
         seconds_per_photo=heats.seconds_per_photo,
+        seed=seed,
     )

@@ -204,6 +204,7 @@ def run_contest(
             report_note=recipe.report_note,
             receipt=receipt,
             notes=_notes(records, like, judged, paired, runs),
+            seed=seed,
         )
     write_json(out / "comparison.json", comparison_json(contest), overwrite=True)
     return contest

@@ -66,6 +66,7 @@ class Contest:
         report_note: What the report that started this project says of the classifier's recipe.
         receipt: That of the labels.
         notes: What a reader must know before the figures.
+        seed: Seed of the resampling.
     """
 
     dataset: Dataset
@@ -86,6 +87,7 @@ class Contest:
     report_note: str | None
     receipt: Receipt
     notes: tuple[str, ...]
+    seed: int
 
     @property
     def threshold_text(self) -> str:
@@ -111,11 +113,12 @@ class Contest:
         found = {f"{DETECTOR}/{name}": metric for name, metric in self.boxes.items()}
         for side, figures in self.comparison.figures.items():
             found |= {f"{side}/{name}": metric for name, metric in figures.metrics.items()}
-        found |= {f"{CLASSIFIER}/{name}": metric for name, metric in mean_shares(list(self.noticed.values())).items()}
+        heat = mean_shares(list(self.noticed.values()), seed=self.seed)
+        found |= {f"{CLASSIFIER}/{name}": metric for name, metric in heat.items()}
         if self.unlike is not None:
             found |= {f"{ANOMALY}/{name}": metric for name, metric in self.unlike.metrics.items()}
         if self.masks is not None:
-            found |= {f"masks/{name}": metric for name, metric in evaluate_masks(*self.masks).items()}
+            found |= {f"masks/{name}": metric for name, metric in evaluate_masks(*self.masks, seed=self.seed).items()}
         return found | {"accuracy_difference": self.comparison.difference}
 
 

@@ -11,7 +11,7 @@ from mvtec.convert.yolo_dataset import is_yolo_folder, read_yolo_folder
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.datasets.split import Part
-from mvtec.datasets.tree import read_tree
+from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError
 
 
@@ -34,8 +34,8 @@ def read_source(source: Path, part: Part = "test") -> Source:
     """List the photos of a source.
 
     Args:
-        source: A YOLO folder, of which one part is taken; an MVTec category, of which `test/` is taken; a folder of
-            photos; or one photo.
+        source: A YOLO folder, of which one part is taken; a category in a known layout, of which the labelled photos
+            are taken; a folder of photos; or one photo.
         part: The part of a YOLO folder.
 
     Raises:
@@ -45,11 +45,16 @@ def read_source(source: Path, part: Part = "test") -> Source:
         return _yolo_part(source, part)
     if source.is_file():
         return _numbered(source.parent, [source])
-    if (source / "test").is_dir():
+    if source.is_dir() and layout_of(source) is not None:
         return _numbered(source, [sample.photo for sample in read_tree(source).labelled])
     if not source.is_dir():
         raise InputError(source, "no such photo or folder", "Give photos, a YOLO folder, or an MVTec category")
-    photos = sorted(file for file in source.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    photos = sorted(
+        file
+        for file in source.rglob("*")
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(source).parts)
+    )
     if not photos:
         raise InputError(source, "holds no photo", f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}")
     return _numbered(source, photos)

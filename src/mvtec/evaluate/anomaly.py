@@ -25,9 +25,9 @@ class AnomalyFigures:
     """What came of it.
 
     Attributes:
-        metrics: `image_auroc`, `FPR95`, `pixel_auroc` and `aupro` with bootstrap intervals over photos; `accuracy`,
-            `sensitivity` and `specificity` at the threshold with Wilson's; then those of `OF_DEFECT` for each defect
-            type, against all good photos, as `aupro/crack`.
+        metrics: `image_auroc`, `pixel_auroc` and `aupro` with bootstrap intervals over photos, `FPR95`;
+            `binary_accuracy`, `sensitivity` and `specificity` at the threshold with Wilson's; then those of `OF_DEFECT`
+            for each defect type, against all good photos, as `aupro/crack`.
         truth: The class of each photo by its path.
         scores: Its score.
         answers: `good` or `defect`.
@@ -84,7 +84,7 @@ def evaluate_anomaly(
         defective = np.array([truth[path] != GOOD for path in paths])
         own = np.array([scores[path] for path in paths], np.float64)
         drawn = draw_photos(len(paths), resamples, seed)
-        found = {"image_auroc": auroc(defective, own, drawn), "FPR95": false_alarms(defective, own, drawn)}
+        found = {"image_auroc": auroc(defective, own, drawn)}
         table = PixelTable.of([counts[number] for number in chosen])
         weights = draw_weights(len(paths), resamples, seed) if resamples and len(paths) > 1 else None
         for name, figure in (("pixel_auroc", table.auroc), ("aupro", table.aupro)):
@@ -99,9 +99,13 @@ def evaluate_anomaly(
 
     good = [number for number, sample in enumerate(ordered) if sample.is_good]
     said = yes_or_no(truth, answers)
-    metrics = areas(list(range(len(ordered))))
-    metrics |= {"accuracy": said["binary_accuracy"], "sensitivity": said["sensitivity"]}
-    metrics["specificity"] = said["specificity"]
+    defective = np.array([not sample.is_good for sample in ordered])
+    alarms = false_alarms(
+        defective,
+        np.array([scores[sample.path] for sample in ordered], np.float64),
+        draw_photos(len(ordered), resamples, seed),
+    )
+    metrics = areas(list(range(len(ordered)))) | {"FPR95": alarms} | said
     for defect in sorted({label for label in truth.values() if label != GOOD}):
         own = [number for number, sample in enumerate(ordered) if sample.defect == defect]
         of_defect = areas(sorted([*good, *own]))

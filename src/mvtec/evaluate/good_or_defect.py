@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -39,26 +40,34 @@ def false_alarms(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[n
     The threshold is the highest score that at least 95 % of the defective photos reach. Where more than 5 % of them
     have the lowest score there is, as photos without any box have, every photo reaches it.
 
+    The interval covers two: the bootstrap's, in which the threshold varies with the defective photos, and Wilson's of
+    the share at the threshold found, since resamples of good photos without any alarm never have one.
+
     Args:
         defective: bool N.
         scores: float64 N, higher for a defect.
-        drawn: Resamples, each the numbers of N photos; the interval is of those that hold both kinds, each with a
-            threshold of its own.
+        drawn: Resamples, each the numbers of N photos; those count that hold both kinds.
+
+    Returns:
+        The share; its n is the number of good photos.
 
     >>> false_alarms(np.array([True, True, False, False]), np.array([0.9, 0.4, 0.5, 0.1]), []).value
     0.5
     """
-    if defective.all() or not defective.any():
-        return Metric(None, len(scores), len(scores), reason="photos of one kind only")
+    good = int((~defective).sum())
+    if not 0 < good < len(scores):
+        return Metric(None, good, good, reason="photos of one kind only")
 
-    def rate(at: npt.NDArray[np.int64]) -> float:
+    def alarms(at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         bad = np.sort(scores[at][defective[at]])
-        threshold = bad[len(bad) - int(np.ceil(RECALL * len(bad)))]
-        return float((scores[at][~defective[at]] >= threshold).mean())
+        return np.asarray(scores[at][~defective[at]] >= bad[len(bad) - int(np.ceil(RECALL * len(bad)))])
 
+    found = share(int(alarms(np.arange(len(scores))).sum()), good)
     both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
-    ends = interval(np.array([rate(at) for at in both])) if both else None
-    return Metric(rate(np.arange(len(scores))), len(scores), int((~defective).sum()), *(ends or (None, None)))
+    ends = interval(np.array([alarms(at).mean() for at in both])) if both else None
+    if ends is None or found.low is None or found.high is None:
+        return found
+    return replace(found, low=min(ends[0], found.low), high=max(ends[1], found.high))
 
 
 def draw_photos(photos: int, resamples: int, seed: int) -> list[npt.NDArray[np.int64]]:

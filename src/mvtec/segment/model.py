@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mvtec.convert.geometry import BoxFloat, box_iou, box_of
 from mvtec.errors import InputError, WeightsError
+from mvtec.files import write_tensors
 from mvtec.views import turn_back, turn_boxes, turn_points, turned_size
 
 if TYPE_CHECKING:
@@ -339,10 +340,8 @@ def save_sam(path: Path, model: SamModel, train_images: Mapping[str, str]) -> No
         model: The model.
         train_images: SHA-256 of each photo it has seen, mapped to its name.
     """
-    import torch
-
     tensors = {key: value.to("cpu").contiguous() for key, value in model.network.state_dict().items()}
-    torch.save({"model": tensors, _TRAIN_IMAGES: dict(train_images)}, path)
+    write_tensors(path, {"model": tensors, _TRAIN_IMAGES: dict(train_images)})
 
 
 def _read(checkpoint: Path) -> tuple[dict[str, Any], dict[str, str]]:

@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("starter"), help="the run's folder")
     parser.add_argument("--model", default="yolov5n.yaml", help="the architecture, of Ultralytics")
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--photos", type=int, default=1000, help="photos of an epoch, each seen once")
+    parser.add_argument("--photos", type=int, default=1000, help="photos of an epoch, none seen twice")
     parser.add_argument("--side", type=int, default=256, help="width and height of a photo")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw; 0 to draw in between")
     parser.add_argument("--seed", type=int, default=0)

@@ -16,7 +16,7 @@ NAMES = tuple(sorted(MECHANISMS))
 _LEAST_CHANGE = 12.0  # grey levels: below, nobody sees it
 _OVER_TEXTURE = 0.8  # times the standard deviation of the grey levels around it
 _LEAST_AREA = 12  # pixels
-_GOOD = 0.15  # of the photos have no defect
+_GOOD = 0.15  # of the photos are to have no defect; more have none, since what nobody would see is left out
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Teaches a detector on drawn photos that are made while it learns, each seen once: `make starter`.
+"""Teaches a detector on drawn photos that are made while it learns, none seen twice: `make starter`.
 
 The stream is a function of the seed and the photo's number, so a training that is interrupted goes on with the photos
 it would have seen. No photo is kept.
@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from mvtec.detect.model import choose_device, mixed_precision, trainer_class
-from mvtec.files import write_json
+from mvtec.errors import InputError
+from mvtec.files import read_json, write_json
 from mvtec.offline import ultralytics
 from mvtec.run import is_begun
 from mvtec.starter.scene import NAMES, draw_scene
@@ -81,7 +82,7 @@ def train_starter(
     model: str = "yolov5n.yaml",
     epochs: int = 40,
     photos: int = 1000,
-    side: int = 320,
+    side: int = 256,
     batch: int = 16,
     workers: int = 1,
     seed: int = 0,
@@ -102,6 +103,9 @@ def train_starter(
 
     Returns:
         The checkpoint, in half precision and without the optimiser.
+
+    Raises:
+        InputError: `out` holds finished weights, or a training with other options.
     """
     import torch
 
@@ -136,18 +140,20 @@ def train_starter(
         losses = {name: float(value) for name, value in (trainer.tloss or {}).items()}
         on_epoch(trainer.epoch + 1, trainer.epochs, losses)
 
+    plan = {"model": model, "epochs": epochs, "photos": photos, "side": side, "batch": batch, "seed": seed}
     resume = is_begun(out)
+    if resume:
+        began = read_json(out / "starter.json", "the plan of a training of starting weights")
+        if began.get("finished") or {name: began.get(name) for name in plan} != plan:
+            why = "holds finished weights" if began.get("finished") else "was begun with other options"
+            raise InputError(out, why, "Give another --out")
     out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": False}, overwrite=True)
     torch.manual_seed(seed)
     learner = YOLO(str(out / "weights" / "last.pt") if resume else model)
     learner.add_callback("on_train_epoch_start", next_photos)
     learner.add_callback("on_train_epoch_end", epoch_done)
     device = choose_device("auto")
-    write_json(
-        out / "starter.json",
-        {"model": model, "epochs": epochs, "photos": photos, "side": side, "seed": seed, "classes": list(NAMES)},
-        overwrite=True,
-    )
     learner.train(
         trainer=StarterTrainer,
         data="drawn",
@@ -172,4 +178,5 @@ def train_starter(
         workers=workers,
         **({"resume": True} if resume else {}),
     )
+    write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": True}, overwrite=True)
     return out / "weights" / "last.pt"

@@ -6,40 +6,45 @@ import cv2
 import numpy as np
 
 from mvtec.synthesize.cutout import Placed
-from mvtec.synthesize.foreground import Photo
+from mvtec.synthesize.foreground import Mask, Photo
 
+_SEEN = 3  # grey levels
 _FEATHER = 2.0  # pixels, inside the mask, over which one picture becomes the other
 
 
-def paste(photo: Photo, placed: Placed) -> Photo:
+def paste(photo: Photo, placed: Placed) -> tuple[Photo, Mask]:
     """The defect over the photo, its rim softened inwards.
 
     Args:
         photo: uint8 H×W×3.
         placed: The defect.
+
+    Returns:
+        The new photo, and the mask of the defect in it.
     """
     depth = cv2.distanceTransform(placed.mask.astype(np.uint8), cv2.DIST_L2, 5)
-    share = np.clip(depth / _FEATHER, 0, 1)[..., None]
+    share = np.clip(depth / min(_FEATHER, float(depth.max())), 0, 1)[..., None]
     mixed = photo * (1 - share) + placed.pixels * share
-    return _only_inside(photo, np.clip(mixed + 0.5, 0, 255).astype(np.uint8), placed)
+    return np.where(placed.mask[..., None], np.clip(mixed + 0.5, 0, 255).astype(np.uint8), photo), placed.mask
 
 
-def poisson(photo: Photo, placed: Placed) -> Photo:
+def poisson(photo: Photo, placed: Placed) -> tuple[Photo, Mask] | None:
     """The defect's gradients within the photo's own colours (Pérez et al., *Poisson Image Editing*, SIGGRAPH 2003).
 
     Args:
         photo: uint8 H×W×3.
         placed: The defect.
+
+    Returns:
+        The new photo, and the mask of the defect in it; None where hardly anything of it is to be seen, as of a thin
+        line whose colour is most of it.
     """
-    mask = placed.mask.astype(np.uint8) * 255
-    mask[[0, -1]] = 0  # OpenCV wants a rim of one pixel around it
-    mask[:, [0, -1]] = 0
-    x, y, w, h = cv2.boundingRect(mask)
-    if w < 3 or h < 3:
-        return paste(photo, placed)
-    cloned = cv2.seamlessClone(placed.pixels, photo, mask, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)
-    return _only_inside(photo, np.asarray(cloned, np.uint8), placed)
-
-
-def _only_inside(photo: Photo, changed: Photo, placed: Placed) -> Photo:
-    return np.where(placed.mask[..., None], changed, photo)
+    # OpenCV leaves the outermost pixels of what it clones alone, and wants a rim around it.
+    wide = cv2.dilate(placed.mask.astype(np.uint8), np.ones((5, 5), np.uint8))
+    framed = cv2.copyMakeBorder(wide * 255, 4, 4, 4, 4, cv2.BORDER_CONSTANT, value=0)
+    source, target = (cv2.copyMakeBorder(one, 4, 4, 4, 4, cv2.BORDER_REFLECT) for one in (placed.pixels, photo))
+    x, y, w, h = cv2.boundingRect(framed)
+    cloned = cv2.seamlessClone(source, target, framed, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)[4:-4, 4:-4]
+    made = np.where(placed.mask[..., None], np.asarray(cloned, np.uint8), photo)
+    changed = np.abs(made.astype(np.int16) - photo).max(axis=2)[placed.mask]
+    return None if float((changed > _SEEN).mean()) < 0.5 else (made, placed.mask)

@@ -71,7 +71,7 @@ def place(cutout: Cutout, target: Foreground, rng: np.random.Generator) -> Place
         matrix = _around(cutout.foreground, target, rng) or _anywhere(cutout.mask, target, rng)
         moved = cv2.warpAffine(mask, np.array(matrix), (width, height), flags=cv2.INTER_LINEAR) > 0.5
         area = int(moved.sum())
-        if area < 0.3 * int(cutout.mask.sum()) or area < 9:
+        if area < max(1.0, 0.3 * int(cutout.mask.sum())):
             continue  # most of it lies outside the photo
         if float(target.mask[moved].mean()) < min(0.98, cutout.share_on_object - 0.02):
             continue

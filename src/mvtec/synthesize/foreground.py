@@ -14,6 +14,8 @@ Mask = npt.NDArray[np.bool_]
 _FRAME = 0.02  # of the shorter side: the frame of the photo that is taken for background
 _PLAIN = 20.0  # grey levels within which nine tenths of the frame lie where the background is plain
 _LEAST, _MOST = 0.05, 0.97  # of the photo: less is no object, more is no background
+_PART = 0.1  # of the largest part's area: smaller ones are dirt
+_HOLE = 0.01  # of the object's area
 _ROUND = 0.93  # of the smallest circle around it: an object that fills more of it is round
 
 
@@ -48,15 +50,28 @@ def find_foreground(photo: Photo) -> Foreground:
         return whole
     differs = (cv2.GaussianBlur(distance, (0, 0), 1.5) > max(12.0, 3 * spread)).astype(np.uint8)
     differs = np.asarray(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8)), np.uint8)
-    contours, _ = cv2.findContours(differs, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not contours:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(differs, connectivity=8)
+    if count < 2:
         return whole
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    large = [number for number, area in enumerate(areas, start=1) if area > _PART * areas.max()]
+    found = _without_small_holes(np.isin(labels, large))
+    if not _LEAST <= float(found.mean()) <= _MOST:
+        return whole
+    return Foreground(found, _circle(found) if len(large) == 1 else None)
+
+
+def _without_small_holes(mask: Mask) -> Mask:
+    """What shines like the background within the object is the object; an opening one sees through is larger."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    small = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] < _HOLE * mask.sum())
+    return np.asarray(mask | (np.isin(labels, small) & ~mask))
+
+
+def _circle(mask: Mask) -> tuple[float, float, float] | None:
+    """x, y and radius of a round object; openings in it do not count."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(contours, key=cv2.contourArea)
-    filled = np.zeros((height, width), np.uint8)
-    cv2.drawContours(filled, [outline], -1, 1, cv2.FILLED)
-    share = float(filled.mean())
-    if not _LEAST <= share <= _MOST:
-        return whole
     (x, y), radius = cv2.minEnclosingCircle(outline)
     is_round = cv2.contourArea(outline) > _ROUND * np.pi * radius**2
-    return Foreground(filled.astype(bool), (float(x), float(y), float(radius)) if is_round else None)
+    return (float(x), float(y), float(radius)) if is_round else None

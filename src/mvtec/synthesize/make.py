@@ -28,14 +28,14 @@ from mvtec.convert.rle import encode_region
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import PARTS, Split, select
-from mvtec.errors import InputError, OutputError
+from mvtec.errors import InputError
 from mvtec.files import sha256_file, staged_folder, write_json
 from mvtec.synthesize.blend import paste, poisson
 from mvtec.synthesize.cutout import Cutout, Placed, place
 from mvtec.synthesize.foreground import Foreground, Mask, Photo, find_foreground
-from mvtec.synthesize.textures import perlin_defect, quilt_defect, scar_defect
+from mvtec.synthesize.textures import cutpaste_defect, perlin_defect, quilt_defect
 
-Method = Literal["paste", "poisson", "perlin", "scar", "quilt"]
+Method = Literal["paste", "poisson", "perlin", "cutpaste", "quilt"]
 METHODS: tuple[Method, ...] = get_args(Method)
 _TRIES = 20
 
@@ -91,11 +91,14 @@ def synthesize(
         InputError: An option makes no sense, or the train part has no good photo, or no defect.
         OutputError: `out` exists already or cannot be written.
     """
+    if len(set(methods)) < len(methods):
+        raise InputError("--method", "names a method twice", "Give each once")
     if unknown := [name for name in methods if name not in METHODS]:
         raise InputError("--method", f"there is no {unknown[0]}", f"Give some of {', '.join(METHODS)}")
     if per_defect < 1:
         raise InputError("--per-defect", f"{per_defect} photos are none", "Give 1 or more")
     chosen = {part: select(dataset, split, part) for part in PARTS}
+    linked = _linked(dataset, {sample.path for samples in chosen.values() for sample in samples}, methods)
     goods = [_good(sample) for sample in chosen["train"] if sample.is_good]
     if not goods:
         raise InputError(dataset.root, "has no good photo in the train part to put defects on", "Give another --split")
@@ -105,7 +108,6 @@ def synthesize(
             cutouts[sample.defect] += _cutouts(sample)
     if not cutouts:
         raise InputError(dataset.root, "has no defect in the train part", "Give another --split")
-    own = {sample.path for samples in chosen.values() for sample in samples}
     made: list[str] = []
     content = CocoDataset(
         info={"description": f"{dataset.category}, synthetic defects", "split": split.hash, "seed": seed},
@@ -114,9 +116,8 @@ def synthesize(
         categories=[CocoCategory(id=number, name=name) for number, name in enumerate(sorted(cutouts), start=1)],
     )
     with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:
-        for sample in dataset.samples:
-            if sample.path in own or sample.official_split == "train":
-                _link(sample, staged)
+        for sample in linked:
+            _link(sample, staged)
         for method in methods:
             for number_of_defect, defect in enumerate(sorted(cutouts)):
                 for number in range(per_defect):
@@ -133,6 +134,8 @@ def synthesize(
         more = replace(split, train=tuple(sorted([*split.train, *made])), folds=(), images=images)
         write_json(staged / "split.json", more.to_json(), overwrite=False)
         write_coco(staged / "synthetic.json", content, overwrite=False)
+        if not made:
+            raise InputError(dataset.root, "has no defect for which a place was found", "Try another --method")
     counts = {defect: sum(path.split("/")[1] == defect for path in made) for defect in sorted(cutouts)}
     return Synthesized(counts, more)
 
@@ -158,8 +161,9 @@ def _draw(
         placed, parents = _placed(method, good, cutout, cutouts, rng)
         if placed is None or not placed.mask.any():
             continue
-        photo = poisson(good.photo, placed) if method == "poisson" else paste(good.photo, placed)
-        return photo, placed.mask, {"good": good.sample.path, "defects": parents}
+        blended = poisson(good.photo, placed) if method == "poisson" else paste(good.photo, placed)
+        if blended is not None:
+            return *blended, {"good": good.sample.path, "defects": parents}
     return None
 
 
@@ -170,18 +174,34 @@ def _placed(
         return place(cutout, good.foreground, rng), [cutout.source]
     if method == "perlin":
         return perlin_defect(cutout, good.foreground, rng), [cutout.source]
-    if method == "scar":
-        return scar_defect(good.photo, good.foreground, rng), []
+    if method == "cutpaste":
+        return cutpaste_defect(good.photo, cutout, good.foreground, rng), [cutout.source]
     return quilt_defect(cutouts, good.foreground, rng), sorted({one.source for one in cutouts})
+
+
+def _linked(dataset: Dataset, own: set[str], methods: Sequence[Method]) -> list[Sample]:
+    """The photos that are to be in the new category, each where the layout has it and under a name of its own.
+
+    Raises:
+        InputError: The category is in another layout, two photos differ in their endings alone, or a photo has the name
+            of a new one.
+    """
+    found = [sample for sample in dataset.samples if sample.path in own or sample.official_split == "train"]
+    names: set[str] = set()
+    for sample in found:
+        folder = f"train/{GOOD}" if sample.official_split == "train" else f"test/{sample.defect}"
+        if sample.path != f"{folder}/{sample.photo.name}":
+            raise InputError(sample.photo, f"is not in {folder}, as in MVTec AD", "Give a category in its layout")
+        if any(sample.photo.name.startswith(f"synthetic_{method}_") for method in methods):
+            raise InputError(sample.photo, "was synthesized itself, by the same method", "Give the original category")
+        if f"{folder}/{sample.photo.stem}" in names:
+            raise InputError(sample.photo, "has the name of another but for its ending", "Rename it")
+        names.add(f"{folder}/{sample.photo.stem}")
+    return found
 
 
 def _link(sample: Sample, root: Path) -> None:
     """A photo of the data set, linked, and its mask."""
-    folder = f"train/{GOOD}" if sample.official_split == "train" else f"test/{sample.defect}"
-    if sample.path != f"{folder}/{sample.photo.name}":
-        raise InputError(
-            sample.photo, f"is not in {folder}, as in the layout of MVTec AD", "Synthesize from a category in it"
-        )
     target = root / sample.path
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -194,15 +214,14 @@ def _link(sample: Sample, root: Path) -> None:
 
 def _write(root: Path, path: str, defect: str, photo: Photo, mask: Mask) -> None:
     (root / path).parent.mkdir(parents=True, exist_ok=True)
-    (root / path).write_bytes(cv2.imencode(".png", photo)[1].tobytes())
+    with (root / path).open("xb") as stream:  # never through the link to a photo of the data set
+        stream.write(cv2.imencode(".png", photo)[1].tobytes())
     _write_mask(root, path, defect, mask)
 
 
 def _write_mask(root: Path, path: str, defect: str, mask: Mask) -> None:
     target = root / "ground_truth" / defect / f"{Path(path).stem}_mask.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        raise OutputError(target, "would be written twice", "Rename one of the photos of this name")
     target.write_bytes(cv2.imencode(".png", mask.astype(np.uint8) * np.uint8(255))[1].tobytes())
 
 

@@ -2,7 +2,8 @@
 
 - `perlin`: thresholded Perlin noise as the mask, as in DRAEM (Zavrtanik et al., ICCV 2021), whose texture comes from
   any picture; ours comes from real defects, because a detector must learn their types.
-- `scar`: a thin strip of the photo itself laid elsewhere, as in CutPaste (Li et al., CVPR 2021).
+- `cutpaste`: a piece of the photo itself laid elsewhere, as in CutPaste (Li et al., CVPR 2021), whose pieces are
+  rectangles and strips; ours have the shapes of real defects, because a detector must learn their types.
 - `quilt`: an outline drawn from what the outlines of the type have in common (principal components of their radii),
   filled by image quilting (Efros and Freeman, SIGGRAPH 2001). It stands where a generative adversarial network was
   proposed: with ten photos of a defect such a network remembers or collapses, while quilting is made of real pixels.
@@ -11,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -21,6 +23,7 @@ from mvtec.synthesize.foreground import Foreground, Mask, Photo
 
 _RADII = 48  # directions in which an outline is measured
 _PATCH, _OVERLAP = 40, 10  # pixels, of quilting
+_OF_DEFECT = 60  # patches of each defect
 _CANDIDATES = 60
 _ON_OBJECT = 0.9  # of a defect: one that lies on the object so far has nothing to do with the background
 _BEST = 10  # of the candidates one of these is taken: always the best one would be a smooth one
@@ -59,24 +62,18 @@ def perlin_defect(model: Cutout, target: Foreground, rng: np.random.Generator) -
     return _fill(blob, [model], target, rng)
 
 
-def scar_defect(photo: Photo, target: Foreground, rng: np.random.Generator) -> Placed | None:
-    """A thin turned strip of the photo's own object, laid elsewhere on it."""
-    longer = max(photo.shape[:2])
-    length, width = rng.uniform(0.05, 0.25) * longer, max(3.0, rng.uniform(0.004, 0.02) * longer)
+def cutpaste_defect(photo: Photo, model: Cutout, target: Foreground, rng: np.random.Generator) -> Placed | None:
+    """A piece of the photo's own object in the shape of a real defect, laid where such a defect could be."""
+    placed = place(model, target, rng)
+    if placed is None:
+        return None
     rows, columns = np.nonzero(target.mask)
-    for _ in range(20):
-        (from_at, to_at) = rng.integers(len(rows), size=2)
-        strip = np.zeros(target.mask.shape, np.uint8)
-        box = cv2.boxPoints(((float(columns[to_at]), float(rows[to_at])), (length, width), float(rng.uniform(0, 180))))
-        cv2.fillPoly(strip, [box.astype(np.int32)], 1)
-        strip[~target.mask] = 0
-        if int(strip.sum()) < 0.6 * length * width:
-            continue
-        shift = np.array([[1, 0, columns[to_at] - columns[from_at]], [0, 1, rows[to_at] - rows[from_at]]], np.float32)
-        moved = cv2.warpAffine(photo, shift, photo.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
-        jittered = np.clip(moved * rng.uniform(0.7, 1.3) + rng.normal(0, 8), 0, 255).astype(np.uint8)
-        return Placed(jittered, strip.astype(bool))
-    return None
+    to_y, to_x = (axis.mean() for axis in np.nonzero(placed.mask))
+    at = int(rng.integers(len(rows)))
+    shift = np.array([[1, 0, to_x - columns[at]], [0, 1, to_y - rows[at]]], np.float32)
+    moved = cv2.warpAffine(photo, shift, photo.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+    jittered = np.clip(moved * rng.uniform(0.7, 1.3) + rng.normal(0, 8), 0, 255).astype(np.uint8)
+    return Placed(jittered, placed.mask)
 
 
 def quilt_defect(models: Sequence[Cutout], target: Foreground, rng: np.random.Generator) -> Placed | None:
@@ -190,7 +187,7 @@ def quilt(models: Sequence[Cutout], size_hw: tuple[int, int], rng: np.random.Gen
     Returns:
         uint8 H×W×3.
     """
-    patches = _patches(models, rng)
+    patches = np.concatenate([_patches(model) for model in models])
     height, width = size_hw
     step = _PATCH - _OVERLAP
     canvas = np.zeros((height + 2 * _PATCH, width + 2 * _PATCH, 3), np.float32)
@@ -209,26 +206,22 @@ def quilt(models: Sequence[Cutout], size_hw: tuple[int, int], rng: np.random.Gen
     return np.clip(canvas[:height, :width] + 0.5, 0, 255).astype(np.uint8)
 
 
-def _patches(models: Sequence[Cutout], rng: np.random.Generator) -> Photo:
-    """uint8 N×P×P×3: squares of real defects; of a defect that holds none, its pixels mirrored beyond its rim."""
-    found = []
-    for model in models:
-        x, y, w, h = cv2.boundingRect(model.mask.view(np.uint8))
-        mask = model.mask[y : y + h, x : x + w].astype(np.uint8)
-        crop = np.ascontiguousarray(model.photo[y : y + h, x : x + w])
-        filled = cv2.inpaint(crop, 1 - mask, 3, cv2.INPAINT_TELEA) if not mask.all() else crop
-        pad = max(0, _PATCH + 1 - min(h, w))
-        filled = cv2.copyMakeBorder(np.asarray(filled), 0, pad, 0, pad, cv2.BORDER_REFLECT)
-        inside = cv2.copyMakeBorder(mask, 0, pad, 0, pad, cv2.BORDER_REFLECT)
-        sums = cv2.boxFilter(
-            inside.astype(np.float32), -1, (_PATCH, _PATCH), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT
-        )
-        sums = sums[: filled.shape[0] - _PATCH, : filled.shape[1] - _PATCH]
-        rows, columns = np.nonzero(sums >= min(0.9, float(sums.max())))
-        for at in rng.integers(len(rows), size=60):
-            top, left = int(rows[at]), int(columns[at])
-            found.append(filled[top : top + _PATCH, left : left + _PATCH])
-    return np.stack(found)
+@lru_cache(maxsize=512)
+def _patches(model: Cutout) -> Photo:
+    """uint8 N×P×P×3: squares of a real defect; where it holds none, its pixels are mirrored beyond its rim."""
+    x, y, w, h = cv2.boundingRect(model.mask.view(np.uint8))
+    mask = model.mask[y : y + h, x : x + w].astype(np.uint8)
+    crop = np.ascontiguousarray(model.photo[y : y + h, x : x + w])
+    filled = cv2.inpaint(crop, 1 - mask, 3, cv2.INPAINT_TELEA) if not mask.all() else crop
+    pad = max(0, _PATCH + 1 - min(h, w))
+    filled = cv2.copyMakeBorder(np.asarray(filled), 0, pad, 0, pad, cv2.BORDER_REFLECT)
+    inside = cv2.copyMakeBorder(mask, 0, pad, 0, pad, cv2.BORDER_REFLECT)
+    window = (_PATCH, _PATCH)
+    sums = cv2.boxFilter(inside.astype(np.float32), -1, window, anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    sums = sums[: filled.shape[0] - _PATCH, : filled.shape[1] - _PATCH]
+    rows, columns = np.nonzero(sums >= min(0.9, float(sums.max())))
+    taken = np.random.default_rng(0).integers(len(rows), size=_OF_DEFECT)
+    return np.stack([filled[rows[at] : rows[at] + _PATCH, columns[at] : columns[at] + _PATCH] for at in taken])
 
 
 def _largest(mask: Mask) -> Mask:
