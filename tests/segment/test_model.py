@@ -120,3 +120,17 @@ def test_answers_are_those_of_sam_predictor(mobile_sam: Path, real_bottle: Path,
     assert (model.tuned, again.tuned, again.name) == (False, True, "mobile_sam")
     for one, other in zip(found, again.answer([embedding], (900, 900), boxes, choose="single"), strict=True):
         np.testing.assert_array_equal(one.mask, other.mask)
+
+
+def test_points_alone_are_a_prompt_and_one_beside_the_object_counts(mobile_sam: Path, real_bottle: Path):
+    photo = read_photo(real_bottle / "test" / "broken_large" / "000.png")
+    model = load_sam(mobile_sam, "cpu")
+    embedding = model.encode(photo)
+    points = np.array([[[760.0, 700.0], [430.0, 430.0]]])  # on the broken part, and in the opening
+    areas = [
+        int(model.answer([embedding], (900, 900), None, points, labels, choose="single")[0].mask.sum())
+        for labels in (np.array([[True, True]]), np.array([[True, False]]))
+    ]
+    assert areas[1] < 0.8 * areas[0]
+    with pytest.raises(ValueError, match="no mask fits a box"):
+        model.answer([embedding], (900, 900), None, points, choose="fit")

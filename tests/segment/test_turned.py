@@ -39,8 +39,9 @@ def test_the_mean_of_views_that_agree_is_what_each_says(size_hw: tuple[int, int]
     import torch
 
     class Boxes(SamModel):
-        def logits(self, embedding, boxes_xyxy, points_xy=None):
+        def logits(self, embedding, boxes_xyxy, points_xy=None, positive=None):
             assert tuple(embedding.shape) == EMBEDDING
+            assert positive is None
             masks = torch.full((len(boxes_xyxy), 4, LOGITS_SIDE, LOGITS_SIDE), -5.0)
             for mask, box, points in zip(masks, boxes_xyxy, points_xy, strict=True):
                 x1, y1, x2, y2 = (box * LOGITS_SIDE / SIDE).round().int().tolist()

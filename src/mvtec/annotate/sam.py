@@ -79,8 +79,8 @@ class Sam:
     def answer(self, name: str, prompt: Prompt) -> SamShape:
         """SAM's mask for a box, points, or both.
 
-        With a box it is the mask that fits the box best, as `mvtec segment refine` takes it; with points alone the one
-        SAM thinks best, and of a fine-tuned model always the one that was tuned.
+        For a box it is the mask that fits the box best, as `mvtec segment refine` takes it; with points the one SAM has
+        for clear prompts, of which several points are one, and of a fine-tuned model that one always.
 
         Raises:
             BadPhotoError: The photo cannot be read.
@@ -102,7 +102,7 @@ class Sam:
         if prompt.points:
             points = np.array([[[point.x, point.y] for point in prompt.points]], np.float64)
             labels = np.array([[point.positive for point in prompt.points]], np.bool_)
-        choose: Choose = "single" if model.tuned else "fit" if box is not None else "best"
+        choose: Choose = "single" if model.tuned or points is not None else "fit"
         found = model.answer([embedding], (height, width), box, points, labels, choose=choose)[0]
         region = region_of(found.mask)
         if region is None:
