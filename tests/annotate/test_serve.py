@@ -177,6 +177,7 @@ def test_a_store_that_is_open_is_not_opened_again(category: Category, tmp_path: 
     assert outcome.code == 2
     assert "open in another mvtec annotate" in outcome.err
     server = start(category.root, tmp_path / "a.json", "--no-sam")
-    assert server.end() is not None
+    assert server.end() == 0  # at once, before it may have begun to listen
+    assert read_coco(tmp_path / "a.json").images
     server.process.stdout.close()
     server.process.stderr.close()

@@ -178,11 +178,20 @@ def serve(
         ws="none",
         server_header=False,
     )
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn stops at these signals, and sends them again when it has: the file is written by then. One that comes
+    # before it listens to them must stop it, too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     say(address)
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
-    # uvicorn stops at these signals, and sends them again when it has: the file is written by then.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[waiting])
+    try:
+        server.run(sockets=[waiting])
+    finally:
+        work.close()
     return work.file.problem

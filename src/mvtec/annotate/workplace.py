@@ -57,6 +57,7 @@ class Workplace:
     sam: Sam | None
     no_sam: str
     presence: Presence = field(default_factory=Presence)
+    _closed: bool = False
 
     def sam_state(self) -> SamState:
         """Whether SAM is there."""
@@ -172,7 +173,10 @@ class Workplace:
             raise InputError(name, "is a class already", "Choose another name")
 
     def close(self) -> None:
-        """Write the annotation file, and let all go."""
+        """Write the annotation file, and let all go; once."""
+        if self._closed:
+            return
+        self._closed = True
         if self.sam is not None:
             self.sam.close()
         self.file.save()
