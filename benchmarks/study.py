@@ -29,7 +29,7 @@ from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.datasets.split import make_split, read_split
 from mvtec.datasets.tree import read_tree
 from mvtec.detect.recipe import Recipe
-from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval
+from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval, recall
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.matching import match
 from mvtec.evaluate.predictions import Judged, load
@@ -97,19 +97,25 @@ def predictions_of(arm: Arm, root: Path, out: Path, runs: list[Path]) -> Path:
     return path
 
 
-def ap50(judged: Judged, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """AP50 of each resample, the mean over the classes it holds."""
+def figure(judged: Judged, name: str, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """AP50, AP or AR100 of each resample, the mean over the classes it holds."""
     figures = match(judged.truth_json, judged.results)
-    table = [average_precision(figures.matches[k, "all"], weights)[:, 0] for k in range(len(figures.names))]
+    of_class = [figures.matches[k, "all"] for k in range(len(figures.names))]
+    if name == "AR100":
+        table = [recall(matches, weights, 100).mean(axis=1) for matches in of_class]
+    else:
+        every = [average_precision(matches, weights) for matches in of_class]
+        table = [one[:, 0] if name == "AP50" else one.mean(axis=1) for one in every]
     return np.asarray(np.nanmean(np.stack(table), axis=0))
 
 
-def gain(arm: Judged, plain: Judged) -> tuple[float, tuple[float, float] | None]:
-    """AP50 of one less that of the other, with the interval over resamples that both see."""
+def gain(arm: Judged, plain: Judged, name: str) -> str:
+    """A figure of one less that of the other, with the interval over resamples that both see."""
     images = len(arm.truth.images)
     weights = np.concatenate([np.ones((1, images)), draw_weights(images, 1000, 0)])
-    found = ap50(arm, weights) - ap50(plain, weights)
-    return float(found[0]), interval(found[1:])
+    found = figure(arm, name, weights) - figure(plain, name, weights)
+    ends = interval(found[1:])
+    return f"{found[0]:+.3f}" + (f" ({ends[0]:+.3f} to {ends[1]:+.3f})" if ends else "")
 
 
 def _check_plan(out: Path, arguments: argparse.Namespace, split: str) -> None:
@@ -162,8 +168,8 @@ def main() -> None:
             shown = {name: metrics[name].text() for name in ("AP50", "AP", "AR100", "FPR95")}
             shown |= {name: metric.text() for name, metric in metrics.items() if name.startswith("AP50/")}
             if arm.plain != arm and arm.plain in judged:
-                value, ends = gain(judged[arm], judged[arm.plain])
-                shown["AP50 gain"] = f"{value:+.3f}" + (f" ({ends[0]:+.2f} to {ends[1]:+.2f})" if ends else "")
+                for name in ("AP50", "AP", "AR100"):
+                    shown[f"{name} gain"] = gain(judged[arm], judged[arm.plain], name)
             print(json.dumps({"arm": arm.name, **shown}), flush=True)
 
 
