@@ -124,7 +124,9 @@ def test_what_is_null_or_odd_passes_through(category: Category, tmp_path: Path):
     content = {
         "top": None,
         "info": {"description": None},
-        "images": [{"id": -5, "file_name": "test/good/000.png", "width": 48, "height": 40, "date": None}],
+        "images": [
+            {"id": -5, "file_name": "test/good/000.png", "width": 48, "height": 40, "date": None, "attributes": None}
+        ],
         "categories": [{"id": 3, "name": "crack"}],
         "annotations": [
             annotation | {"note": None, "score": "0.9"},

@@ -12,7 +12,7 @@ from random_case import random_case
 
 from mvtec.convert.coco import CocoDataset
 from mvtec.evaluate.bootstrap import average_precision, draw_weights, recall
-from mvtec.evaluate.boxes import FIGURES, evaluate_boxes
+from mvtec.evaluate.boxes import FIGURES, evaluate_boxes, label_sources
 from mvtec.evaluate.matching import MAX_DETECTIONS, match
 from mvtec.evaluate.predictions import Judged
 
@@ -135,3 +135,24 @@ def test_an_undefined_figure_says_why():
     assert evaluate_boxes(judge(truth, results))["AP"].reason == "no instance"
     one = evaluate_boxes(judge(*random_case(3, images=1)))["AP"]
     assert (one.low, one.reason) == (None, "one image has no spread")
+
+
+def test_whose_labels_they_are_is_told_apart():
+    truth, results = random_case(3)
+    assert label_sources(judge(truth, results)) == {}
+    said = [
+        {"source": "person", "reviewed": True},
+        {"source": "sam", "reviewed": True},
+        {"source": "sam", "reviewed": True, "edited": True},
+        {"source": "detector", "reviewed": False},
+    ]
+    first = truth["annotations"][0]
+    truth["annotations"] = [{**first, "id": n, "attributes": one} for n, one in enumerate(said, start=1)]
+    truth["annotations"].append({**first, "id": 9})
+    assert label_sources(judge(truth, results)) == {
+        "drawn by a person": 1,
+        "of detector, looked at by nobody": 1,
+        "of sam, accepted by a person": 1,
+        "of sam, corrected by a person": 1,
+        "of unknown origin": 1,
+    }

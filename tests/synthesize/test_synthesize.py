@@ -223,6 +223,9 @@ def test_mistakes_are_said(part: Path, split_file: Path, tmp_path: Path, mvtec):
         assert outcome.code == 2
         assert problem in outcome.err
         assert not (tmp_path / "out").exists()
+    outcome = mvtec("datasets", "synthesize", tmp_path / "none", *words)
+    assert outcome.code == 2
+    assert "no such folder" in outcome.err
     (part / "test" / "good" / "000.png").write_bytes(b"\x89PNG")
     outcome = mvtec("datasets", "synthesize", part, *words)
     assert outcome.code == 2

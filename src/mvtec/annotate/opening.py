@@ -73,10 +73,10 @@ def open_store(
         if not is_new and _file_is_newer(store, annotations):
             # The former revisions are of other photos and numbers, perhaps: they are kept, and a new store begins.
             store.close()
+            is_new = True
             aside = path.with_name(f"{path.name}.{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}")
             path.replace(aside)
             store = Store(path, standing)
-            is_new = True
         if is_new:
             _begin(store, root, annotations, on_photo)
         missing = _add_photos(store, set(names))

@@ -89,10 +89,7 @@ def _category(store: Store, name: str) -> int:
     for number, known in store.categories().items():
         if known == name:
             return number
-    number = max(store.categories(), default=0) + 1
-    store.execute('INSERT INTO category VALUES (?, ?, \'{"supercategory":"defect"}\')', (number, name))
-    store.changed()
-    return number
+    return store.add_category(name)
 
 
 def _record(answer: CocoAnnotation | CocoResult, key: str, category: int) -> Record:

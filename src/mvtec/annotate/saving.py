@@ -13,6 +13,7 @@ from typing import Any
 from mvtec.annotate.kept import Kept, Record, now
 from mvtec.annotate.store import Store
 from mvtec.convert.coco import write_coco_parts
+from mvtec.convert.segmentation import plain_number
 from mvtec.errors import InputError, MvtecError
 from mvtec.files import sha256_file
 
@@ -91,13 +92,11 @@ def _is_written(photo: Kept) -> bool:
 def _image_json(photo: Kept) -> dict[str, Any]:
     assert photo.size_wh is not None, "a photo that was changed has a size"
     more = dict(photo.more)
-    attributes = more.pop("attributes", {})
+    attributes = more.get("attributes")
     if isinstance(attributes, dict):
-        attributes = {key: value for key, value in attributes.items() if key != "review"}
-        if photo.state is not None:
-            attributes["review"] = photo.state
-    if attributes:
-        more["attributes"] = attributes
+        more["attributes"] = {key: value for key, value in attributes.items() if key != "review"}
+    if photo.state is not None and isinstance(attributes, dict | None):
+        more["attributes"] = {**(more.get("attributes") or {}), "review": photo.state}
     width, height = photo.size_wh
     return {**more, "id": photo.id, "file_name": photo.name, "width": width, "height": height}
 
@@ -115,14 +114,9 @@ def _annotation_json(photo: Kept, record: Record) -> dict[str, Any]:
         "id": record.id,
         "image_id": photo.id,
         "category_id": record.category_id,
-        "bbox": [_plain(number) for number in record.bbox],
-        "area": _plain(record.area),
+        "bbox": [plain_number(number) for number in record.bbox],
+        "area": plain_number(record.area),
     }
-
-
-def _plain(number: float) -> float:
-    """Whole numbers without a point: 350, not 350.0."""
-    return int(number) if number == int(number) else number
 
 
 class AnnotationFile:

@@ -221,6 +221,15 @@ class Store:
             self.execute("INSERT INTO identity VALUES (?, ?, ?)", (key, photo, number))
             return number
 
+    def add_category(self, name: str) -> int:
+        """Add a class; returns its number."""
+        with self.transaction():
+            number = max(self.categories(), default=0) + 1
+            more = to_json({"supercategory": "defect"})
+            self.execute("INSERT INTO category VALUES (?, ?, ?)", (number, name, more))
+            self.changed()
+        return number
+
     def categories(self) -> dict[int, str]:
         """The classes: names by number."""
         return {row["id"]: row["name"] for row in self.rows("SELECT id, name FROM category ORDER BY id")}

@@ -144,9 +144,7 @@ class Workplace:
         """
         with self.store.transaction():
             self._check_name(name)
-            number = max(self.store.categories(), default=0) + 1
-            self.store.execute('INSERT INTO category VALUES (?, ?, \'{"supercategory":"defect"}\')', (number, name))
-            self.store.changed()
+            self.store.add_category(name)
 
     def rename_category(self, number: int, name: str) -> None:
         """Rename a class.

@@ -52,14 +52,14 @@ def coco_labels(image: LabelledImage, options: SegmentationOptions) -> tuple[Coc
     annotations, ious = [], []
     for instance in image.instances:
         segmentation, iou = _segmentation(instance, image.size_hw, options)
-        bbox = [_plain(number) for number in instance.box_xywh]
-        fields = {"bbox": bbox, "area": _plain(instance.area), "segmentation": segmentation}
+        bbox = [plain_number(number) for number in instance.box_xywh]
+        fields = {"bbox": bbox, "area": plain_number(instance.area), "segmentation": segmentation}
         annotations.append((instance.defect, fields))
         ious.append(iou)
     return CocoLabels(image.path, image.size_wh, tuple(annotations)), ious
 
 
-def _plain(number: float) -> float:
+def plain_number(number: float) -> float:
     """Whole numbers without a point: 350, not 350.0."""
     return int(number) if number == int(number) else number
 

@@ -114,6 +114,26 @@ def count_instances(judged: Judged) -> dict[str, int]:
     return {name: counts[name] for _, name in sorted(names.items())}
 
 
+def label_sources(judged: Judged) -> dict[str, int]:
+    """Whose labels the truth is, where the file says so as `mvtec annotate` does: how many of each kind.
+
+    What a model said and a person accepted is told apart from what a person drew, and from what nobody has looked at.
+    """
+    counts: Counter[str] = Counter()
+    for annotation in judged.truth.annotations:
+        said = annotation.attributes if isinstance(annotation.attributes, dict) else {}
+        source = said.get("source")
+        if source is None:
+            counts["of unknown origin"] += 1
+        elif source == "person":
+            counts["drawn by a person"] += 1
+        elif said.get("reviewed"):
+            counts[f"of {source}, {'corrected' if said.get('edited') else 'accepted'} by a person"] += 1
+        else:
+            counts[f"of {source}, looked at by nobody"] += 1
+    return {} if set(counts) == {"of unknown origin"} else dict(sorted(counts.items()))
+
+
 def _metric(
     figures: CocoFigures,
     definition: _Definition,

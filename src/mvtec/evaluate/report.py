@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mvtec.errors import InputError
-from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
+from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances, label_sources
 from mvtec.evaluate.gallery import Card, make_cards
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
@@ -103,6 +103,7 @@ def write_report(
         ],
         per_class=PER_CLASS,
         false_alarms=metrics["FPR95"],
+        label_sources=label_sources(judged),
         images=len(judged.truth.images),
         point=operating_point(cards, min_score),
         cards=worst_first(cards)[:MAX_CARDS],
