@@ -13,7 +13,6 @@ from running import Running, running, start
 from test_page import Desk, _stored, browser, root, server  # noqa: F401 - fixtures
 
 PHOTO = "test/good/000.png"
-LATER = 15_000  # milliseconds: a heartbeat is 5 s, the delay of a retry up to 30 s
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def _boxes(server: Running) -> dict[str, list[float]]:  # noqa: F811
 
 
 def _state(page: Page, state: str) -> None:
-    expect(page.locator("#status")).to_have_attribute("data-state", state, timeout=30_000)
+    expect(page.locator("#status")).to_have_attribute("data-state", state, timeout=60_000)
 
 
 def _no_put(route: Route) -> None:
@@ -89,7 +88,7 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
     _state(person.page, "unsaved")
     with running(root, tmp_path / "b.json", *options) as other:
         banner = person.page.locator("#banner")
-        expect(banner).to_contain_text("belongs to another annotation file", timeout=LATER)
+        expect(banner).to_contain_text("belongs to another annotation file")
         person.drag((220, 20), (240, 40), (260, 60))
         asked = []
         person.page.on("request", lambda request: asked.append(request.url))
@@ -113,8 +112,7 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
 @pytest.mark.parametrize("tool", ["select", "brush"])
 def test_a_newer_version_waits_until_the_hand_is_off(desk: Desk, server: Running, tool: str):  # noqa: F811
     _save(server, _box("k", 40, 40, 60, 60))
-    desk.labels(1)
-    expect(desk.page.locator("#annotations [data-key=k]")).to_be_visible(timeout=LATER)
+    expect(desk.page.locator("#annotations [data-key=k]")).to_be_visible()
     desk.page.locator("#annotations [data-key=k]").click()
     desk.tool(tool)
     desk.page.mouse.move(*desk.at(70, 70))
@@ -210,7 +208,7 @@ def test_a_conflict_stays_until_it_is_answered_and_is_answered_once(browser: Bro
         person.key("Escape")
         person.page.wait_for_timeout(100)
     expect(dialog).to_be_visible()
-    expect(person.page.locator("#banner")).to_contain_text("choose a version", timeout=LATER)
+    expect(person.page.locator("#banner")).to_contain_text("choose a version")
     person.page.wait_for_timeout(2_000)  # until both have been told
     title = person.page.locator("#conflict-title")
     words = title.text_content()

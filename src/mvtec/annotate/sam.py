@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mvtec.segment.model import Choose, SamModel
 
 _IN_MEMORY = 16  # embeddings, 2 MiB each
-_PATIENCE = 60.0  # seconds a prompt waits for the model to be loaded
+_PATIENCE = 120.0  # seconds a prompt waits for the model to be loaded
 _WAITING = 8  # photos that wait to be encoded; older wishes are forgotten
 
 

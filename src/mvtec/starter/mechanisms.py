@@ -65,7 +65,7 @@ def _walk(
 def chip(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     """A piece broken off the rim: bright and dark facets."""
     side = picture.shape[0]
-    where = _blob(side, _rim(part, rng), _size(side, rng, 0.05, 0.3), rng, 0.6) & part.mask
+    where = _blob(side, _rim(part, rng), _size(side, rng, 0.05, 0.7), rng, 0.6) & part.mask
     facets = np.round(cloud(side, rng.uniform(10, 40), rng) * 2) / 2
     shade = colour(rng, 20, 230) + facets[..., None] * rng.uniform(20, 90)
     return np.asarray(picture + _soft(where, 0.7) * (shade - picture), np.float32)
@@ -77,7 +77,7 @@ def crack(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     drawn = np.zeros((side, side), np.uint8)
     start = _inside(part, rng)
     for number in range(int(rng.integers(1, 4))):
-        path = _walk(side, start, _size(side, rng, 0.1, 0.5) / (1 + number), 0.45, rng)
+        path = _walk(side, start, _size(side, rng, 0.1, 0.9) / (1 + number), 0.45, rng)
         cv2.polylines(drawn, [path], False, 1, int(rng.integers(1, 3)))
         start = tuple(path[int(rng.integers(len(path))), 0].tolist())
     where = (drawn > 0) & part.mask
@@ -91,7 +91,7 @@ def scratch(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     x, y = _inside(part, rng)
     for _ in range(int(rng.integers(1, 4))):
         path = _walk(
-            side, (x + int(rng.normal(0, 4)), y + int(rng.normal(0, 4))), _size(side, rng, 0.08, 0.5), 0.04, rng
+            side, (x + int(rng.normal(0, 4)), y + int(rng.normal(0, 4))), _size(side, rng, 0.08, 0.8), 0.04, rng
         )
         cv2.polylines(drawn, [path], False, 1, 1)
     where = (drawn > 0) & part.mask
@@ -101,7 +101,7 @@ def scratch(picture: Image, part: Part, rng: np.random.Generator) -> Image:
 def dent(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     """A hollow: dark towards the light, bright away from it."""
     side = picture.shape[0]
-    height = _soft(_blob(side, _inside(part, rng), _size(side, rng, 0.05, 0.25), rng, 0.2), side * 0.012)[..., 0]
+    height = _soft(_blob(side, _inside(part, rng), _size(side, rng, 0.05, 0.5), rng, 0.2), side * 0.012)[..., 0]
     slope_y, slope_x = np.gradient(height)
     angle = rng.uniform(0, 6.3)
     light = (slope_x * np.cos(angle) + slope_y * np.sin(angle)) * rng.uniform(300, 900)
@@ -111,7 +111,7 @@ def dent(picture: Image, part: Part, rng: np.random.Generator) -> Image:
 def stain(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     """Something spilt: the surface still shows through."""
     side = picture.shape[0]
-    where = _blob(side, _inside(part, rng), _size(side, rng, 0.06, 0.35), rng) & part.mask
+    where = _blob(side, _inside(part, rng), _size(side, rng, 0.06, 0.7), rng) & part.mask
     tint = colour(rng, 10, 200, 50) / 255
     return np.asarray(
         picture + _soft(where, rng.uniform(0.8, 4)) * (picture * tint * 1.3 - picture) * rng.uniform(0.5, 1), np.float32
@@ -123,11 +123,11 @@ def contamination(picture: Image, part: Part, rng: np.random.Generator) -> Image
     side = picture.shape[0]
     if rng.random() < 0.4:
         drawn = np.zeros((side, side), np.uint8)
-        path = _walk(side, _inside(part, rng), _size(side, rng, 0.1, 0.4), 0.25, rng)
+        path = _walk(side, _inside(part, rng), _size(side, rng, 0.1, 0.8), 0.25, rng)
         cv2.polylines(drawn, [path], False, 1, int(rng.integers(1, 5)))
         where = drawn > 0
     else:
-        where = _blob(side, _inside(part, rng), _size(side, rng, 0.03, 0.25), rng, 0.7)
+        where = _blob(side, _inside(part, rng), _size(side, rng, 0.03, 0.5), rng, 0.7)
     shade = colour(rng, 10, 245, 45) + cloud(side, 50, rng)[..., None] * rng.uniform(5, 40)
     return np.asarray(picture + _soft(where & part.mask, 0.7) * (shade - picture), np.float32)
 
@@ -135,7 +135,7 @@ def contamination(picture: Image, part: Part, rng: np.random.Generator) -> Image
 def missing(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     """A piece that is not there: the table shows."""
     side = picture.shape[0]
-    where = _blob(side, _rim(part, rng), _size(side, rng, 0.08, 0.35), rng, 0.3) & part.mask
+    where = _blob(side, _rim(part, rng), _size(side, rng, 0.08, 0.7), rng, 0.3) & part.mask
     shade = _soft(where, 3) * 0.3
     return picture * (1 - shade) + _soft(where, 0.7) * (part.table - picture * (1 - shade))
 
@@ -143,7 +143,7 @@ def missing(picture: Image, part: Part, rng: np.random.Generator) -> Image:
 def burr(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     """Too much at the rim: a ragged bright outgrowth."""
     side = picture.shape[0]
-    near = _blob(side, _rim(part, rng), _size(side, rng, 0.06, 0.25), rng, 0.3)
+    near = _blob(side, _rim(part, rng), _size(side, rng, 0.06, 0.5), rng, 0.3)
     reach = int(max(3, side * rng.uniform(0.012, 0.035)))
     grown = cv2.dilate(part.mask.astype(np.uint8), np.ones((reach, reach), np.uint8)).astype(bool)
     shrunk = cv2.erode(part.mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
@@ -157,7 +157,7 @@ def burr(picture: Image, part: Part, rng: np.random.Generator) -> Image:
 def discoloration(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     """Another colour without an edge: heat, rust, wear."""
     side = picture.shape[0]
-    where = _blob(side, _inside(part, rng), _size(side, rng, 0.1, 0.4), rng) & part.mask
+    where = _blob(side, _inside(part, rng), _size(side, rng, 0.1, 0.8), rng) & part.mask
     shift = rng.normal(0, 1, 3)
     shift *= rng.uniform(35, 90) / np.linalg.norm(shift)
     mottled = 0.7 + 0.3 * cloud(side, 25, rng)[..., None]
@@ -167,7 +167,7 @@ def discoloration(picture: Image, part: Part, rng: np.random.Generator) -> Image
 def hole(picture: Image, part: Part, rng: np.random.Generator) -> Image:
     """A round opening: dark, with a lit rim."""
     side = picture.shape[0]
-    where = _blob(side, _inside(part, rng), _size(side, rng, 0.03, 0.15), rng, 0.08) & part.mask
+    where = _blob(side, _inside(part, rng), _size(side, rng, 0.03, 0.35), rng, 0.08) & part.mask
     rim = cv2.dilate(where.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool) & ~where & part.mask
     lit = picture + _soft(rim, 0.7) * rng.uniform(-30, 70)
     return lit + _soft(where, 0.7) * (part.table * rng.uniform(0, 0.5) - lit)
