@@ -182,7 +182,7 @@ def test_two_tabs_keep_their_edits_apart(browser: Browser, root: Path, tmp_path:
     with running(root, tmp_path / "a.json", *options) as server:  # noqa: F811
         three = Tab(one, server.address)
         dialog = three.page.locator("dialog#conflict")
-        expect(dialog).to_be_visible(timeout=LATER)
+        expect(dialog).to_be_visible()
         dialog.locator('[data-choice="both"]').click()
         three.saved()
         assert sorted(box[0] for box in _boxes(server).values()) == pytest.approx([20, 120], abs=0.6)
@@ -203,7 +203,7 @@ def test_a_conflict_stays_until_it_is_answered_and_is_answered_once(browser: Bro
         assert server.ask("PUT", f"/api/photos/{now['id']}", edit)[0] == 200
     person.page.unroute("**/api/photos/*")
     dialog = person.page.locator("dialog#conflict")
-    expect(dialog).to_be_visible(timeout=LATER)
+    expect(dialog).to_be_visible()
     for _ in range(4):
         person.key("Escape")
         person.page.wait_for_timeout(100)

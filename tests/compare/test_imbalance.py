@@ -11,7 +11,8 @@ from conftest import Category, make_category, noise, write_png
 from sklearn.metrics import f1_score, recall_score
 
 from mvtec.classify.recipe import Recipe
-from mvtec.compare.imbalance import WAYS, _chosen, _figures
+from mvtec.compare.imbalance import WAYS, _figures
+from mvtec.compare.long_tail import photos_to_learn_from
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 
@@ -39,8 +40,8 @@ def test_the_figures_are_those_of_sklearn():
 def test_only_the_good_photos_grow(widget: Category):
     dataset = read_tree(widget.root)
     split = make_split(dataset, test_fraction=0, folds=3, seed=0)
-    once = _chosen(dataset, split, split.folds[0], 2, 1, seed=0)
-    often = _chosen(dataset, split, split.folds[0], 2, 4, seed=0)
+    once = photos_to_learn_from(dataset, split, split.folds[0], 2, 1, seed=0)
+    often = photos_to_learn_from(dataset, split, split.folds[0], 2, 4, seed=0)
     assert [sample.defect for sample in once] == ["crack"] * 2 + ["good"] * 2 + ["stain"] * 2
     assert sum(sample.is_good for sample in often) == 8
     assert {sample.path for sample in once} <= {sample.path for sample in often}

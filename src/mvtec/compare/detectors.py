@@ -18,8 +18,10 @@ from mvtec.detect.model import load_model
 from mvtec.detect.plan import start_and_recipe
 from mvtec.detect.predict import PredictOptions, predict
 from mvtec.detect.prepare import yolo_folder_for
+from mvtec.detect.recipe import Recipe
 from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of, train
+from mvtec.detect.weights import Start
 from mvtec.files import read_json, sha256_json, staged_folder, write_json
 from mvtec.run import RunRecord, is_begun, prepare_run, read_run
 
@@ -61,24 +63,42 @@ def train_folds(
     start, recipe = start_and_recipe(like)
     runs = []
     for number in range(len(split.folds)):
-        run = out / f"fold{number}"
-        runs.append(run)
-        if (run / "run.json").is_file():
-            continue
-        part = out / f"split{number}.json"
-        write_json(part, split.held_out(number).to_json(), overwrite=True)
-        resume = is_begun(run)
-        prepare_run(run, resume=resume, overwrite=not resume)
-        train(
-            yolo_folder_for(dataset.root, run, part),
-            run,
-            start=start,
-            recipe=recipe,
-            resume=resume,
-            command=command,
-            on_epoch=partial(_tell, on_epoch, number),
-        )
+        runs.append(out / f"fold{number}")
+        told = partial(_tell, on_epoch, number)
+        train_on(dataset.root, split.held_out(number), runs[-1], start, recipe, command=command, on_epoch=told)
     return runs
+
+
+def train_on(
+    root: Path,
+    part: Split,
+    run: Path,
+    start: Start,
+    recipe: Recipe,
+    *,
+    command: list[str],
+    on_epoch: Callable[[int, int, dict[str, float]], None],
+) -> None:
+    """Train a detector on a split's train part; a finished run is kept, one begun goes on.
+
+    Args:
+        root: The category.
+        part: Its split.
+        run: The run's folder; the split is written beside it.
+        start: What to begin with.
+        recipe: How to train.
+        command: The words of the command line, for the record.
+        on_epoch: As `detect.train.train` calls it.
+    """
+    if (run / "run.json").is_file():
+        return
+    file = run.with_name(f"{run.name}-split.json")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_json(file, part.to_json(), overwrite=True)
+    resume = is_begun(run)
+    prepare_run(run, resume=resume, overwrite=not resume)
+    folder = yolo_folder_for(root, run, file)
+    train(folder, run, start=start, recipe=recipe, resume=resume, command=command, on_epoch=on_epoch)
 
 
 def _tell(on_epoch: OnEpoch, fold: int, epoch: int, epochs: int, _losses: dict[str, float]) -> None:

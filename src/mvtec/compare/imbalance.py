@@ -1,4 +1,4 @@
-"""`mvtec evaluate imbalance`: which loss copes with a class that is many times as frequent as the others.
+"""`mvtec evaluate imbalance`, of classifiers: which loss copes with a class that is many times as frequent as others.
 
 The good class is made 1×, 5×, 10× as frequent as each defect type, whose photos stay the same. Each loss then learns
 from the same photos and answers for the same others, by cross-validation, for several seeds that draw the folds and
@@ -8,7 +8,6 @@ ratios are no fair contest of one another, the losses at one ratio are.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -22,9 +21,9 @@ from mvtec.classify.losses import LOSSES, LossName
 from mvtec.classify.model import Classifier, new_classifier
 from mvtec.classify.recipe import Recipe, Sampling
 from mvtec.compare import Stage
+from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, without_look_alikes
 from mvtec.datasets.samples import GOOD, Dataset, Sample
-from mvtec.datasets.similar import group_similar
-from mvtec.datasets.split import Split, make_split
+from mvtec.datasets.split import make_split
 from mvtec.errors import InputError
 from mvtec.evaluate.bootstrap import draw_weights, interval
 from mvtec.evaluate.matching import Floats
@@ -96,7 +95,7 @@ def measure_imbalance(
     """
     if recipe.trains != "head" or recipe.solver != "adam":
         raise InputError("--recipe", "does not learn a last layer by adam", "Give original, augment, long or very-long")
-    dataset = _without_look_alikes(dataset)
+    dataset = without_look_alikes(dataset)
     samples = dataset.samples
     classes = tuple(sorted({sample.defect for sample in dataset.labelled}))
     if GOOD not in classes or len(classes) < 2:
@@ -108,7 +107,7 @@ def measure_imbalance(
             features[sample.path] = model.features(sample.photo)
             step(1)
     splits = [make_split(dataset, test_fraction=0, folds=folds, seed=seed) for seed in range(seeds)]
-    per_defect = _per_defect(dataset, splits, max(ratios))
+    per_defect = photos_per_defect(dataset, splits, max(ratios))
     paths = [sample.path for sample in dataset.labelled]
     truth = np.array([classes.index(sample.defect) for sample in dataset.labelled])
     weights = np.concatenate([np.ones((1, len(paths))), draw_weights(len(paths), resamples, seed=0)])
@@ -121,7 +120,7 @@ def measure_imbalance(
                 for seed, split in enumerate(splits):
                     said: dict[str, int] = {}
                     for fold in split.folds:
-                        chosen = _chosen(dataset, split, fold, per_defect, ratio, seed)
+                        chosen = photos_to_learn_from(dataset, split, fold, per_defect, ratio, seed)
                         learnt = _learn(model, recipe.learning_by(loss, sampling), features, chosen, seed)
                         for path in fold:
                             said[path] = int(learnt.probabilities(features[path]).argmax())
@@ -133,59 +132,12 @@ def measure_imbalance(
     return Imbalance(per_defect, classes, tuple(rows))
 
 
-def _without_look_alikes(dataset: Dataset) -> Dataset:
-    """Without the good photos set aside for learning that look like one to be judged: no split keeps them together."""
-    groups = group_similar([sample.photo for sample in dataset.samples])
-    judged = {group for sample, group in zip(dataset.samples, groups, strict=True) if sample.official_split == "test"}
-    kept = tuple(
-        sample
-        for sample, group in zip(dataset.samples, groups, strict=True)
-        if sample.official_split == "test" or group not in judged
-    )
-    return replace(dataset, samples=kept)
-
-
 def _learn(
     model: Classifier, recipe: Recipe, features: dict[str, torch.Tensor], chosen: Sequence[Sample], seed: int
 ) -> Classifier:
     labels = [model.classes.index(sample.defect) for sample in chosen]
     learnt, _ = fit(replace(model, recipe=recipe), [features[sample.path] for sample in chosen], labels, seed=seed)
     return learnt
-
-
-def _per_defect(dataset: Dataset, splits: Sequence[Split], most: int) -> int:
-    """How many photos of each defect type there are to learn from in every round, such that the good ones suffice."""
-    label = {sample.path: sample.defect for sample in dataset.samples}
-    extra = sum(sample.official_split == "train" for sample in dataset.samples)
-    fewest = []
-    for split in splits:
-        for fold in split.folds:
-            rest = [label[path] for path in split.train if path not in set(fold)]
-            fewest.append((rest.count(GOOD) + extra) // most)
-            fewest += [rest.count(defect) for defect in {label[path] for path in split.train} - {GOOD}]
-    if min(fewest) < 1:
-        raise InputError(
-            dataset.root,
-            f"has too few photos: in some fold none of a class is left to learn from, or no good ones for {most}×",
-            "Give a smaller --ratios, or more photos",
-        )
-    return min(fewest)
-
-
-def _chosen(
-    dataset: Dataset, split: Split, fold: Sequence[str], per_defect: int, ratio: int, seed: int
-) -> list[Sample]:
-    """The photos to learn from: of each defect type the same at every ratio, and the first of the same good ones."""
-    learnable = set(split.train) - set(fold)
-    groups: dict[str, list[Sample]] = {}
-    for sample in dataset.samples:
-        if sample.path in learnable or sample.official_split == "train":
-            groups.setdefault(sample.defect, []).append(sample)
-    chosen = []
-    for defect, group in sorted(groups.items()):
-        random.Random(f"{seed}/{defect}/{fold[0]}").shuffle(group)
-        chosen += group[: per_defect * (ratio if defect == GOOD else 1)]
-    return chosen
 
 
 def _figures(

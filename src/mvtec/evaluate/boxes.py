@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval, recall
 from mvtec.evaluate.good_or_defect import draw_photos, false_alarms
@@ -88,7 +89,7 @@ def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> d
         for definition in FIGURES:
             if definition.name in PER_CLASS:
                 matches = figures.matches[k, definition.area]
-                counted = float(_mean_of_classes(definition, [matches], as_it_is)[0])
+                counted = float(mean_of_classes(definition, [matches], as_it_is)[0])
                 value = None if np.isnan(counted) else counted
                 metrics[f"{definition.name}/{name}"] = _metric(figures, definition, [matches], value, weights)
     return metrics | {"FPR95": _false_alarms(judged, resamples, seed)}
@@ -96,15 +97,17 @@ def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> d
 
 def _false_alarms(judged: Judged, resamples: int, seed: int) -> Metric:
     """See `good_or_defect.false_alarms`; the score of a photo is that of its best box, 0 without any."""
+    defective, scores = photo_scores(judged)
+    return false_alarms(defective, scores, draw_photos(len(scores), resamples, seed))
+
+
+def photo_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Of each photo, in the order of the truth, whether it has a defect, and the score of its best box, 0 without."""
     defective = {annotation.image_id for annotation in judged.truth.annotations}
     best = {image.id: 0.0 for image in judged.truth.images}
     for result in judged.results:
         best[result["image_id"]] = max(best[result["image_id"]], result["score"])
-    return false_alarms(
-        np.array([number in defective for number in best]),
-        np.array(list(best.values()), np.float64),
-        draw_photos(len(best), resamples, seed),
-    )
+    return np.array([number in defective for number in best]), np.array(list(best.values()), np.float64)
 
 
 def count_instances(judged: Judged) -> dict[str, int]:
@@ -148,13 +151,13 @@ def _metric(
     if weights is None:
         reason = "one image has no spread" if figures.images < 2 else "no resampling was asked for"
         return Metric(value, figures.images, instances, reason=reason)
-    ends = interval(_mean_of_classes(definition, of_classes, weights))
+    ends = interval(mean_of_classes(definition, of_classes, weights))
     if ends is None:
         return Metric(value, figures.images, instances, reason="no resample holds an instance")
     return Metric(value, figures.images, instances, low=ends[0], high=ends[1])
 
 
-def _mean_of_classes(definition: _Definition, of_classes: list[Matches], weights: Floats) -> Floats:
+def mean_of_classes(definition: _Definition, of_classes: list[Matches], weights: Floats) -> Floats:
     """float64 R: the mean over thresholds and over the classes that a resample holds instances of."""
     table = np.stack([definition.count(matches, weights).mean(axis=1) for matches in of_classes])
     with python_warnings.catch_warnings():

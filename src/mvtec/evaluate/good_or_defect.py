@@ -58,16 +58,23 @@ def false_alarms(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[n
     if not 0 < good < len(scores):
         return Metric(None, good, good, reason="photos of one kind only")
 
-    def alarms(at: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        bad = np.sort(scores[at][defective[at]])
-        return np.asarray(scores[at][~defective[at]] >= bad[len(bad) - int(np.ceil(RECALL * len(bad)))])
-
-    found = share(int(alarms(np.arange(len(scores))).sum()), good)
+    found = share(int(_alarms(defective, scores).sum()), good)
     both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
-    ends = interval(np.array([alarms(at).mean() for at in both])) if both else None
+    ends = interval(np.array([alarm_share(defective[at], scores[at]) for at in both])) if both else None
     if ends is None or found.low is None or found.high is None:
         return found
     return replace(found, low=min(ends[0], found.low), high=max(ends[1], found.high))
+
+
+def alarm_share(defective: npt.NDArray[np.bool_], scores: Floats) -> float:
+    """The value of `false_alarms` alone; NaN where all photos are of one kind."""
+    return float("nan") if defective.all() or not defective.any() else float(_alarms(defective, scores).mean())
+
+
+def _alarms(defective: npt.NDArray[np.bool_], scores: Floats) -> npt.NDArray[np.bool_]:
+    """Which of the good photos reach the score that 95 % of the defective ones reach."""
+    bad = np.sort(scores[defective])
+    return np.asarray(scores[~defective] >= bad[len(bad) - int(np.ceil(RECALL * len(bad)))])
 
 
 def draw_photos(photos: int, resamples: int, seed: int) -> list[npt.NDArray[np.int64]]:

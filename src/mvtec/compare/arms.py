@@ -1,0 +1,134 @@
+"""Detectors that learn from different things, with one budget, judged on the same photos in one cross-validation.
+
+The folder of an arm holds:
+
+    plan.json            what it learns from, and how
+    data0/ …             of a synthesis the category of each fold, the new photos in it
+    fold0/ …             the runs; a finished one is kept, one begun goes on
+    answers/             what each detector says of the fold it has not seen
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from mvtec.compare.detectors import ask_folds, train_on
+from mvtec.convert.from_masks import InstanceOptions
+from mvtec.convert.masks_to_coco import masks_to_coco
+from mvtec.datasets.samples import Dataset
+from mvtec.datasets.split import Split, read_split, select
+from mvtec.detect.recipe import Recipe
+from mvtec.detect.weights import Start
+from mvtec.errors import InputError
+from mvtec.evaluate.predictions import Judged, load
+from mvtec.files import json_bytes, read_json, write_json
+from mvtec.synthesize.make import Method, synthesize
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What a detector learns from.
+
+    Attributes:
+        name: Of its folder.
+        start: What it begins with.
+        recipe: How it learns; of its epochs as many are taken as the budget allows.
+        parts: Of each fold what to learn from, as train.
+        looks: The budget: of each fold how many photos are looked at in all, one as often as there are epochs.
+        method: How further defects are made of the train part; None for none.
+        per_defect: How many photos of each defect type.
+    """
+
+    name: str
+    start: Start
+    recipe: Recipe
+    parts: tuple[Split, ...]
+    looks: tuple[int, ...]
+    method: Method | None = None
+    per_defect: int = 20
+
+
+def budget(recipe: Recipe, parts: tuple[Split, ...]) -> tuple[int, ...]:
+    """The looks that the recipe's epochs amount to."""
+    return tuple(recipe.epochs * len(part.train) for part in parts)
+
+
+def write_truth(dataset: Dataset, split: Split, path: Path) -> Path:
+    """The annotation file of all photos of the folds, which every arm is judged by; one that is there is kept."""
+    if not path.is_file():
+        judged = replace(dataset, samples=select(dataset, split, "train"))
+        masks_to_coco(judged, path, options=InstanceOptions())
+    return path
+
+
+def judge_arm(
+    arm: Arm,
+    dataset: Dataset,
+    split: Split,
+    truth: Path,
+    out: Path,
+    *,
+    command: list[str],
+    on_epoch: Callable[[int, int, int], None] = lambda _fold, _epoch, _epochs: None,
+) -> Judged:
+    """Train a detector for each fold, and let it answer for the fold.
+
+    Args:
+        arm: What to learn from.
+        dataset: The category.
+        split: Its split, whose folds hold the photos to judge.
+        truth: Their annotations, by `write_truth`.
+        out: The folder that the arm's is made in.
+        command: The words of the command line, for the records.
+        on_epoch: Told the fold, and in it the epoch and the number of epochs.
+
+    Raises:
+        InputError: The folder holds an arm that began with other things, or a photo or mask breaks a rule.
+    """
+    folder = out / arm.name
+    _check_plan(arm, folder / "plan.json")
+    runs = []
+    for fold, part in enumerate(arm.parts):
+        run = folder / f"fold{fold}"
+        runs.append(run)
+        if (run / "run.json").is_file():
+            continue
+        root, learnt = _with_synthesis(arm, dataset, part, folder / f"data{fold}")
+        epochs = max(1, round(arm.looks[fold] / len(learnt.train)))
+
+        def tell(epoch: int, all_epochs: int, _losses: dict[str, float], fold: int = fold) -> None:
+            on_epoch(fold, epoch, all_epochs)
+
+        train_on(root, learnt, run, arm.start, replace(arm.recipe, epochs=epochs), command=command, on_epoch=tell)
+    return load(truth, ask_folds(runs, dataset, split, truth, folder / "answers").file)
+
+
+def _with_synthesis(arm: Arm, dataset: Dataset, part: Split, folder: Path) -> tuple[Path, Split]:
+    """The category to learn from, and its split."""
+    if arm.method is None:
+        return dataset.root, part
+    if not folder.is_dir():
+        synthesize(dataset, part, folder, methods=[arm.method], per_defect=arm.per_defect, seed=arm.recipe.seed)
+    return folder, read_split(folder / "split.json")
+
+
+def _check_plan(arm: Arm, path: Path) -> None:
+    """Runs made with other options are not of this arm."""
+    plan = {
+        "architecture": arm.start.architecture,
+        "weights": (arm.start.record() or {}).get("sha256"),
+        "recipe": asdict(arm.recipe),
+        "parts": [part.hash for part in arm.parts],
+        "looks": list(arm.looks),
+        "method": arm.method,
+        "per_defect": None if arm.method is None else arm.per_defect,
+    }
+    if path.is_file():
+        if read_json(path, "the plan of an arm") != json.loads(json_bytes(plan)):
+            raise InputError(path.parent, "was begun with other options or photos", "Give another --out")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, plan, overwrite=False)
