@@ -18,16 +18,14 @@ from mvtec.detect.predict import PredictOptions, predict
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.source import read_source
 from mvtec.detect.train import train
-from mvtec.detect.weights import Start, find_start
-from mvtec.errors import InputError, MvtecError, WeightsError
+from mvtec.detect.weights import MODEL, Start, find_start
+from mvtec.errors import InputError, MvtecError
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import load
 from mvtec.evaluate.report import write_report
 from mvtec.files import fresh_folder, write_json
 from mvtec.run import prepare_run
-
-MODEL = "yolo11n.pt"
 
 Stage = Callable[[str, int | None], AbstractContextManager[Callable[..., None]]]
 
@@ -138,12 +136,11 @@ def _run_steps(
 
 
 def _start() -> tuple[Start, str]:
-    """Pretrained weights where this machine has them; else none, and a note that says so."""
-    try:
-        start = find_start(MODEL)
-    except WeightsError:
-        return find_start(MODEL, from_scratch=True), (
-            f"No pretrained weights were found on this machine ({MODEL}), so the detector was trained from scratch, "
-            "from random weights. With pretrained weights expect more from the same photos."
+    """Pretrained weights where this machine has them, else the starter's, and a note that says so."""
+    start = find_start()
+    if start.is_starter:
+        return start, (
+            f"No pretrained weights were found on this machine ({MODEL}), so the training began with the starter "
+            "weights that come with mvtec, which were taught on other drawings."
         )
     return start, f"The training began with the pretrained weights {start.weights}."

@@ -6,6 +6,7 @@ A folder with `plan.json` and without `run.json` is an unfinished run; it can be
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import platform
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mvtec.errors import InputError, OutputError, WeightsError
-from mvtec.files import check_output, read_json, remove, sha256_file, write_json
+from mvtec.files import check_output, json_bytes, read_json, remove, sha256_file, write_json
 
 _LIBRARIES = ("mvtec-workflow", "torch", "torchvision", "ultralytics", "opencv-python", "numpy", "pycocotools")
 
@@ -112,6 +113,20 @@ def prepare_run(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Pa
         else:
             out.rename(_older(out))
     out.mkdir(parents=True)
+
+
+def keep_plan(out: Path, plan: dict[str, Any]) -> None:
+    """Write what the work in `out` sets out to do, `out/plan.json`; if that is there, it must be the same.
+
+    Raises:
+        InputError: The unfinished work in `out` began with other things.
+    """
+    path = out / "plan.json"
+    if not path.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(path, plan, overwrite=False)
+    elif read_json(path, "a plan") != json.loads(json_bytes(plan)):
+        raise InputError(out, "holds work that began with other photos, runs or options", "Begin anew: --overwrite")
 
 
 def is_begun(out: Path) -> bool:

@@ -155,6 +155,20 @@ def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec
     assert mvtec(*command, "--resume").code == 2
 
 
+def test_a_run_interrupted_after_its_last_epoch_lacks_its_record_alone(category: Category, tmp_path: Path, mvtec):
+    split, run = tmp_path / "split.json", tmp_path / "run"
+    assert mvtec("datasets", "split", category.root, "--out", split, "--folds", 2).code == 0
+    command = ("train-detector", category.root, "--split", split, "--fold", 0, "--out", run, *TINY)
+    assert mvtec(*command).code == 0
+    figures = json.loads((run / "run.json").read_text())["figures"]
+    weights = (run / "weights" / "best.pt").read_bytes()
+    (run / "run.json").unlink()
+    outcome = mvtec(*command, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert json.loads((run / "run.json").read_text())["figures"] == pytest.approx(figures, abs=0.02)
+    assert (run / "weights" / "best.pt").read_bytes() == weights
+
+
 def test_a_segmentation_model_predicts_masks(category: Category, tmp_path: Path, mvtec):
     words = ("--model", "yolov8n-seg.yaml", "--from-scratch", "--epochs", "1", "--imgsz", "64", "--device", "cpu")
     outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *words)

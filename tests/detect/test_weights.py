@@ -4,7 +4,7 @@ import pytest
 
 from mvtec.cache import cache_folder
 from mvtec.detect.recipe import Recipe
-from mvtec.detect.weights import find_start
+from mvtec.detect.weights import STARTER_FILE, find_start
 from mvtec.errors import InputError, WeightsError
 
 
@@ -34,6 +34,21 @@ def test_the_order_in_which_weights_are_found(weights: Path, tmp_path: Path):
     own.write_bytes(b"")
     assert find_start("yolo11n.pt", weights=own).weights == own
     assert find_start(str(own)).weights == own
+
+
+def test_without_a_name_ours_are_taken_where_there_are_no_others(weights: Path, tmp_path: Path):
+    ours = find_start()
+    assert (ours.weights, ours.is_starter) == (STARTER_FILE, True)
+    assert 1e6 < STARTER_FILE.stat().st_size < 6e6
+    (weights / "yolo11n.pt").write_bytes(b"")
+    assert find_start().weights == weights / "yolo11n.pt"
+    assert find_start("starter") == ours
+    own = tmp_path / "own.pt"
+    own.write_bytes(b"")
+    assert find_start(weights=own).architecture == str(own)
+    assert find_start(from_scratch=True).architecture == "yolo11n.yaml"
+    scratch = find_start("starter", from_scratch=True)
+    assert (scratch.architecture, scratch.weights) == ("yolov5n.yaml", None)
 
 
 def test_an_architecture_file_is_kept_and_takes_weights_of_its_name(weights: Path, tmp_path: Path):

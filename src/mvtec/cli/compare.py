@@ -1,4 +1,4 @@
-"""`mvtec evaluate compare` and `mvtec evaluate imbalance`: what trains models in order to judge them."""
+"""`mvtec evaluate compare`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvtec.cli.classify import Backbone, Download, FromScratch, Weights
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, say, warn
 from mvtec.cli.evaluate import app
 
 if TYPE_CHECKING:
     from mvtec.compare.result import Contest
 
-__all__ = ["app"]  # the group of `evaluate`, with the commands of this file
+__all__ = ["app"]  # the group of `evaluate`, with the command of this file
 
 
 @app.command()
@@ -131,89 +130,6 @@ def compare(
     _print_contest(contest)
     say("")
     say(f"report: {report.absolute()}")
-
-
-@app.command()
-def imbalance(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="An MVTec category.")],
-    out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
-    recipe: Annotated[str, typer.Option(help="What learns: original, augment, long or very-long.")] = "long",
-    ratios: Annotated[str, typer.Option(help="How many times as frequent to make the good class.")] = "1,5,10",
-    seeds: Annotated[int, typer.Option(min=1, help="How often to draw photos and folds anew.")] = 5,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
-    backbone: Backbone = "auto",
-    weights: Weights = None,
-    download: Download = False,
-    from_scratch: FromScratch = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Which loss copes when good photos are many times as frequent: macro-F1 and recall of each, over seeds."""
-    from mvtec.classify.backbone import find_start
-    from mvtec.classify.recipe import find_recipe
-    from mvtec.compare.imbalance import measure_imbalance
-    from mvtec.datasets.tree import read_tree
-    from mvtec.files import check_output, write_json
-
-    if out is not None:
-        check_output(out, overwrite=overwrite, inputs=[data])
-    found = measure_imbalance(
-        read_tree(data),
-        start=find_start(backbone, weights=weights, download=download, from_scratch=from_scratch),
-        recipe=find_recipe(recipe),
-        ratios=_ratios(ratios),
-        seeds=seeds,
-        folds=folds,
-        stage=bar,
-    )
-    rows = [
-        {"ratio": row.ratio, "loss": row.loss, "sampling": row.sampling}
-        | {name: metric.to_json() for name, metric in row.metrics.items()}
-        for row in found.rows
-    ]
-    if out is not None:
-        write_json(out, {"per_defect": found.per_defect, "recipe": recipe, "rows": rows}, overwrite=overwrite)
-    if as_json:
-        metrics = {
-            f"{name}/{row.ratio}x/{row.loss}/{row.sampling}": metric
-            for row in found.rows
-            for name, metric in row.metrics.items()
-        }
-        print_json(
-            "evaluate imbalance",
-            inputs={"data": data, "recipe": recipe, "ratios": ratios, "seeds": seeds, "folds": folds},
-            outputs=[out] if out else [],
-            metrics=metrics,
-            per_defect=found.per_defect,
-        )
-        return
-    say(f"{found.per_defect} photos of each defect to learn from, {seeds} seeds, {folds} folds; value (95 % interval)")
-    say("")
-    shown = ["macro_f1", "macro_f1_gain"]
-    table = [
-        [
-            f"{row.ratio}x {row.loss}{', balanced sampling' if row.sampling == 'balanced' else ''}",
-            *(row.metrics[name].text() for name in shown),
-            *(f"{row.metrics[f'recall/{name}'].value:.3f}" for name in found.classes),
-        ]
-        for row in found.rows
-    ]
-    print_table(["good is", *shown, *(f"recall {name}" for name in found.classes)], table)
-    if out is not None:
-        say("")
-        say(str(out))
-
-
-def _ratios(text: str) -> list[int]:
-    from mvtec.errors import InputError
-
-    try:
-        ratios = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        ratios = [0]
-    if ratios[0] < 1:
-        raise InputError("--ratios", f"{text} is no list of numbers from 1 on", "Give such as 1,5,10")
-    return ratios
 
 
 def _print_contest(contest: Contest) -> None:

@@ -25,8 +25,12 @@ def train_detector(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A YOLO folder, or an MVTec category.")],
     out: Annotated[Path, typer.Option(help="The run's folder to make.")],
     model: Annotated[
-        str, typer.Option(help="A model of Ultralytics such as yolo11n.pt, or an architecture such as yolo11n.yaml.")
-    ] = "yolo11n.pt",
+        str | None,
+        typer.Option(
+            help="A model of Ultralytics such as yolo11n.pt, an architecture such as yolo11n.yaml, or starter for the "
+            "weights that come with mvtec. By default yolo11n.pt if it is on this machine, else starter."
+        ),
+    ] = None,
     weights: Annotated[Path | None, typer.Option(help="Take the weights from this file, as many as fit.")] = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch the weights if they are not here.")] = False,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Start from random weights.")] = False,
@@ -50,7 +54,7 @@ def train_detector(
     """
     from mvtec.detect.prepare import yolo_folder_for
     from mvtec.detect.train import checkpoint_of, train
-    from mvtec.detect.weights import find_start
+    from mvtec.detect.weights import STARTER_ARCHITECTURE, find_start
     from mvtec.run import is_begun
 
     recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
@@ -64,6 +68,8 @@ def train_detector(
                 from_scratch=from_scratch,
                 on_bytes=lambda done, total: update(completed=done, total=total),
             )
+    if start is not None and start.is_starter and not as_json:
+        say(f"begins with the starter weights that come with mvtec, {STARTER_ARCHITECTURE}, taught on drawn defects")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
         folder = yolo_folder_for(data, out, split_file, fold)
         with bar("training", recipe.epochs) as update:

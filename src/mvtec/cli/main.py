@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mvtec import __version__
-from mvtec.cli import annotate, anomaly, classify, compare, convert_leaves, datasets, demo, detect, segment
+from mvtec.cli import annotate, anomaly, classify, convert_leaves, datasets, demo, detect, imbalance, segment
 from mvtec.cli.console import fail, prefer_plain_output
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(convert_leaves.app, name="convert")
 app.add_typer(segment.app, name="segment")
-app.add_typer(compare.app, name="evaluate")
+app.add_typer(imbalance.app, name="evaluate")
 app.command("annotate")(annotate.annotate)
 app.command("train-detector")(detect.train_detector)
 app.command("train-classifier")(classify.train_classifier)

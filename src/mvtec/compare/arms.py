@@ -10,10 +10,10 @@ The folder of an arm holds:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mvtec.compare.detectors import ask_folds, train_on
 from mvtec.convert.from_masks import InstanceOptions
@@ -22,9 +22,8 @@ from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, read_split, select
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
-from mvtec.errors import InputError
 from mvtec.evaluate.predictions import Judged, load
-from mvtec.files import json_bytes, read_json, write_json
+from mvtec.run import keep_plan
 from mvtec.synthesize.make import Method, synthesize
 
 
@@ -89,7 +88,7 @@ def judge_arm(
         InputError: The folder holds an arm that began with other things, or a photo or mask breaks a rule.
     """
     folder = out / arm.name
-    _check_plan(arm, folder / "plan.json")
+    keep_plan(folder, _plan(arm))
     runs = []
     for fold, part in enumerate(arm.parts):
         run = folder / f"fold{fold}"
@@ -115,10 +114,9 @@ def _with_synthesis(arm: Arm, dataset: Dataset, part: Split, folder: Path) -> tu
     return folder, read_split(folder / "split.json")
 
 
-def _check_plan(arm: Arm, path: Path) -> None:
-    """Runs made with other options are not of this arm."""
-    plan = {
-        "architecture": arm.start.architecture,
+def _plan(arm: Arm) -> dict[str, Any]:
+    return {
+        "architecture": Path(arm.start.architecture).name,
         "weights": (arm.start.record() or {}).get("sha256"),
         "recipe": asdict(arm.recipe),
         "parts": [part.hash for part in arm.parts],
@@ -126,9 +124,3 @@ def _check_plan(arm: Arm, path: Path) -> None:
         "method": arm.method,
         "per_defect": None if arm.method is None else arm.per_defect,
     }
-    if path.is_file():
-        if read_json(path, "the plan of an arm") != json.loads(json_bytes(plan)):
-            raise InputError(path.parent, "was begun with other options or photos", "Give another --out")
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, plan, overwrite=False)

@@ -2,6 +2,7 @@
 
 OUT holds:
 
+    plan.json            what the measurement sets out to do
     instances.json       the truth of the photos
     1x/ 5x/ 1x-paste/ …  an arm each, see `arms.py`
     imbalance.json       every figure
@@ -26,7 +27,7 @@ from mvtec.evaluate.gains import gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.files import sha256_file, write_json
-from mvtec.run import RunRecord
+from mvtec.run import RunRecord, keep_plan
 from mvtec.synthesize.make import Method
 
 FIGURES = ("AP50", "AP", "AR100", "FPR95")
@@ -69,11 +70,38 @@ class Backgrounds:
 
     Attributes:
         per_defect: Photos of each defect type learnt from in each fold.
+        folds: Folds of the cross-validation.
+        photos: Photos judged.
+        split: Hash of the split with the folds.
+        like: The record of the run whose settings were taken.
         rows: By ratio, without synthesis first.
     """
 
     per_defect: int
+    folds: int
+    photos: int
+    split: str
+    like: RunRecord
     rows: tuple[Row, ...]
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Every figure by `ARM/FIGURE`."""
+        return {f"{row.name}/{name}": metric for row in self.rows for name, metric in row.metrics.items()}
+
+    def record(self, dataset: Dataset, command: list[str], *, seconds: float) -> RunRecord:
+        """The record that ends the measurement."""
+        return RunRecord(
+            command=command,
+            settings=self.like.settings | {"folds": self.folds, "arms": [row.name for row in self.rows]},
+            data=str(dataset.root.resolve()),
+            split=self.split,
+            weights=self.like.weights,
+            train_images={},
+            seconds=round(seconds, 1),
+            seconds_per_epoch=None,
+            figures={name: metric.value for name, metric in self.metrics.items() if metric.value is not None},
+        )
 
 
 def measure_backgrounds(
@@ -113,6 +141,7 @@ def measure_backgrounds(
     dataset = without_look_alikes(dataset)
     split = make_split(dataset, test_fraction=0, folds=folds, seed=seed)
     real = photos_per_defect(dataset, [split], max((ratio for ratio in ratios if ratio), default=1))
+    keep_plan(out, {"split": split.hash, "settings": like.settings, "weights": like.weights, "per_defect": real})
     truth = write_truth(dataset, split, out / "instances.json")
     parts = {ratio: _parts(dataset, split, real, ratio, seed) for ratio in ratios}
     looks = budget(recipe, parts[ratios[0]])
@@ -135,7 +164,7 @@ def measure_backgrounds(
             first = judged if first is None else first
             good = min(sum(f"/{GOOD}/" in f"/{path}" for path in part.train) for part in parts[ratio])
             rows.append(Row(ratio, method, good, _metrics(judged, first)))
-    found = Backgrounds(real, tuple(rows))
+    found = Backgrounds(real, folds, len(split.train), split.hash, like, tuple(rows))
     content = {"per_defect": real, "rows": [row.to_json() for row in rows]}
     write_json(out / "imbalance.json", content, overwrite=True)
     return found

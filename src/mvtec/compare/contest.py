@@ -15,7 +15,6 @@ OUT holds:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,8 +44,8 @@ from mvtec.evaluate.detector_errors import detector_errors
 from mvtec.evaluate.heat import heat_shares
 from mvtec.evaluate.mask_pairs import PairedMasks, pair_masks
 from mvtec.evaluate.predictions import Judged, load
-from mvtec.files import json_bytes, read_json, write_json
-from mvtec.run import RunRecord, read_run
+from mvtec.files import write_json
+from mvtec.run import RunRecord, keep_plan, read_run
 
 
 def begin_contest(
@@ -66,12 +65,7 @@ def begin_contest(
     if anomaly_run is not None:
         record = read_run(anomaly_run)
         plan[ANOMALY] = record.settings | {"weights": record.weights, "train_images": sorted(record.train_images)}
-    path = out / "plan.json"
-    if path.is_file():
-        if read_json(path, "the plan of a comparison") != json.loads(json_bytes(plan)):
-            raise InputError(out, "holds a comparison that began with other photos or runs", "Begin anew: --overwrite")
-        return
-    write_json(path, plan, overwrite=True)
+    keep_plan(out, plan)
 
 
 def run_contest(

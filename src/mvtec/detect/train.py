@@ -84,7 +84,11 @@ def train(
             plan = make_plan(folder, start, recipe, transferred)
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
-        seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
+        if resume and model.ckpt["epoch"] == -1:  # it was interrupted after its last epoch
+            seconds, epoch_ends = 0.0, list[float]()
+        else:
+            seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
+        figures = _val_figures(model, out) if plan.has_val else {}
     if not plan.has_val:  # Ultralytics writes one all the same; nothing chose it
         (out / "weights" / "best.pt").unlink(missing_ok=True)
     spans = [after - before for before, after in pairwise(epoch_ends)]
@@ -97,7 +101,7 @@ def train(
         train_images=plan.photos | plan.seen_before,
         seconds=round(seconds, 1),
         seconds_per_epoch=round(statistics.median(spans), 2) if spans else None,
-        figures=_val_figures(model) if plan.has_val else {},
+        figures=figures,
     )
     finish_run(out, record)
     return record
@@ -161,6 +165,9 @@ def _run_training(
     return time.perf_counter() - began, ends
 
 
-def _val_figures(model: Any) -> dict[str, float]:
-    metrics = getattr(getattr(model, "trainer", None), "metrics", None) or {}
-    return {str(name): round(float(value), 5) for name, value in metrics.items()}
+def _val_figures(model: Any, out: Path) -> dict[str, float]:
+    """What Ultralytics measured on the val part with the best checkpoint, or noted in it."""
+    metrics = getattr(getattr(model, "trainer", None), "metrics", None)
+    if metrics is None:
+        metrics = load_model(str(checkpoint_of(out))).ckpt.get("train_metrics")
+    return {name: round(float(value), 5) for name, value in (metrics or {}).items() if name.startswith("metrics/")}

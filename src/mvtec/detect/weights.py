@@ -1,4 +1,4 @@
-"""Finds pretrained weights on this machine; fetches them only when told to."""
+"""Finds what a training starts from: weights on this machine, or our own; fetches others only when told to."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from mvtec.errors import InputError, WeightsError
 from mvtec.fetch import fetch
 from mvtec.files import sha256_file
 
+MODEL = "yolo11n.pt"  # the model where none is named
+STARTER = "starter"  # names the weights that come with this package, as a model
+STARTER_ARCHITECTURE = "yolov5n.yaml"
+STARTER_FILE = Path(__file__).with_name("starter.pt")  # made by `make starter`, see docs/starter-weights.md
 RELEASE = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 
 
@@ -26,6 +30,11 @@ class Start:
     architecture: str
     weights: Path | None
 
+    @property
+    def is_starter(self) -> bool:
+        """Whether these are the weights that come with this package."""
+        return self.weights == STARTER_FILE
+
     def record(self) -> dict[str, str] | None:
         """The weights as the record of a run names them."""
         return (
@@ -34,7 +43,7 @@ class Start:
 
 
 def find_start(
-    model: str,
+    model: str | None = None,
     *,
     weights: Path | None = None,
     download: bool = False,
@@ -44,11 +53,12 @@ def find_start(
     """Decide what to train from.
 
     In this order: `weights`; the file `model` itself; `model` in the folder `$MVTEC_WEIGHTS`; `model` in the cache;
-    with `download`, the official release.
+    with `download`, the official release; where no model was named, the starter weights that come with this package.
 
     Args:
         model: An Ultralytics model: `yolo11n.pt`, or `yolo11n.yaml` for an architecture that takes as many of the
-            weights as fit.
+            weights as fit; `starter` for our own; None for that of `weights`, else `yolo11n.pt` where it is, else our
+            own.
         weights: A file to take weights from, as many as fit.
         download: Fetch the weights if they are not here. The only thing that uses the network.
         from_scratch: Start from random weights.
@@ -60,14 +70,22 @@ def find_start(
     """
     if from_scratch and (weights or download):
         raise InputError("--from-scratch", "contradicts --weights and --download", "Give one of the three")
+    if weights is not None and not weights.is_file():
+        raise WeightsError(weights, "no such weights file", "Check the path after --weights")
+    if model is None and weights is not None:
+        return Start(str(weights), weights)
+    # The starter's own file as the architecture: built for as many classes as it knows, none of its layers is lost.
+    ours = Start(str(STARTER_FILE), STARTER_FILE)
+    if model == STARTER and weights is None:
+        return Start(STARTER_ARCHITECTURE, None) if from_scratch else ours
+    named = model is not None
+    model = STARTER_ARCHITECTURE if model == STARTER else model or MODEL
     stem = model.rsplit(".", 1)[0] if model.endswith((".pt", ".yaml", ".yml")) else model
     bare = model.endswith((".yaml", ".yml"))
     architecture = model if bare else f"{Path(stem).name}.yaml"
     if from_scratch:
         return Start(architecture, None)
     if weights is not None:
-        if not weights.is_file():
-            raise WeightsError(weights, "no such weights file", "Check the path after --weights")
         return Start(architecture, weights)
     if Path(model).suffix == ".pt" and Path(model).is_file():
         return Start(str(model), Path(model))
@@ -81,8 +99,10 @@ def find_start(
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(f"{RELEASE}/{name}", target, on_bytes=on_bytes)
         return Start(architecture if bare else str(target), target)
+    if not named:
+        return ours
     raise WeightsError(
         name,
         f"is not in {' or '.join(map(str, folders))}",
-        "Give --weights FILE, or --download to fetch it, or --from-scratch to do without",
+        "Give --weights FILE, or --download to fetch it, or --from-scratch to do without, or leave out --model",
     )

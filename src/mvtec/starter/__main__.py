@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from mvtec.starter.sheet import write_sheet
 from mvtec.starter.train import train_starter
 
 
@@ -19,7 +20,11 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256, help="width and height of a photo")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw; 0 to draw in between")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of the first photos here, and end")
     arguments = parser.parse_args()
+    if arguments.sheet is not None:
+        write_sheet(arguments.sheet, seed=arguments.seed, side=arguments.side)
+        return
     began = time.perf_counter()
 
     def show(epoch: int, epochs: int, losses: dict[str, float]) -> None:

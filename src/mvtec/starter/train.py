@@ -102,7 +102,7 @@ def train_starter(
         on_epoch: Called after each epoch with its number from 1, the number of epochs, and the losses.
 
     Returns:
-        The checkpoint, in half precision and without the optimiser.
+        `out/starter.pt`, a checkpoint of Ultralytics in half precision, without what only this machine is concerned by.
 
     Raises:
         InputError: `out` holds finished weights, or a training with other options.
@@ -179,4 +179,17 @@ def train_starter(
         **({"resume": True} if resume else {}),
     )
     write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": True}, overwrite=True)
-    return out / "weights" / "last.pt"
+    return _shipped(out)
+
+
+def _shipped(out: Path) -> Path:
+    """The trained checkpoint as it is to be given away."""
+    import torch
+
+    # Ultralytics' own file of a moment ago, which holds its classes.
+    full = torch.load(out / "weights" / "last.pt", map_location="cpu", weights_only=False)
+    model = full["model"].half()
+    model.args = {"task": "detect", "imgsz": model.args["imgsz"], "single_cls": False}
+    kept = {name: full[name] for name in ("date", "version", "license", "docs")}
+    torch.save({**kept, "ema": None, "model": model}, out / "starter.pt")
+    return out / "starter.pt"

@@ -62,6 +62,19 @@ class Synthesized:
     split: Split
 
 
+def check_methods(names: Sequence[str]) -> list[Method]:
+    """The methods of these names.
+
+    Raises:
+        InputError: There is no such method, or one is named twice.
+    """
+    if len(set(names)) < len(names):
+        raise InputError("--method", "names a method twice", "Give each once")
+    if unknown := [name for name in names if name not in METHODS]:
+        raise InputError("--method", f"there is no {unknown[0]}", f"Give some of {', '.join(METHODS)}")
+    return [method for method in METHODS if method in names]
+
+
 def synthesize(
     dataset: Dataset,
     split: Split,
@@ -91,10 +104,7 @@ def synthesize(
         InputError: An option makes no sense, or the train part has no good photo, or no defect.
         OutputError: `out` exists already or cannot be written.
     """
-    if len(set(methods)) < len(methods):
-        raise InputError("--method", "names a method twice", "Give each once")
-    if unknown := [name for name in methods if name not in METHODS]:
-        raise InputError("--method", f"there is no {unknown[0]}", f"Give some of {', '.join(METHODS)}")
+    check_methods(methods)
     if per_defect < 1:
         raise InputError("--per-defect", f"{per_defect} photos are none", "Give 1 or more")
     chosen = {part: select(dataset, split, part) for part in PARTS}

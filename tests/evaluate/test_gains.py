@@ -1,0 +1,43 @@
+"""Paired gains: the difference of the figures themselves, and an interval that knows both saw the same photos."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from random_case import random_case
+
+from mvtec.convert.coco import CocoDataset
+from mvtec.evaluate.boxes import evaluate_boxes
+from mvtec.evaluate.gains import GAINS, gains
+from mvtec.evaluate.predictions import Judged
+
+
+def judge(truth, results) -> Judged:
+    return Judged(CocoDataset.model_validate(truth), truth, results, None, ())
+
+
+def test_a_gain_is_the_difference_of_the_figures():
+    truth, results = random_case(3)
+    ours, theirs = judge(truth, results), judge(truth, results[::2])
+    found = gains([ours], [theirs])
+    mine, other = evaluate_boxes(ours, resamples=0), evaluate_boxes(theirs, resamples=0)
+    for name in GAINS:
+        if found[name].value is None:
+            assert None in (mine[name].value, other[name].value)
+        else:
+            assert found[name].value == pytest.approx(mine[name].value - other[name].value)
+            assert found[name].low <= found[name].value <= found[name].high
+
+
+def test_nothing_is_gained_over_oneself_in_any_resample():
+    truth, results = random_case(4)
+    one = judge(truth, results)
+    for metric in gains([one], [one]).values():
+        assert metric.value is None or (metric.value, metric.low, metric.high) == (0, 0, 0)
+
+
+def test_seeds_are_averaged_before_the_difference():
+    truth, results = random_case(5)
+    one, two = judge(truth, results), judge(truth, results[::3])
+    both = gains([one, two], [two])["AP50"].value
+    assert both == pytest.approx(np.mean([gains([one], [two])["AP50"].value, 0.0]))
