@@ -1,6 +1,7 @@
 import shutil
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 import pytest
 from conftest import Category, noise, write_png
@@ -97,3 +98,16 @@ def test_one_bad_photo_does_not_hide_the_other_problems(category: Category):
     category.photo("good", 0).symlink_to(category.root / "gone.png")
     category.mask("crack", 1).unlink()
     assert kinds(category) == [("missing-mask", "test/crack/001.png"), ("unreadable-photo", "test/good/000.png")]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_a_photo_of_a_camera_with_12_bits_is_warned_of(category: Category, mvtec, suffix: str):
+    category.photo("good", 1).unlink()
+    deep = np.random.default_rng(0).integers(0, 4096, (40, 48)).astype(np.uint16)
+    photo = category.photo("good", 1).with_suffix(suffix)
+    photo.write_bytes(cv2.imencode(suffix, deep)[1].tobytes())
+    found = [problem for problem in check(read_tree(category.root)) if problem.kind == "deep-photo"]
+    assert [problem.file for problem in found] == [f"test/good/001{suffix}"]
+    outcome = mvtec("datasets", "check", category.root)
+    assert outcome.code == 0
+    assert "more than 8 bits" in outcome.out

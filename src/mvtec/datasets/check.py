@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mvtec.datasets.images import BadMaskError, BadPhotoError, grey_share, read_mask, read_photo
+from mvtec.datasets.images import BadMaskError, BadPhotoError, grey_share, is_deep, read_mask, read_photo
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.files import sha256_file
 
@@ -30,7 +30,7 @@ class Problem:
     @property
     def is_warning(self) -> bool:
         """Whether the data set can be used as it is, if that is what is meant."""
-        return self.kind == "grey-mask"
+        return self.kind in ("grey-mask", "deep-photo")
 
 
 def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> list[Problem]:
@@ -69,6 +69,9 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
         read_photo(sample.photo)
     except BadPhotoError as error:
         return [Problem("unreadable-photo", sample.path, error.problem, error.mend)]
+    if is_deep(sample.photo):
+        text = "has more than 8 bits a channel, of which the upper 8 of 16 are used: one of 12 bits is nearly black"
+        problems.append(Problem("deep-photo", sample.path, text, "Export it with 8 bits, scaled to their range"))
     if sample.official_split == "train" and not sample.is_good:
         problems.append(
             Problem("defect-in-train", sample.path, "is not under train/good/", "Move it to test/, with its mask")

@@ -124,6 +124,17 @@ def _size_wh(photo: Path) -> tuple[int, int]:
     return (height, width) if transposed else (width, height)
 
 
+def is_deep(photo: Path) -> bool:
+    """Whether a readable photo has more than 8 bits a channel, by its header; `read_photo` keeps the upper 8 of 16."""
+    with photo.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if head.startswith(_PNG_SIGNATURE):
+        return head[24] == 16  # IHDR: width, height, bit depth
+    with suppress(*_DECODING_ERRORS), Image.open(photo) as image:
+        return image.mode.startswith(("I", "F"))
+    return False
+
+
 def read_photo(photo: Path) -> Photo:
     """Decode a photo to uint8 H×W×3 in OpenCV's BGR order, EXIF rotation applied.
 
