@@ -33,7 +33,7 @@ from mvtec.synthesize.make import METHODS, check_methods
 FOLDS = 5
 SHARED = Path(__file__).parents[2] / "shared"
 STARTS = ("scratch", "starter", "coco")
-ARMS = [*STARTS, *(f"{start}+{method}" for start in ("starter", "coco") for method in METHODS)]
+ARMS = [*STARTS, *(f"{start}+{method}" for start in STARTS for method in METHODS)]
 
 
 def figures(judged: list[Judged]) -> dict[str, str]:
@@ -50,6 +50,8 @@ def figures(judged: list[Judged]) -> dict[str, str]:
 
 
 def signed(metric: Metric) -> str:
+    if metric.value is None or metric.low is None:
+        return metric.text()
     return f"{metric.value:+.3f} ({metric.low:+.3f} to {metric.high:+.3f})"
 
 
@@ -67,7 +69,11 @@ def main() -> None:
     parser.add_argument("--imgsz", type=int, default=Recipe.imgsz)
     parser.add_argument("--freeze", type=int, default=Recipe.freeze)
     arguments = parser.parse_args()
-    root, out = arguments.data, arguments.out
+    root, out, names = arguments.data, arguments.out, arguments.arms.split(",")
+    if unknown := [name for name in names if name not in ARMS]:
+        sys.exit(f"error: --arms: there is no {unknown[0]}. Give some of {', '.join(ARMS)}.")
+    if any(name.startswith("coco") for name in names) and not arguments.coco.is_file():
+        sys.exit(f"error: {arguments.coco}: no such weights file. Check the path after --coco.")
     starts = {
         "scratch": lambda: Start(arguments.model, None),
         "starter": lambda: find_start("starter"),
@@ -80,7 +86,7 @@ def main() -> None:
     truth = write_truth(dataset, split, out / "truth.json")
     judged: dict[str, list[Judged]] = {}
     # What is gained over comes first.
-    for name in sorted(arguments.arms.split(","), key=lambda name: ("+" in name, STARTS.index(name.split("+")[0]))):
+    for name in sorted(names, key=lambda name: ("+" in name, STARTS.index(name.split("+")[0]))):
         start, _, method = name.partition("+")
         made = check_methods([method])[0] if method else None
         for seed in range(arguments.seeds):
@@ -100,7 +106,7 @@ def main() -> None:
 
             command = ["benchmarks/study.py", name]
             answers = judge_arm(arm, dataset, split, truth, out, command=command, on_epoch=told)
-            judged.setdefault(name, []).append(answers)
+            judged.setdefault(name, []).append(answers.judged)
         line = {"arm": name, "seeds": arguments.seeds, **figures(judged[name])}
         base = start if method else "scratch"
         if base != name and base in judged:

@@ -91,8 +91,17 @@ def read_run(folder: Path) -> RunRecord:
         raise InputError(path, "is no record of a run", "Give the --out of a training") from error
 
 
-def prepare_run(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+def prepare_run(
+    out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path] = (), work: str | None = None
+) -> None:
     """Make the run folder, or see that there is one to resume.
+
+    Args:
+        out: The folder.
+        resume: Go on with what is in it.
+        overwrite: Replace what is in it.
+        inputs: What must not lie in it.
+        work: What `keep_plan` was told the work is; None for a training.
 
     Raises:
         OutputError: `out` is taken, or there is nothing to resume.
@@ -103,6 +112,8 @@ def prepare_run(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Pa
             raise OutputError(out, "is a finished run", "Leave out --resume and choose another --out")
         if not unfinished:
             raise OutputError(out, "is no run that could be resumed", "Leave out --resume to begin one")
+        if read_json(out / "plan.json", "a plan").get("work") != work:
+            raise OutputError(out, "is the unfinished work of another command", "Choose another --out")
         return
     if unfinished and not overwrite:
         raise OutputError(out, "is an unfinished run", "Pass --resume to go on, or --overwrite to begin anew")
@@ -115,18 +126,25 @@ def prepare_run(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Pa
     out.mkdir(parents=True)
 
 
-def keep_plan(out: Path, plan: dict[str, Any]) -> None:
+def keep_plan(out: Path, work: str, plan: dict[str, Any]) -> None:
     """Write what the work in `out` sets out to do, `out/plan.json`; if that is there, it must be the same.
+
+    Args:
+        out: The folder.
+        work: What sort of work it is, such as `comparison`.
+        plan: What must be the same.
 
     Raises:
         InputError: The unfinished work in `out` began with other things.
     """
-    path = out / "plan.json"
+    path, plan = out / "plan.json", {"work": work, **plan}
     if not path.is_file():
         out.mkdir(parents=True, exist_ok=True)
         write_json(path, plan, overwrite=False)
     elif read_json(path, "a plan") != json.loads(json_bytes(plan)):
-        raise InputError(out, "holds work that began with other photos, runs or options", "Begin anew: --overwrite")
+        raise InputError(
+            out, "began with other photos, masks, runs or options", "Give the same again, or --overwrite to begin anew"
+        )
 
 
 def is_begun(out: Path) -> bool:

@@ -39,7 +39,7 @@ def test_arms_differ_in_good_photos_and_made_defects_alone(widget: Category, run
     assert done.code == 0, done.err
     assert "all-paste" in done.out
     found = json.loads((out / "imbalance.json").read_text())
-    assert found["per_defect"] == 2
+    assert (found["photos_per_defect"], found["made_per_defect"], found["folds"], found["photos"]) == (2, 2, 2, 12)
     assert [(row["ratio"], row["method"], row["good"]) for row in found["rows"]] == [
         (1, None, 2),
         (1, "paste", 2),
@@ -53,7 +53,6 @@ def test_arms_differ_in_good_photos_and_made_defects_alone(widget: Category, run
         for fold in range(2):
             record = read_run(out / arm / f"fold{fold}")
             seen[arm, fold] = set(record.train_images)
-            assert record.settings["epochs"] * len(record.train_images) >= 10
             answered = json.loads((out / arm / f"predictions{fold}" / "provenance.json").read_text())
             assert answered["seen_in_training"] == []
     for fold in range(2):
@@ -61,6 +60,9 @@ def test_arms_differ_in_good_photos_and_made_defects_alone(widget: Category, run
         assert seen["1x", fold] < seen["1x-paste", fold]
         epochs = {arm: read_run(out / arm / f"fold{fold}").settings["epochs"] for arm in ("1x", "all", "1x-paste")}
         assert epochs == {"1x": 2, "all": 1, "1x-paste": 1}
+    assert [row["epochs"] for row in found["rows"]] == [[2, 2], [1, 1], [1, 1], [1, 1]]
+    assert [row["looks"] for row in found["rows"]] == [12, 10, 12, 16]
+    assert any("budgets differ, 10 to 16" in note for note in found["notes"])
     assert mvtec(*words).code == 2
 
     (out / "run.json").unlink()  # as if it had been interrupted in the last arm
@@ -73,14 +75,61 @@ def test_arms_differ_in_good_photos_and_made_defects_alone(widget: Category, run
     assert (out / "1x" / "fold0" / "run.json").stat().st_mtime_ns == before
 
 
-def test_what_is_refused_leaves_nothing(widget: Category, run: Path, tmp_path: Path, mvtec):
+def test_what_cannot_be_measured_is_said_before_anything_is_trained(widget: Category, run: Path, tmp_path: Path, mvtec):
+    own = tmp_path / "own"
+    words = ["train-detector", widget.root, "--out", own, "--weights", run / "weights" / "last.pt", *TINY[3:]]
+    assert mvtec(*words).code == 0
     out = tmp_path / "out"
+    failed = mvtec("evaluate", "imbalance-detector", widget.root, "--like", own, "--out", out, "--folds", 2)
+    assert failed.code != 0
+    assert "have seen" in failed.err
+    assert not out.exists()
+    other = tmp_path / "btad"
+    (other / "test").mkdir(parents=True)
+    (widget.root / "test" / "good").rename(other / "test" / "ok")
+    (widget.root / "test" / "crack").rename(other / "test" / "ko")
+    (widget.root / "ground_truth" / "crack").rename(tmp_path / "masks")
+    (other / "ground_truth").mkdir()
+    (tmp_path / "masks").rename(other / "ground_truth" / "ko")
+    for mask in (other / "ground_truth" / "ko").iterdir():
+        mask.rename(mask.with_name(mask.name.replace("_mask", "")))
+    words = ["evaluate", "imbalance-detector", other, "--like", run, "--out", out, "--folds", 2, "--ratios", 1]
+    failed = mvtec(*words, "--method", "paste")
+    assert failed.code == 2
+    assert "as in MVTec AD" in failed.err
+    assert not out.exists()
+
+
+def test_a_resumed_command_takes_nothing_away(widget: Category, run: Path, tmp_path: Path, mvtec):
+    out = tmp_path / "out"
+    words = ["evaluate", "imbalance-detector", widget.root, "--like", run, "--folds", 2, "--ratios", 1]
+    assert mvtec(*words, "--out", out).code == 0
+    (out / "run.json").unlink()
+    before = sorted(out.rglob("*"))
+    for command in (
+        [*words, "--out", out / "1x"],
+        [*words, "--out", out, "--seed", 1],
+        ["train-detector", widget.root, "--out", out, *TINY],
+    ):
+        failed = mvtec(*command, "--resume")
+        assert failed.code == 2, command
+        assert sorted(out.rglob("*")) == before
+    widget.mask("crack", 1).write_bytes(widget.mask("crack", 2).read_bytes())  # other masks: another measurement
+    assert "began with other" in mvtec(*words, "--out", out, "--resume").err
+
+
+def test_what_is_refused_leaves_nothing(widget: Category, run: Path, tmp_path: Path, mvtec):
+    out, other = tmp_path / "out", tmp_path / "other"
+    shutil.copytree(run, other)
+    record = json.loads((other / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps({**record, "settings": {"backbone": "resnet18"}}))
     words = ["evaluate", "imbalance-detector", widget.root, "--like", run, "--out", out]
     for more in (
         ["--ratios", "99"],
-        ["--ratios", "all,1"],
+        ["--ratios", "1,x"],
         ["--method", "gan"],
         ["--like", tmp_path],
+        ["--like", other],
     ):
         failed = mvtec(*words, *more)
         assert failed.code == 2, more

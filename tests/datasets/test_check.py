@@ -100,10 +100,11 @@ def test_one_bad_photo_does_not_hide_the_other_problems(category: Category):
     assert kinds(category) == [("missing-mask", "test/crack/001.png"), ("unreadable-photo", "test/good/000.png")]
 
 
+@pytest.mark.parametrize("shape", [(40, 48), (40, 48, 3)], ids=["grey", "colour"])
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_a_photo_of_a_camera_with_12_bits_is_warned_of(category: Category, mvtec, suffix: str):
+def test_a_photo_of_a_camera_with_12_bits_is_warned_of(category: Category, mvtec, suffix: str, shape: tuple[int, ...]):
     category.photo("good", 1).unlink()
-    deep = np.random.default_rng(0).integers(0, 4096, (40, 48)).astype(np.uint16)
+    deep = np.random.default_rng(0).integers(0, 4096, shape).astype(np.uint16)
     photo = category.photo("good", 1).with_suffix(suffix)
     photo.write_bytes(cv2.imencode(suffix, deep)[1].tobytes())
     found = [problem for problem in check(read_tree(category.root)) if problem.kind == "deep-photo"]

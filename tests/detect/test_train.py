@@ -162,11 +162,34 @@ def test_a_run_interrupted_after_its_last_epoch_lacks_its_record_alone(category:
     assert mvtec(*command).code == 0
     figures = json.loads((run / "run.json").read_text())["figures"]
     weights = (run / "weights" / "best.pt").read_bytes()
+    seconds = json.loads((run / "run.json").read_text())["seconds"]
     (run / "run.json").unlink()
     outcome = mvtec(*command, "--resume")
     assert outcome.code == 0, outcome.err
+    assert 0 < json.loads((run / "run.json").read_text())["seconds"] <= seconds
     assert json.loads((run / "run.json").read_text())["figures"] == pytest.approx(figures, abs=0.02)
     assert (run / "weights" / "best.pt").read_bytes() == weights
+
+
+def test_a_run_interrupted_while_it_is_tidied_goes_on(
+    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    from ultralytics.utils import torch_utils
+
+    run = tmp_path / "run"
+    command = ("train-detector", category.root, "--out", run, *TINY)
+
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch_utils, "strip_optimizer", interrupted)
+    assert mvtec(*command).code == 130
+    monkeypatch.undo()
+    large = (run / "weights" / "last.pt").stat().st_size
+    outcome = mvtec(*command, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert (run / "weights" / "last.pt").stat().st_size < large / 2
+    assert mvtec("predict", run, category.root, "--out", tmp_path / "p").code == 0
 
 
 def test_a_segmentation_model_predicts_masks(category: Category, tmp_path: Path, mvtec):

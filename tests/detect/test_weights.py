@@ -62,7 +62,7 @@ def test_from_scratch_uses_none(weights: Path):
     (weights / "yolo11n.pt").write_bytes(b"")
     start = find_start("yolo11n.pt", from_scratch=True)
     assert (start.architecture, start.weights, start.record()) == ("yolo11n.yaml", None, None)
-    with pytest.raises(InputError, match="contradicts"):
+    with pytest.raises(InputError, match="contradict"):
         find_start("yolo11n.pt", from_scratch=True, download=True)
 
 

@@ -32,8 +32,20 @@ def test_a_gain_is_the_difference_of_the_figures():
 def test_nothing_is_gained_over_oneself_in_any_resample():
     truth, results = random_case(4)
     one = judge(truth, results)
-    for metric in gains([one], [one]).values():
-        assert metric.value is None or (metric.value, metric.low, metric.high) == (0, 0, 0)
+    found = gains([one], [one])
+    for name in ("AP50", "AP", "AR100"):
+        assert (found[name].value, found[name].low, found[name].high) == (0, 0, 0)
+
+
+def test_few_good_photos_are_no_certainty():
+    truth, _ = random_case(4)
+    good = [{**truth["images"][0], "id": 900 + number, "file_name": f"good{number}.png"} for number in range(4)]
+    silent = judge({**truth, "images": truth["images"] + good}, [])
+    found = gains([silent], [silent])["FPR95"]
+    assert found.n == 4
+    assert found.value == 0
+    assert found.low < -0.05
+    assert found.high > 0.05
 
 
 def test_seeds_are_averaged_before_the_difference():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -98,3 +99,8 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path):
     with pytest.raises(InputError, match="finished"):
         train_starter(tmp_path / "run", **size)
     assert made.stat().st_size < 6_000_000
+    before = made.read_bytes()
+    made.unlink()
+    plan = json.loads((tmp_path / "run" / "starter.json").read_text())
+    (tmp_path / "run" / "starter.json").write_text(json.dumps({**plan, "finished": False}))
+    assert train_starter(tmp_path / "run", **size).read_bytes() == before

@@ -64,7 +64,7 @@ def compare(
     split = read_split(split_file) if split_file else make_split(dataset, test_fraction=0, folds=folds or 0, seed=seed)
     given = (anomaly, split_file, masks, unrefined)
     inputs = [data, detector, classifier, *(path for path in given if path is not None)]
-    prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
+    prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs, work="comparison")
     began = time.perf_counter()
     try:
         begin_contest(
@@ -92,7 +92,7 @@ def compare(
         )
         report = write_comparison(out, contest, detector=detector, classifier=classifier)
     except BaseException as error:
-        if not (out / "folds").is_dir():  # nothing in it took long
+        if not resume and not (out / "folds").is_dir():  # nothing in it took long
             discard_empty_run(out)
         elif isinstance(error, KeyboardInterrupt | MvtecError):
             warn(f"not finished; what is done is in {out}, go on with the same command and --resume")

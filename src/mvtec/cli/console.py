@@ -54,14 +54,15 @@ def bar(what: str, total: int | None, *, as_bytes: bool = False) -> Iterator[Cal
 
 @contextmanager
 def run_folder(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path]) -> Iterator[None]:
-    """A training's folder. When the block fails before its first checkpoint, what was there before comes back."""
+    """A training's folder. When a new one fails before its first checkpoint, what was there before comes back."""
     from mvtec.run import discard_empty_run, is_begun, prepare_run
 
     prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
     try:
         yield
     except BaseException as error:
-        discard_empty_run(out)
+        if not resume:
+            discard_empty_run(out)
         if isinstance(error, KeyboardInterrupt) and is_begun(out):
             warn(f"interrupted; go on with the same command and --resume, the finished epochs are in {out}")
         raise

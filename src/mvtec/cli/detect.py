@@ -95,6 +95,8 @@ def train_detector(
             inputs={"data": data, "model": model, "seed": seed},
             outputs=[out],
             checkpoint=str(checkpoint),
+            architecture=record.settings["model"],
+            weights=record.weights,
             seconds=record.seconds,
             seconds_per_epoch=record.seconds_per_epoch,
         )

@@ -120,17 +120,21 @@ def imbalance_detector(
 
     Every detector looks at as many photos in all. The good photos of train/good are learnt from, too.
     """
-    from mvtec.compare.background import measure_backgrounds
+    from mvtec.compare.background import WORK, measure_backgrounds
     from mvtec.datasets.tree import read_tree
-    from mvtec.errors import MvtecError
+    from mvtec.detect.plan import is_detector
+    from mvtec.errors import InputError
     from mvtec.run import discard_empty_run, finish_run, prepare_run, read_run
     from mvtec.synthesize.make import check_methods
 
-    every = ratios.endswith(",all")
-    wanted = [*_numbers(ratios.removesuffix(",all")), *([None] if every else [])]
+    words = [word.strip() for word in ratios.split(",")]
+    numbers = [word for word in words if word != "all"]
+    wanted = [*(_numbers(",".join(numbers)) if numbers else []), *([None] if "all" in words else [])]
     methods, record = check_methods(method or []), read_run(like)
     dataset = read_tree(data)
-    prepare_run(out, resume=resume, overwrite=overwrite, inputs=[data, like])
+    if not is_detector(record):
+        raise InputError(like, "is no run of mvtec train-detector", "Give the --out of one")
+    prepare_run(out, resume=resume, overwrite=overwrite, inputs=[data, like], work=WORK)
     began = time.perf_counter()
     try:
         found = measure_backgrounds(
@@ -146,9 +150,9 @@ def imbalance_detector(
             stage=bar,
         )
     except BaseException as error:
-        if not any(out.glob("*/fold*/weights/last.pt")):  # nothing in it took long
+        if not resume and not any(out.glob("*/fold*/weights/last.pt")):  # nothing in it took long
             discard_empty_run(out)
-        elif isinstance(error, KeyboardInterrupt | MvtecError):
+        elif isinstance(error, KeyboardInterrupt):
             warn(f"not finished; what is done is in {out}, go on with the same command and --resume")
         raise
     finish_run(out, found.record(dataset, command_words(), seconds=time.perf_counter() - began))
@@ -158,9 +162,13 @@ def imbalance_detector(
             inputs={"data": data, "like": like, "ratios": ratios, "method": methods, "folds": folds, "seed": seed},
             outputs=[out / "imbalance.json"],
             metrics=found.metrics,
-            per_defect=found.per_defect,
+            warnings=found.notes,
+            photos_per_defect=found.photos_per_defect,
+            made_per_defect=per_defect if methods else 0,
         )
         return
+    for line in found.notes:
+        warn(line)
     _print_backgrounds(found)
     say("")
     say(str(out / "imbalance.json"))
@@ -168,13 +176,18 @@ def imbalance_detector(
 
 def _print_backgrounds(found: Backgrounds) -> None:
     say(
-        f"{found.per_defect} photos of each defect to learn from, {found.photos} judged in {found.folds} folds; "
+        f"{found.photos_per_defect} photos of each defect to learn from, {found.photos} judged in {found.folds} folds; "
         "value (95 % interval); FPR95: of good photos, where 95 % of the others raise an alarm"
     )
     say("")
     shown = ["AP50", "AP", "AR100", "FPR95"]
-    rows = [[row.name, str(row.good), *(row.metrics[name].text() for name in shown)] for row in found.rows]
-    print_table(["arm", "good", *shown], rows)
+    rows = [
+        [row.name, str(row.good), str(row.epochs[0]), *(row.metrics[name].text() for name in shown)]
+        for row in found.rows
+    ]
+    print_table(["arm", "good", "epochs", *shown], rows)
+    if len(found.rows) == 1:
+        return
     say("")
     say(f"what each is above {found.rows[0].name}, over the same resamples:")
     rows = [[row.name, *(_signed(row.metrics[f"{name}_gain"]) for name in shown)] for row in found.rows[1:]]

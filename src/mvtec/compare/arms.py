@@ -23,7 +23,8 @@ from mvtec.datasets.split import Split, read_split, select
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.evaluate.predictions import Judged, load
-from mvtec.run import keep_plan
+from mvtec.files import sha256_file
+from mvtec.run import keep_plan, read_run
 from mvtec.synthesize.make import Method, synthesize
 
 
@@ -50,16 +51,33 @@ class Arm:
     per_defect: int = 20
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What became of an arm.
+
+    Attributes:
+        judged: The answers for the photos of all folds, and the truth.
+        took: Of each fold the epochs, and the photos that one of them has.
+    """
+
+    judged: Judged
+    took: tuple[tuple[int, int], ...]
+
+    @property
+    def looks(self) -> float:
+        """How many photos a detector has looked at in all, the mean over the folds."""
+        return sum(epochs * photos for epochs, photos in self.took) / len(self.took)
+
+
 def budget(recipe: Recipe, parts: tuple[Split, ...]) -> tuple[int, ...]:
     """The looks that the recipe's epochs amount to."""
     return tuple(recipe.epochs * len(part.train) for part in parts)
 
 
 def write_truth(dataset: Dataset, split: Split, path: Path) -> Path:
-    """The annotation file of all photos of the folds, which every arm is judged by; one that is there is kept."""
-    if not path.is_file():
-        judged = replace(dataset, samples=select(dataset, split, "train"))
-        masks_to_coco(judged, path, options=InstanceOptions())
+    """Write the annotation file of all photos of the folds, which every arm learns and is judged by."""
+    judged = replace(dataset, samples=select(dataset, split, "train"))
+    masks_to_coco(judged, path, options=InstanceOptions(), overwrite=True)
     return path
 
 
@@ -72,7 +90,7 @@ def judge_arm(
     *,
     command: list[str],
     on_epoch: Callable[[int, int, int], None] = lambda _fold, _epoch, _epochs: None,
-) -> Judged:
+) -> Answered:
     """Train a detector for each fold, and let it answer for the fold.
 
     Args:
@@ -88,7 +106,7 @@ def judge_arm(
         InputError: The folder holds an arm that began with other things, or a photo or mask breaks a rule.
     """
     folder = out / arm.name
-    keep_plan(folder, _plan(arm))
+    keep_plan(folder, "arm", {**_plan(arm), "truth": sha256_file(truth)})
     runs = []
     for fold, part in enumerate(arm.parts):
         run = folder / f"fold{fold}"
@@ -96,13 +114,20 @@ def judge_arm(
         if (run / "run.json").is_file():
             continue
         root, learnt = _with_synthesis(arm, dataset, part, folder / f"data{fold}")
-        epochs = max(1, round(arm.looks[fold] / len(learnt.train)))
+        recipe = replace(arm.recipe, epochs=max(1, round(arm.looks[fold] / len(learnt.train))))
 
         def tell(epoch: int, all_epochs: int, _losses: dict[str, float], fold: int = fold) -> None:
             on_epoch(fold, epoch, all_epochs)
 
-        train_on(root, learnt, run, arm.start, replace(arm.recipe, epochs=epochs), command=command, on_epoch=tell)
-    return load(truth, ask_folds(runs, dataset, split, truth, folder / "answers").file)
+        train_on(root, learnt, run, arm.start, recipe, command=command, on_epoch=tell)
+    judged = load(truth, ask_folds(runs, dataset, split, truth, folder / "answers").file)
+    return Answered(judged, tuple(_epochs_and_photos(run) for run in runs))
+
+
+def _epochs_and_photos(run: Path) -> tuple[int, int]:
+    """What a run took: so many epochs of so many photos."""
+    record = read_run(run)
+    return record.settings["epochs"], sum(1 for _ in (run / "train.txt").open(encoding="utf-8"))
 
 
 def _with_synthesis(arm: Arm, dataset: Dataset, part: Split, folder: Path) -> tuple[Path, Split]:

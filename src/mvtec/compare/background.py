@@ -12,24 +12,28 @@ OUT holds:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mvtec.compare import Stage
 from mvtec.compare.arms import Arm, budget, judge_arm, write_truth
 from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, without_look_alikes
-from mvtec.datasets.samples import GOOD, Dataset, Sample
+from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.split import Split, make_split
 from mvtec.detect.plan import start_and_recipe
+from mvtec.detect.recipe import Recipe
+from mvtec.detect.weights import Start
+from mvtec.errors import LeakError
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.files import sha256_file, write_json
-from mvtec.run import RunRecord, keep_plan
-from mvtec.synthesize.make import Method
+from mvtec.run import RunRecord, keep_plan, photos_seen_by
+from mvtec.synthesize.make import Method, linked_photos
 
+WORK = "imbalance"
 FIGURES = ("AP50", "AP", "AR100", "FPR95")
 
 
@@ -41,6 +45,8 @@ class Row:
         ratio: How many times as frequent as each defect type the good photos are; None for all there are.
         method: How further defects were made; None for none.
         good: Good photos learnt from, of the fold with the fewest.
+        epochs: Passes over the train photos, of each fold.
+        looks: Photos looked at in all, the mean over the folds.
         metrics: `FIGURES`, `AP50/TYPE` and `AR100/TYPE`, and each of `FIGURES` with `_gain`: what it is above the first
             row's.
     """
@@ -48,6 +54,8 @@ class Row:
     ratio: int | None
     method: str | None
     good: int
+    epochs: tuple[int, ...]
+    looks: float
     metrics: dict[str, Metric]
 
     @property
@@ -60,6 +68,8 @@ class Row:
             "ratio": "all" if self.ratio is None else self.ratio,
             "method": self.method,
             "good": self.good,
+            "epochs": self.epochs,
+            "looks": self.looks,
             **figures,
         }
 
@@ -69,20 +79,47 @@ class Backgrounds:
     """What was found.
 
     Attributes:
-        per_defect: Photos of each defect type learnt from in each fold.
+        photos_per_defect: Photos of each defect type learnt from in each fold.
+        made_per_defect: And with synthesis, made ones.
+        left_out: Good photos set aside for learning that look like one to be judged.
         folds: Folds of the cross-validation.
         photos: Photos judged.
         split: Hash of the split with the folds.
-        like: The record of the run whose settings were taken.
+        start: What the detectors began with.
+        recipe: How they learnt; of its epochs as many as the budget allows.
         rows: By ratio, without synthesis first.
     """
 
-    per_defect: int
+    photos_per_defect: int
+    made_per_defect: int
+    left_out: int
     folds: int
     photos: int
     split: str
-    like: RunRecord
+    start: Start
+    recipe: Recipe
     rows: tuple[Row, ...]
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader of the figures must know."""
+        found = [
+            "the intervals are over photos, of one training a fold; what another training would give is not in them"
+        ]
+        looks = [row.looks for row in self.rows]
+        if max(looks) > 1.05 * min(looks):
+            found.append(
+                f"the budgets differ, {min(looks):.0f} to {max(looks):.0f} photos looked at: give a run of more epochs"
+            )
+        if self.left_out:
+            found.append(f"{self.left_out} good photos to learn from look like one to be judged and are left out")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """What was measured, and how."""
+        named = ("photos_per_defect", "made_per_defect", "left_out", "folds", "photos", "split")
+        rest = {"weights": self.start.record(), "recipe": asdict(self.recipe), "notes": self.notes}
+        return {name: getattr(self, name) for name in named} | rest | {"rows": [row.to_json() for row in self.rows]}
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -93,10 +130,10 @@ class Backgrounds:
         """The record that ends the measurement."""
         return RunRecord(
             command=command,
-            settings=self.like.settings | {"folds": self.folds, "arms": [row.name for row in self.rows]},
+            settings={name: value for name, value in self.to_json().items() if name != "rows"},
             data=str(dataset.root.resolve()),
             split=self.split,
-            weights=self.like.weights,
+            weights=self.start.record(),
             train_images={},
             seconds=round(seconds, 1),
             seconds_per_epoch=None,
@@ -134,17 +171,31 @@ def measure_backgrounds(
         stage: See `compare.Stage`.
 
     Raises:
-        InputError: There are too few photos, or `out` began with other things.
+        InputError: There are too few photos, they are not laid out as a synthesis needs them, or `out` began with other
+            things.
+        LeakError: The weights to begin with have seen one of the photos.
     """
     start, recipe = start_and_recipe(like)
     recipe = replace(recipe, seed=seed)
-    dataset = without_look_alikes(dataset)
+    whole, dataset = dataset, without_look_alikes(dataset)
     split = make_split(dataset, test_fraction=0, folds=folds, seed=seed)
     real = photos_per_defect(dataset, [split], max((ratio for ratio in ratios if ratio), default=1))
-    keep_plan(out, {"split": split.hash, "settings": like.settings, "weights": like.weights, "per_defect": real})
-    truth = write_truth(dataset, split, out / "instances.json")
+    if seen := set(photos_seen_by(start.weights)) & set(split.images.values()):
+        raise LeakError("--like", f"began with weights that have seen {len(seen)} of these photos", "Give another run")
+    if methods:
+        linked_photos(dataset, {sample.path for sample in dataset.samples}, methods)
     parts = {ratio: _parts(dataset, split, real, ratio, seed) for ratio in ratios}
     looks = budget(recipe, parts[ratios[0]])
+    truth = write_truth(dataset, split, out / "instances.json")
+    plan = {
+        "split": split.hash,
+        "recipe": asdict(recipe),
+        "weights": start.record(),
+        "per_defect": real,
+        "looks": looks,
+    }
+    keep_plan(out, WORK, {**plan, "truth": sha256_file(truth)})
+    is_good = {sample.path: sample.is_good for sample in dataset.samples}
     rows: list[Row] = []
     first: Judged | None = None
     for ratio in ratios:
@@ -152,7 +203,7 @@ def measure_backgrounds(
             name = _name(ratio, method)
             arm = Arm(name, start, recipe, parts[ratio], looks, method, per_defect)
             with stage(f"learning {name}", 100 * folds) as step:
-                judged = judge_arm(
+                answered = judge_arm(
                     arm,
                     dataset,
                     split,
@@ -161,12 +212,13 @@ def measure_backgrounds(
                     command=command,
                     on_epoch=lambda fold, epoch, epochs: step(completed=100 * fold + 100 * epoch // epochs),
                 )
-            first = judged if first is None else first
-            good = min(sum(f"/{GOOD}/" in f"/{path}" for path in part.train) for part in parts[ratio])
-            rows.append(Row(ratio, method, good, _metrics(judged, first)))
-    found = Backgrounds(real, folds, len(split.train), split.hash, like, tuple(rows))
-    content = {"per_defect": real, "rows": [row.to_json() for row in rows]}
-    write_json(out / "imbalance.json", content, overwrite=True)
+            first = answered.judged if first is None else first
+            good = min(sum(is_good[path] for path in part.train) for part in parts[ratio])
+            epochs = tuple(number for number, _ in answered.took)
+            rows.append(Row(ratio, method, good, epochs, answered.looks, _metrics(answered.judged, first)))
+    left_out = len(whole.samples) - len(dataset.samples)
+    found = Backgrounds(real, per_defect, left_out, folds, len(split.train), split.hash, start, recipe, tuple(rows))
+    write_json(out / "imbalance.json", found.to_json(), overwrite=True)
     return found
 
 

@@ -29,6 +29,7 @@ from mvtec.datasets.info import describe
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split, select
 from mvtec.detect.model import choose_device
+from mvtec.detect.plan import is_detector
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import (
     DEFAULT_THRESHOLD,
@@ -65,7 +66,7 @@ def begin_contest(
     if anomaly_run is not None:
         record = read_run(anomaly_run)
         plan[ANOMALY] = record.settings | {"weights": record.weights, "train_images": sorted(record.train_images)}
-    keep_plan(out, plan)
+    keep_plan(out, "comparison", plan)
 
 
 def run_contest(
@@ -112,7 +113,7 @@ def run_contest(
     """
     like = {DETECTOR: read_run(detector), CLASSIFIER: read_run(classifier)}
     for side, is_own in (
-        (DETECTOR, "backbone" not in like[DETECTOR].settings and "imgsz" in like[DETECTOR].settings),
+        (DETECTOR, is_detector(like[DETECTOR])),
         (CLASSIFIER, "recipe" in like[CLASSIFIER].settings),
     ):
         if not is_own:

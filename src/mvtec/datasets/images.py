@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from mvtec.datasets.samples import Sample
 from mvtec.errors import InputError
@@ -23,6 +24,7 @@ MaskLayer = npt.NDArray[np.uint8]
 Photo = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
+_TIFF_BITS = 258  # BitsPerSample, one number a channel
 _TRANSPOSED = frozenset({5, 6, 7, 8})
 _TURNED_BY_EXIF = frozenset({"JPEG", "MPO", "PNG"})  # of a TIFF, Pillow has turned the size already
 _WITH_ENDING = frozenset({"JPEG", "PNG", "MPO"})
@@ -131,7 +133,8 @@ def is_deep(photo: Path) -> bool:
     if head.startswith(_PNG_SIGNATURE):
         return head[24] == 16  # IHDR: width, height, bit depth
     with suppress(*_DECODING_ERRORS), Image.open(photo) as image:
-        return image.mode.startswith(("I", "F"))
+        bits = image.tag_v2.get(_TIFF_BITS, (8,)) if isinstance(image, TiffImageFile) else (8,)
+        return max(bits) > 8 or image.mode.startswith(("I", "F"))
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from mvtec.detect.weights import Start
@@ -47,8 +48,10 @@ def load_model(checkpoint: str) -> Any:
         raise WeightsError(checkpoint, f"cannot be loaded ({first_line(error)})", "Give a YOLO checkpoint") from error
 
 
-def build_model(start: Start, seed: int) -> tuple[Any, tuple[int, int]]:
-    """The model to train, and how many of its tensors came from the weights; the others are random, from the seed.
+def build_model(start: Start, seed: int, classes: int) -> tuple[Any, tuple[int, int]]:
+    """The model to train, and how many of its tensors come from the weights; the others are random, from the seed.
+
+    Ultralytics builds the model anew for the number of classes before it trains: these tensors are counted.
 
     Raises:
         InputError: Ultralytics knows no such model.
@@ -58,22 +61,26 @@ def build_model(start: Start, seed: int) -> tuple[Any, tuple[int, int]]:
 
     torch.manual_seed(seed)
     model = load_model(start.architecture)
-    own = model.model.state_dict()
+    own = type(model.model)(copy.deepcopy(model.model.yaml), nc=classes, verbose=False).state_dict()
     if start.weights is None:
         return model, (0, len(own))
-    if str(start.weights) == start.architecture:
-        return model, (len(own), len(own))
-    source = load_model(str(start.weights))
-    theirs = source.model.state_dict()
-    fitting = sum(name in own and own[name].shape == tensor.shape for name, tensor in theirs.items())
-    if fitting < len(own) // 4:
+    is_whole = str(start.weights) == start.architecture
+    source = model if is_whole else load_model(str(start.weights))
+    taken = len(_fitting(_fitting(source.model.state_dict(), model.model.state_dict()), own))
+    if taken < len(own) // 4:
         raise WeightsError(
             start.weights,
-            f"does not fit {start.architecture}: {fitting} of {len(own)} tensors have the same name and shape",
+            f"does not fit {start.architecture}: {taken} of {len(own)} tensors have the same name and shape",
             "Give the --model these weights were made for",
         )
-    model.load(str(start.weights))
-    return model, (fitting, len(own))
+    if not is_whole:
+        model.load(str(start.weights))
+    return model, (taken, len(own))
+
+
+def _fitting(theirs: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """The tensors that have a counterpart of their name and shape."""
+    return {name: tensor for name, tensor in theirs.items() if name in own and own[name].shape == tensor.shape}
 
 
 def trainer_class(task: str, has_val: bool) -> type:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from mvtec.convert.yolo_dataset import YoloFolder
 from mvtec.datasets.split import Part
 from mvtec.detect.recipe import Recipe
-from mvtec.detect.weights import Start
+from mvtec.detect.weights import Start, starter
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file
 from mvtec.run import RunRecord, photos_seen_by
@@ -78,13 +78,25 @@ def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
     return replace(plan, transferred=(plan.transferred[0], plan.transferred[1]))
 
 
+def is_detector(record: RunRecord) -> bool:
+    """Whether a run's record is one of `mvtec train-detector`."""
+    return record.settings.keys() >= {"model", "epochs", "imgsz", "nbs"}
+
+
 def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
     """What to begin with and how to train, to make a run again on other photos.
+
+    Args:
+        like: The record of that run, one that `is_detector`. If it began with the weights that come with this package,
+            these are found wherever the package is by now.
 
     Raises:
         WeightsError: The weights it began with have gone, or are others now.
     """
     chosen = {name: like.settings[name] for name in Recipe.__dataclass_fields__ if like.settings.get(name) is not None}
+    ours = starter()
+    if like.weights is not None and like.weights["sha256"] == (ours.record() or {})["sha256"]:
+        return ours, Recipe(**chosen)
     return Start(str(like.settings["model"]), like.weights_file()), Recipe(**chosen)
 
 

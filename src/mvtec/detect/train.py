@@ -13,6 +13,7 @@ RUN holds, in the order they are written:
 
 from __future__ import annotations
 
+import csv
 import os
 import statistics
 import time
@@ -80,12 +81,14 @@ def train(
             raise InputError(out, "has no checkpoint to resume from", "Say which --model to begin with")
         else:
             resume = False
-            model, transferred = build_model(start, recipe.seed)
+            model, transferred = build_model(start, recipe.seed, len(folder.names))
             plan = make_plan(folder, start, recipe, transferred)
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
-        if resume and model.ckpt["epoch"] == -1:  # it was interrupted after its last epoch
-            seconds, epoch_ends = 0.0, list[float]()
+        if resume and _is_over(model, plan):  # it was interrupted after its last epoch
+            _strip(out)
+            epoch_ends = [0.0, *_epoch_ends(out)]
+            seconds = epoch_ends[-1]
         else:
             seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
         figures = _val_figures(model, out) if plan.has_val else {}
@@ -163,6 +166,25 @@ def _run_training(
             plan.data, f"Ultralytics stopped: {first_line(error)}", "Check the data and options"
         ) from error
     return time.perf_counter() - began, ends
+
+
+def _is_over(model: Any, plan: Plan) -> bool:
+    """Whether a checkpoint is that of the last epoch; Ultralytics writes -1 when it has taken the optimiser out."""
+    return model.ckpt["epoch"] == -1 or model.ckpt["epoch"] + 1 >= plan.settings["epochs"]
+
+
+def _strip(out: Path) -> None:
+    """Take the optimiser out of the checkpoints, as Ultralytics does at the end."""
+    from ultralytics.utils.torch_utils import strip_optimizer
+
+    for file in sorted((out / "weights").glob("*.pt")):
+        strip_optimizer(file)
+
+
+def _epoch_ends(out: Path) -> list[float]:
+    """When each epoch ended, in seconds from the start, as Ultralytics wrote it down."""
+    with (out / "results.csv").open(encoding="utf-8", newline="") as stream:
+        return [float(row["time"]) for row in csv.DictReader(stream)]
 
 
 def _val_figures(model: Any, out: Path) -> dict[str, float]:

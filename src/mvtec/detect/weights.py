@@ -42,6 +42,19 @@ class Start:
         )
 
 
+def starter() -> Start:
+    """The weights that come with this package.
+
+    Their own file is the architecture, too: so none of their layers but the last is lost.
+
+    Raises:
+        WeightsError: The package has been installed without them.
+    """
+    if not STARTER_FILE.is_file():
+        raise WeightsError(STARTER_FILE, "is not there", "Install the package anew, or make it with `make starter`")
+    return Start(str(STARTER_FILE), STARTER_FILE)
+
+
 def find_start(
     model: str | None = None,
     *,
@@ -68,18 +81,17 @@ def find_start(
         InputError: The options contradict each other.
         WeightsError: The weights are not on this machine.
     """
-    if from_scratch and (weights or download):
-        raise InputError("--from-scratch", "contradicts --weights and --download", "Give one of the three")
+    if sum(map(bool, (from_scratch, weights, download))) > 1:
+        raise InputError("--from-scratch, --weights, --download", "contradict each other", "Give one of the three")
+    if model == STARTER and (weights or download):
+        raise InputError("--model starter", "names weights, as --weights and --download do", "Give one of the three")
     if weights is not None and not weights.is_file():
         raise WeightsError(weights, "no such weights file", "Check the path after --weights")
     if model is None and weights is not None:
         return Start(str(weights), weights)
-    # The starter's own file as the architecture: built for as many classes as it knows, none of its layers is lost.
-    ours = Start(str(STARTER_FILE), STARTER_FILE)
-    if model == STARTER and weights is None:
-        return Start(STARTER_ARCHITECTURE, None) if from_scratch else ours
-    named = model is not None
-    model = STARTER_ARCHITECTURE if model == STARTER else model or MODEL
+    if model == STARTER:
+        return Start(STARTER_ARCHITECTURE, None) if from_scratch else starter()
+    named, model = model is not None, model or MODEL
     stem = model.rsplit(".", 1)[0] if model.endswith((".pt", ".yaml", ".yml")) else model
     bare = model.endswith((".yaml", ".yml"))
     architecture = model if bare else f"{Path(stem).name}.yaml"
@@ -100,7 +112,7 @@ def find_start(
         fetch(f"{RELEASE}/{name}", target, on_bytes=on_bytes)
         return Start(architecture if bare else str(target), target)
     if not named:
-        return ours
+        return starter()
     raise WeightsError(
         name,
         f"is not in {' or '.join(map(str, folders))}",

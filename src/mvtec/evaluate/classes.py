@@ -77,5 +77,10 @@ def share(count: int, n: int) -> Metric:
     """
     if not n:
         return Metric(None, 0, 0, reason="no photo")
+    return Metric(count / n, n, n, *wilson(count, n))
+
+
+def wilson(count: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of n, n > 0."""
     ends = binomtest(count, n).proportion_ci(method="wilson")
-    return Metric(count / n, n, n, low=float(ends.low), high=float(ends.high))
+    return float(ends.low), float(ends.high)

@@ -23,6 +23,8 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of the first photos here, and end")
     arguments = parser.parse_args()
     if arguments.sheet is not None:
+        if arguments.sheet.suffix not in (".jpg", ".png") or not arguments.sheet.parent.is_dir():
+            parser.error(f"{arguments.sheet} is no .jpg or .png in a folder that is there")
         write_sheet(arguments.sheet, seed=arguments.seed, side=arguments.side)
         return
     began = time.perf_counter()

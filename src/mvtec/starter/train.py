@@ -15,7 +15,7 @@ import numpy as np
 
 from mvtec.detect.model import choose_device, mixed_precision, trainer_class
 from mvtec.errors import InputError
-from mvtec.files import read_json, write_json
+from mvtec.files import read_json, write_json, write_tensors
 from mvtec.offline import ultralytics
 from mvtec.run import is_begun
 from mvtec.starter.scene import NAMES, draw_scene
@@ -147,6 +147,8 @@ def train_starter(
         if began.get("finished") or {name: began.get(name) for name in plan} != plan:
             why = "holds finished weights" if began.get("finished") else "was begun with other options"
             raise InputError(out, why, "Give another --out")
+        if _epochs_done(out) >= epochs:  # it was interrupted after its last epoch
+            return _finished(out, plan)
     out.mkdir(parents=True, exist_ok=True)
     write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": False}, overwrite=True)
     torch.manual_seed(seed)
@@ -178,18 +180,27 @@ def train_starter(
         workers=workers,
         **({"resume": True} if resume else {}),
     )
-    write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": True}, overwrite=True)
-    return _shipped(out)
+    return _finished(out, plan)
 
 
-def _shipped(out: Path) -> Path:
-    """The trained checkpoint as it is to be given away."""
+def _epochs_done(out: Path) -> int | float:
+    """How many epochs the checkpoint has behind it; Ultralytics takes the number out when it is through."""
+    import torch
+
+    ultralytics()
+    epoch = torch.load(out / "weights" / "last.pt", map_location="cpu", weights_only=False)["epoch"]
+    return float("inf") if epoch == -1 else int(epoch) + 1
+
+
+def _finished(out: Path, plan: dict[str, Any]) -> Path:
+    """Write the trained checkpoint as it is to be given away, and that the training is over."""
     import torch
 
     # Ultralytics' own file of a moment ago, which holds its classes.
     full = torch.load(out / "weights" / "last.pt", map_location="cpu", weights_only=False)
-    model = full["model"].half()
+    model = (full["ema"] or full["model"]).half()  # where it was interrupted, the weights are still in their average
     model.args = {"task": "detect", "imgsz": model.args["imgsz"], "single_cls": False}
-    kept = {name: full[name] for name in ("date", "version", "license", "docs")}
-    torch.save({**kept, "ema": None, "model": model}, out / "starter.pt")
+    kept = {name: full[name] for name in ("version", "license", "docs")}
+    write_tensors(out / "starter.pt", {**kept, "ema": None, "model": model})
+    write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": True}, overwrite=True)
     return out / "starter.pt"

@@ -108,7 +108,7 @@ def synthesize(
     if per_defect < 1:
         raise InputError("--per-defect", f"{per_defect} photos are none", "Give 1 or more")
     chosen = {part: select(dataset, split, part) for part in PARTS}
-    linked = _linked(dataset, {sample.path for samples in chosen.values() for sample in samples}, methods)
+    linked = linked_photos(dataset, {sample.path for samples in chosen.values() for sample in samples}, methods)
     goods = [_good(sample) for sample in chosen["train"] if sample.is_good]
     if not goods:
         raise InputError(dataset.root, "has no good photo in the train part to put defects on", "Give another --split")
@@ -189,8 +189,13 @@ def _placed(
     return quilt_defect(cutouts, good.foreground, rng), sorted({one.source for one in cutouts})
 
 
-def _linked(dataset: Dataset, own: set[str], methods: Sequence[Method]) -> list[Sample]:
+def linked_photos(dataset: Dataset, own: set[str], methods: Sequence[Method]) -> list[Sample]:
     """The photos that are to be in the new category, each where the layout has it and under a name of its own.
+
+    Args:
+        dataset: The category.
+        own: The paths of the photos of the split.
+        methods: How new photos are to be made.
 
     Raises:
         InputError: The category is in another layout, two photos differ in their endings alone, or a photo has the name
