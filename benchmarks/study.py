@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--imgsz", type=int, default=Recipe.imgsz)
-    parser.add_argument("--freeze", type=int, default=Recipe.freeze)
+    parser.add_argument("--freeze", type=int, help="layers to keep; by default as train-detector does")
     arguments = parser.parse_args()
     root, out, names = arguments.data, arguments.out, arguments.arms.split(",")
     if unknown := [name for name in names if name not in ARMS]:
@@ -79,7 +79,7 @@ def main() -> None:
         "starter": lambda: find_start("starter"),
         "coco": lambda: Start(arguments.model, arguments.coco),
     }
-    recipe = Recipe(epochs=arguments.epochs, imgsz=arguments.imgsz, freeze=arguments.freeze)
+    recipe = Recipe(epochs=arguments.epochs, imgsz=arguments.imgsz)
     dataset = read_tree(root)
     split = make_split(dataset, test_fraction=0, folds=FOLDS)
     parts = tuple(split.held_out(fold) for fold in range(FOLDS))
@@ -89,11 +89,13 @@ def main() -> None:
     for name in sorted(names, key=lambda name: ("+" in name, STARTS.index(name.split("+")[0]))):
         start, _, method = name.partition("+")
         made = check_methods([method])[0] if method else None
+        begin = starts[start]()
+        freeze = begin.freeze if arguments.freeze is None else arguments.freeze
         for seed in range(arguments.seeds):
             arm = Arm(
                 name + (f"-seed-{seed}" if seed else ""),
-                starts[start](),
-                replace(recipe, seed=seed),
+                begin,
+                replace(recipe, seed=seed, freeze=freeze),
                 parts,
                 budget(recipe, parts),
                 made,

@@ -155,6 +155,23 @@ def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec
     assert mvtec(*command, "--resume").code == 2
 
 
+def test_without_weights_ours_are_taken_and_the_command_says_so(category: Category, tmp_path: Path, mvtec):
+    small = ("--epochs", 1, "--imgsz", 64, "--batch", 4, "--device", "cpu")
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *small)
+    assert outcome.code == 0, outcome.err
+    assert "begins with the starter weights" in outcome.out
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert Path(record["weights"]["file"]).name == "starter.pt"
+    assert record["settings"]["freeze"] == 0
+    took, there = record["settings"]["transferred"]
+    assert 0 < there - took < 10  # the last layers, which are for other classes
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "Remapped 2/2 cls head rows from pretrained weights by class name" in log  # crack and stain it knows
+    again = mvtec("train-detector", category.root, "--out", tmp_path / "frozen", "--freeze", 10, "--json", *small)
+    assert json.loads(again.out)["weights"] == record["weights"]
+    assert json.loads((tmp_path / "frozen" / "run.json").read_text())["settings"]["freeze"] == 10
+
+
 def test_a_run_interrupted_after_its_last_epoch_lacks_its_record_alone(category: Category, tmp_path: Path, mvtec):
     split, run = tmp_path / "split.json", tmp_path / "run"
     assert mvtec("datasets", "split", category.root, "--out", split, "--folds", 2).code == 0

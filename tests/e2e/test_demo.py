@@ -12,7 +12,7 @@ def test_the_demo_ends_in_a_report(tmp_path: Path, mvtec):
     report = tmp_path / "demo" / "report.html"
     assert outcome.out.splitlines()[-1] == f"report: {report}"
     page = report.read_text(encoding="utf-8")
-    assert "trained from scratch" in page
+    assert "began with the starter weights" in page
     assert "train/box_loss" in page
     assert page.count("data:image/jpeg;base64,") == 4
     assert 'src="' not in page  # nothing is fetched

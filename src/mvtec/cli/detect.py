@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +40,9 @@ def train_detector(
     epochs: Annotated[int, typer.Option(help="Passes over the train photos.")] = Recipe.epochs,
     imgsz: Annotated[int, typer.Option(help="Scale photos to so many pixels, a multiple of 32.")] = Recipe.imgsz,
     batch: Annotated[int, typer.Option(help="Photos per step; -1 finds what fits the GPU.")] = Recipe.batch,
-    freeze: Annotated[int, typer.Option(help="Keep the weights of so many first layers.")] = Recipe.freeze,
+    freeze: Annotated[
+        int | None, typer.Option(help="Keep the weights of so many first layers; by default 10, of the starter none.")
+    ] = None,
     device: Device = "auto",
     seed: Seed = 0,
     resume: Annotated[
@@ -57,7 +60,7 @@ def train_detector(
     from mvtec.detect.weights import STARTER_ARCHITECTURE, find_start
     from mvtec.run import is_begun
 
-    recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
+    recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, seed=seed)
     start = None
     if not (resume and is_begun(out)):
         with bar("downloading", None, as_bytes=True) as update:
@@ -68,6 +71,8 @@ def train_detector(
                 from_scratch=from_scratch,
                 on_bytes=lambda done, total: update(completed=done, total=total),
             )
+    if start is not None:
+        recipe = replace(recipe, freeze=start.freeze if freeze is None else freeze)
     if start is not None and start.is_starter and not as_json:
         say(f"begins with the starter weights that come with mvtec, {STARTER_ARCHITECTURE}, taught on drawn defects")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):

@@ -35,6 +35,12 @@ class Start:
         """Whether these are the weights that come with this package."""
         return self.weights == STARTER_FILE
 
+    @property
+    def freeze(self) -> int:
+        """How many first layers it is best to keep as they are, as measured: what was learnt from drawings must change,
+        what was learnt from COCO's photos is good as it is, and quicker kept."""
+        return 0 if self.is_starter else 10
+
     def record(self) -> dict[str, str] | None:
         """The weights as the record of a run names them."""
         return (
