@@ -51,8 +51,8 @@ def load_model(checkpoint: str) -> Any:
 def build_model(start: Start, seed: int, classes: int) -> tuple[Any, tuple[int, int]]:
     """The model to train, and how many of its tensors come from the weights; the others are random, from the seed.
 
-    Ultralytics builds the model anew for the number of classes before it trains: these tensors are counted. Those of the
-    last layer are not, of which it takes the rows of classes that have the same name in both.
+    Ultralytics builds the model anew for the number of classes before it trains: these tensors are counted. The last
+    layer's are not, of which it takes the rows of the classes that have the same name in both.
 
     Raises:
         InputError: Ultralytics knows no such model.
