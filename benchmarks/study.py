@@ -112,7 +112,7 @@ def main() -> None:
         line = {"arm": name, "seeds": arguments.seeds, **figures(judged[name])}
         base = start if method else "scratch"
         if base != name and base in judged:
-            gained = gains(judged[name], judged[base])
+            gained = gains(judged[name], judged[base], resamples=5000)
             line |= {f"{figure} over {base}": signed(metric) for figure, metric in gained.items()}
         print(json.dumps(line), flush=True)
 
