@@ -75,7 +75,9 @@ class Category:
         return self.root / "ground_truth" / defect / f"{number:03}_mask.png"
 
 
-def make_category(root: Path, *, defects: tuple[str, ...] = ("crack", "stain"), per_class: int = 5) -> Category:
+def make_category(
+    root: Path, *, defects: tuple[str, ...] = ("crack", "stain"), per_class: int = 5, train_good: int = 0
+) -> Category:
     """Photos of 48×40; the mask of photo n is a rectangle of 10×(4+n) at (3, 5), and for odd n a second one."""
     category = Category(root)
     seed = 0
@@ -89,6 +91,8 @@ def make_category(root: Path, *, defects: tuple[str, ...] = ("crack", "stain"), 
                 if number % 2:
                     mask[30:33, 40:46] = 255
                 write_png(category.mask(defect, number), mask)
+    for number in range(train_good):
+        write_png(root / "train" / "good" / f"{number:03}.png", noise(1000 + number))
     return category
 
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Category, make_category, noise, write_png
+from conftest import Category, make_category
 
 from mvtec.run import read_run
 
@@ -19,10 +19,7 @@ TINY = ("--model", "yolov5n.yaml", "--from-scratch", "--epochs", 2, "--imgsz", 6
 @pytest.fixture
 def widget(tmp_path: Path) -> Category:
     """Four photos of each class, and six more good ones set aside for learning."""
-    category = make_category(tmp_path / "widget", per_class=4)
-    for number in range(6):
-        write_png(category.root / "train" / "good" / f"{number:03}.png", noise(100 + number))
-    return category
+    return make_category(tmp_path / "widget", per_class=4, train_good=6)
 
 
 @pytest.fixture
@@ -135,3 +132,10 @@ def test_what_is_refused_leaves_nothing(widget: Category, run: Path, tmp_path: P
         assert failed.code == 2, more
         assert len(failed.err.splitlines()) == 1, failed.err
         assert not out.exists(), more
+    failed = mvtec("evaluate", "imbalance-detector", tmp_path / "nowhere", *words[3:])
+    assert (failed.code, out.exists()) == (2, False)
+    assert "no such folder" in failed.err
+    widget.photo("crack", 0).write_bytes(b"\x89PNG")
+    failed = mvtec(*words)
+    assert (failed.code, out.exists()) == (2, False)
+    assert "crack/000.png" in failed.err

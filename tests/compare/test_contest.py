@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Category, make_category, noise, write_png
+from conftest import Category, make_category
 
 from mvtec.anomaly.goods import good_photos
 from mvtec.anomaly.train import train_anomaly
@@ -25,10 +25,7 @@ TINY = ("--model", "yolov5n.yaml", "--from-scratch", "--epochs", 1, "--imgsz", 6
 
 @pytest.fixture(scope="module")
 def category(tmp_path_factory: pytest.TempPathFactory) -> Category:
-    category = make_category(tmp_path_factory.mktemp("data") / "widget", per_class=5)
-    for number in range(6):
-        write_png(category.root / "train" / "good" / f"{number:03}.png", noise(1000 + number))
-    return category
+    return make_category(tmp_path_factory.mktemp("data") / "widget", per_class=5, train_good=6)
 
 
 @pytest.fixture

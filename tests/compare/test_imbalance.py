@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Category, make_category, noise, write_png
+from conftest import Category, make_category
 from sklearn.metrics import f1_score, recall_score
 
 from mvtec.classify.recipe import Recipe
@@ -20,10 +20,7 @@ from mvtec.datasets.tree import read_tree
 @pytest.fixture
 def widget(tmp_path: Path) -> Category:
     """Six photos of each class, and six more good ones set aside for learning."""
-    category = make_category(tmp_path / "widget", per_class=6)
-    for number in range(6):
-        write_png(category.root / "train" / "good" / f"{number:03}.png", noise(100 + number))
-    return category
+    return make_category(tmp_path / "widget", per_class=6, train_good=6)
 
 
 def test_the_figures_are_those_of_sklearn():

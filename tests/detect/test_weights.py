@@ -62,8 +62,10 @@ def test_from_scratch_uses_none(weights: Path):
     (weights / "yolo11n.pt").write_bytes(b"")
     start = find_start("yolo11n.pt", from_scratch=True)
     assert (start.architecture, start.weights, start.record()) == ("yolo11n.yaml", None, None)
-    with pytest.raises(InputError, match="contradict"):
+    with pytest.raises(InputError, match="contradicts"):
         find_start("yolo11n.pt", from_scratch=True, download=True)
+    with pytest.raises(InputError, match="contradicts --weights"):
+        find_start(weights=weights / "yolo11n.pt", download=True)
 
 
 def test_a_wrong_weights_path_is_named(tmp_path: Path):

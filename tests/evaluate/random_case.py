@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from mvtec.convert.coco import CocoDataset
+from mvtec.evaluate.predictions import Judged
+
 
 def random_case(
     seed: int, *, images: int = 8, classes: int = 3, instances: int = 4
@@ -46,3 +49,7 @@ def random_case(
                     }
                 )
     return truth, results
+
+
+def judge(truth, results) -> Judged:
+    return Judged(CocoDataset.model_validate(truth), truth, results, None, ())

@@ -8,17 +8,11 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from random_case import random_case
+from random_case import judge, random_case
 
-from mvtec.convert.coco import CocoDataset
 from mvtec.evaluate.bootstrap import average_precision, draw_weights, recall
 from mvtec.evaluate.boxes import FIGURES, evaluate_boxes, label_sources
 from mvtec.evaluate.matching import MAX_DETECTIONS, match
-from mvtec.evaluate.predictions import Judged
-
-
-def judge(truth, results) -> Judged:
-    return Judged(CocoDataset.model_validate(truth), truth, results, None, ())
 
 
 def pycocotools_stats(truth, results, tmp_path: Path) -> np.ndarray:

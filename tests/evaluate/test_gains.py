@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from random_case import random_case
+from random_case import judge, random_case
 
-from mvtec.convert.coco import CocoDataset
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import GAINS, gains
-from mvtec.evaluate.predictions import Judged
-
-
-def judge(truth, results) -> Judged:
-    return Judged(CocoDataset.model_validate(truth), truth, results, None, ())
 
 
 def test_a_gain_is_the_difference_of_the_figures():

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from mvtec.errors import InputError
 from mvtec.starter.mechanisms import MECHANISMS
 from mvtec.starter.parts import PARTS, draw_part
 from mvtec.starter.scene import NAMES, draw_scene
+from mvtec.starter.sheet import write_sheet
 from mvtec.starter.surfaces import SURFACES
 from mvtec.starter.train import InOrder, Scenes, train_starter
 
@@ -104,3 +106,11 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path):
     plan = json.loads((tmp_path / "run" / "starter.json").read_text())
     (tmp_path / "run" / "starter.json").write_text(json.dumps({**plan, "finished": False}))
     assert train_starter(tmp_path / "run", **size).read_bytes() == before
+
+
+def test_the_sheet_shows_the_first_photos(tmp_path: Path):
+    write_sheet(tmp_path / "sheet.png", rows=2, columns=3, side=64, shown=50)
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert sheet.shape == (100, 150, 3)
+    first = cv2.resize(draw_scene((0, 0), 64).photo, (50, 50), interpolation=cv2.INTER_AREA)
+    assert (sheet[:50, :50] == first).all(axis=2).mean() > 0.4  # but for boxes and names

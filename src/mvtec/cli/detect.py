@@ -73,8 +73,10 @@ def train_detector(
             )
     if start is not None:
         recipe = replace(recipe, freeze=start.freeze if freeze is None else freeze)
-    if start is not None and start.is_starter and not as_json:
-        say(f"begins with the starter weights that come with mvtec, {STARTER_ARCHITECTURE}, taught on drawn defects")
+        if start.is_starter and not as_json:
+            say(
+                f"begins with the starter weights that come with mvtec, {STARTER_ARCHITECTURE}, taught on drawn defects"
+            )
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
         folder = yolo_folder_for(data, out, split_file, fold)
         with bar("training", recipe.epochs) as update:

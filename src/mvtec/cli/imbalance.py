@@ -127,9 +127,7 @@ def imbalance_detector(
     from mvtec.run import discard_empty_run, finish_run, prepare_run, read_run
     from mvtec.synthesize.make import check_methods
 
-    words = [word.strip() for word in ratios.split(",")]
-    numbers = [word for word in words if word != "all"]
-    wanted = [*(_numbers(",".join(numbers)) if numbers else []), *([None] if "all" in words else [])]
+    wanted = _ratios(ratios)
     methods, record = check_methods(method or []), read_run(like)
     dataset = read_tree(data)
     if not is_detector(record):
@@ -199,6 +197,13 @@ def _signed(metric: Metric) -> str:
     if metric.value is None or metric.low is None:
         return metric.text()
     return f"{metric.value:+.3f} ({metric.low:+.2f} to {metric.high:+.2f})"
+
+
+def _ratios(text: str) -> list[int | None]:
+    """Numbers in their order, then None for `all`."""
+    words = {word.strip() for word in text.split(",")}
+    numbers = _numbers(",".join(words - {"all"})) if words != {"all"} else []
+    return [*numbers, *([None] if "all" in words else [])]
 
 
 def _numbers(text: str) -> list[int]:

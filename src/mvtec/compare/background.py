@@ -19,14 +19,14 @@ from typing import Any
 from mvtec.compare import Stage
 from mvtec.compare.arms import Arm, budget, judge_arm, write_truth
 from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, without_look_alikes
-from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, make_split
 from mvtec.detect.plan import start_and_recipe
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.errors import LeakError
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.gains import gains
+from mvtec.evaluate.gains import GAINS, gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.files import sha256_file, write_json
@@ -34,7 +34,6 @@ from mvtec.run import RunRecord, keep_plan, photos_seen_by
 from mvtec.synthesize.make import Method, linked_photos
 
 WORK = "imbalance"
-FIGURES = ("AP50", "AP", "AR100", "FPR95")
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,8 @@ class Row:
         good: Good photos learnt from, of the fold with the fewest.
         epochs: Passes over the train photos, of each fold.
         looks: Photos looked at in all, the mean over the folds.
-        metrics: `FIGURES`, `AP50/TYPE` and `AR100/TYPE`, and each of `FIGURES` with `_gain`: what it is above the first
-            row's.
+        metrics: The figures of `GAINS`, those of a type as `AP50/TYPE`, and each of `GAINS` with `_gain`: what it is
+            above the first row's.
     """
 
     ratio: int | None
@@ -161,7 +160,7 @@ def measure_backgrounds(
     Args:
         dataset: The category. Its good photos set aside for learning are used to learn from.
         like: The record of the run whose model, weights and settings to use.
-        out: The folder, made by `run.prepare_run`; what is finished in it is not done again.
+        out: The folder, made by `run.prepare_run`; what is trained in it is not trained again.
         ratios: How many times as many good photos as of each defect type; None for all there are.
         methods: Kinds of synthesis, each at every ratio.
         per_defect: Made photos of each defect type.
@@ -184,7 +183,8 @@ def measure_backgrounds(
         raise LeakError("--like", f"began with weights that have seen {len(seen)} of these photos", "Give another run")
     if methods:
         linked_photos(dataset, {sample.path for sample in dataset.samples}, methods)
-    parts = {ratio: _parts(dataset, split, real, ratio, seed) for ratio in ratios}
+    digests = {sample.path: sha256_file(sample.photo) for sample in dataset.samples}
+    parts = {ratio: _parts(dataset, split, digests, real, ratio, seed) for ratio in ratios}
     looks = budget(recipe, parts[ratios[0]])
     truth = write_truth(dataset, split, out / "instances.json")
     plan = {
@@ -226,25 +226,21 @@ def _name(ratio: int | None, method: str | None) -> str:
     return ("all" if ratio is None else f"{ratio}x") + (f"-{method}" if method else "")
 
 
-def _parts(dataset: Dataset, split: Split, per_defect: int, ratio: int | None, seed: int) -> tuple[Split, ...]:
-    """Of each fold the split to learn by."""
+def _parts(
+    dataset: Dataset, split: Split, digests: dict[str, str], per_defect: int, ratio: int | None, seed: int
+) -> tuple[Split, ...]:
+    """Of each fold the split to learn by: what was chosen as train, the fold as test."""
     parts = []
     for number, fold in enumerate(split.folds):
         chosen = photos_to_learn_from(dataset, split, fold, per_defect, ratio, seed)
-        parts.append(_learning_from(chosen, split.held_out(number)))
+        train = tuple(sorted(sample.path for sample in chosen))
+        images = {path: digests[path] for path in (*fold, *train)}
+        parts.append(replace(split.held_out(number), train=train, images=images))
     return tuple(parts)
-
-
-def _learning_from(chosen: Sequence[Sample], part: Split) -> Split:
-    """A split whose train part is what was chosen."""
-    images = {path: part.images[path] for path in part.test} | {
-        sample.path: sha256_file(sample.photo) for sample in chosen
-    }
-    return replace(part, train=tuple(sorted(sample.path for sample in chosen)), images=images)
 
 
 def _metrics(judged: Judged, first: Judged) -> dict[str, Metric]:
     every = evaluate_boxes(judged)
-    shown = {name: metric for name, metric in every.items() if name.split("/")[0] in FIGURES}
+    shown = {name: metric for name, metric in every.items() if name.split("/")[0] in GAINS}
     gained = gains([judged], [first])
-    return shown | {f"{name}_gain": gained[name] for name in FIGURES}
+    return shown | {f"{name}_gain": gained[name] for name in GAINS}
