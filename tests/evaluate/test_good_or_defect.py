@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mvtec.evaluate.good_or_defect import draw_photos, false_alarms
+from mvtec.evaluate.bootstrap import draw_photos
+from mvtec.evaluate.good_or_defect import false_alarms
 
 
 def _plain(bad: list[float], good: list[float]) -> float:

@@ -9,8 +9,8 @@ import numpy as np
 
 from mvtec.datasets.images import photo_size_wh, read_mask
 from mvtec.datasets.samples import GOOD, Sample
-from mvtec.evaluate.bootstrap import draw_weights, interval
-from mvtec.evaluate.good_or_defect import auroc, draw_photos, false_alarms, yes_or_no
+from mvtec.evaluate.bootstrap import draw_photos, draw_weights, interval
+from mvtec.evaluate.good_or_defect import auroc, false_alarms, yes_or_no
 from mvtec.evaluate.heat import Heat, scale_heat
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric

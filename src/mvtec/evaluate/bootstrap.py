@@ -1,4 +1,4 @@
-"""Average precision and recall of many resamples at once, from detections that were matched once.
+"""Resamples of photos, and average precision and recall of all of them at once from detections matched once.
 
 A resample draws images with replacement, so it is a weight for each image: how often it was drawn. The precision after
 the j-th hit is (weighted hits up to j) / (weighted detections up to j), and both are one product of the weights with a
@@ -19,6 +19,12 @@ def draw_weights(images: int, resamples: int, seed: int) -> Floats:
     """float64 R×I: how often each image is drawn in each resample; each row sums to I."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(images, np.full(images, 1 / images), size=resamples).astype(np.float64)
+
+
+def draw_photos(photos: int, resamples: int, seed: int) -> list[npt.NDArray[np.int64]]:
+    """Resamples with replacement, each the numbers of the photos drawn; none of a single photo."""
+    random = np.random.default_rng(seed)
+    return [random.integers(0, photos, photos) for _ in range(resamples)] if photos > 1 else []
 
 
 def average_precision(matches: Matches, weights: Floats) -> Floats:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval, recall
-from mvtec.evaluate.good_or_defect import draw_photos, false_alarms
+from mvtec.evaluate.bootstrap import average_precision, draw_photos, draw_weights, interval, recall
+from mvtec.evaluate.good_or_defect import false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged

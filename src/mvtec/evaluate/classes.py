@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, f1_score
 
 from mvtec.convert.class_results import ClassResults
-from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.bootstrap import draw_photos, interval
 from mvtec.evaluate.metric import Metric
 
 
@@ -58,8 +58,7 @@ def score_answers(
     true, said = np.array([truth[path] for path in paths]), np.array([answers[path] for path in paths])
     metrics = {"accuracy": share(int((true == said).sum()), len(true))}
     value = float(f1_score(true, said, average="macro", zero_division=0.0))
-    random = np.random.default_rng(seed)
-    drawn = [random.integers(0, len(true), len(true)) for _ in range(resamples)] if len(true) > 1 else []
+    drawn = draw_photos(len(true), resamples, seed)
     scores = [float(f1_score(true[at], said[at], average="macro", zero_division=0.0)) for at in drawn]
     ends = interval(np.array(scores)) if scores else None
     metrics["macro_f1"] = Metric(value, len(true), len(true), *(ends or (None, None)))

@@ -10,9 +10,9 @@ from scipy.stats import binomtest
 
 from mvtec.datasets.samples import GOOD
 from mvtec.evaluate.answers import Answers
-from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.bootstrap import draw_photos, interval
 from mvtec.evaluate.classes import ClassFigures, score_answers
-from mvtec.evaluate.good_or_defect import auroc, draw_photos, false_alarms, yes_or_no
+from mvtec.evaluate.good_or_defect import auroc, false_alarms, yes_or_no
 from mvtec.evaluate.metric import Metric
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.bootstrap import draw_photos, interval
 from mvtec.evaluate.boxes import FIGURES, mean_of_classes, photo_scores
 from mvtec.evaluate.classes import wilson
-from mvtec.evaluate.good_or_defect import alarm_share, draw_photos
+from mvtec.evaluate.good_or_defect import alarm_share
 from mvtec.evaluate.matching import Floats, match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged

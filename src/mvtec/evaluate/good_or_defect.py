@@ -77,12 +77,6 @@ def _alarms(defective: npt.NDArray[np.bool_], scores: Floats) -> npt.NDArray[np.
     return np.asarray(scores[~defective] >= bad[len(bad) - int(np.ceil(RECALL * len(bad)))])
 
 
-def draw_photos(photos: int, resamples: int, seed: int) -> list[npt.NDArray[np.int64]]:
-    """Resamples with replacement, each the numbers of the photos drawn; none of a single photo."""
-    random = np.random.default_rng(seed)
-    return [random.integers(0, photos, photos) for _ in range(resamples)] if photos > 1 else []
-
-
 def yes_or_no(truth: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, Metric]:
     """The shares of photos that are rightly called good or not, whatever defect is named.
 

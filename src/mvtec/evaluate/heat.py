@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mvtec.convert.class_results import heat_file
 from mvtec.datasets.images import Photo, read_mask
 from mvtec.datasets.samples import Sample
-from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.bootstrap import draw_photos, interval
 from mvtec.evaluate.metric import Metric
 
 Heat = npt.NDArray[np.float32]
@@ -80,8 +80,7 @@ def mean_shares(shares: Sequence[HeatShare], *, resamples: int = 1000, seed: int
     n = len(shares)
     if not n:
         return {name: Metric(None, 0, 0, reason="no photo") for name in ("heat_in_mask", "mask_share")}
-    random = np.random.default_rng(seed)
-    drawn = [random.integers(0, n, n) for _ in range(resamples)] if n > 1 else []
+    drawn = draw_photos(n, resamples, seed)
     metrics = {}
     for name, values in (
         ("heat_in_mask", np.array([one.share for one in shares])),
