@@ -102,7 +102,7 @@ def test_the_same_seed_gives_the_same_bytes_and_more_leave_the_first(
         assert mvtec("datasets", "synthesize", part, *words).code == 0
 
     def photo(name: str) -> bytes:
-        return (tmp_path / name / "test" / "chip" / "synthetic_paste_001.png").read_bytes()
+        return (tmp_path / name / "test" / "chip" / "synthetic_poisson_001.png").read_bytes()
 
     assert photo("a") == photo("b") != photo("c")
 

@@ -189,7 +189,7 @@ def synthesize(
     out: Annotated[Path, typer.Option(help="The category's folder to make: the photos of the split and the new ones.")],
     method: Annotated[
         list[str] | None,
-        typer.Option(help="paste, poisson, perlin, quilt or cutpaste; may be given several times. By default paste."),
+        typer.Option(help="paste, poisson, perlin, quilt or cutpaste; may be given several times. By default poisson."),
     ] = None,
     per_defect: Annotated[int, typer.Option(help="New photos of each defect type and method.")] = 20,
     fold: Annotated[int | None, typer.Option(help="Leave out this fold of the split, as val.")] = None,
@@ -211,7 +211,7 @@ def synthesize(
     dataset = read_tree(directory, layout)
     wanted = read_split(split_file)
     wanted = wanted if fold is None else wanted.fold(fold)
-    methods = cast(list[Method], method or ["paste"])
+    methods = cast(list[Method], method or ["poisson"])
     with progress("drawing", len(dataset.defects) * len(methods) * max(per_defect, 0)) as step:
         done = make_photos(
             dataset,
