@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import uvicorn
+
 from mvtec.annotate.guard import Guard, is_loopback
 from mvtec.annotate.opening import open_store
 from mvtec.annotate.photos import PhotoFolder, find_photos
 from mvtec.annotate.predictions import propose
 from mvtec.annotate.sam import Sam
 from mvtec.annotate.saving import AnnotationFile
+from mvtec.annotate.server import make_app
 from mvtec.annotate.workplace import Workplace
 from mvtec.cache import cache_folder
 from mvtec.errors import InputError, WeightsError
@@ -162,10 +165,6 @@ def serve(
     Returns:
         Why the annotation file could not be written at the end; None if it was.
     """
-    import uvicorn
-
-    from mvtec.annotate.server import make_app
-
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     port = waiting.getsockname()[1]
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
