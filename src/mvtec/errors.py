@@ -35,3 +35,8 @@ class WeightsError(MvtecError):
 
 class LeakError(MvtecError):
     """A figure would be dishonest: the model was trained on an image it is judged on."""
+
+
+def install_hint(extra: str) -> str:
+    """How to install an optional part of this package, for the mend of an error; it is on no package index."""
+    return f"run pip install '.[{extra}]' in the folder of mvtec's source"

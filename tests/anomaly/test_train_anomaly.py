@@ -60,6 +60,23 @@ def test_resnet_18_works_too(plates: Category, tmp_path: Path):
     assert run.model.heat(dataset.labelled[0].photo).shape == (8, 8)
 
 
+def test_good_photos_alone_are_enough(plates: Category, tmp_path: Path, mvtec):
+    shutil.copytree(plates.root / "train", tmp_path / "tree" / "train")
+    shutil.copytree(plates.root / "train" / "good", tmp_path / "flat")
+    for name, prefix in (("tree", "train/good/"), ("flat", "")):
+        done = mvtec("train-anomaly", tmp_path / name, "--out", tmp_path / f"run-{name}", *SMALL)
+        assert done.code == 0, done.err
+        record = read_run(tmp_path / f"run-{name}")
+        assert sorted(record.train_images.values()) == [f"{prefix}{number:03}.png" for number in range(10)]
+    refused = mvtec("evaluate", "anomaly", plates.root, "--anomaly", tmp_path / "run-flat")
+    assert refused.code == 0, refused.err
+    (tmp_path / "empty").mkdir()
+    done = mvtec("train-anomaly", tmp_path / "empty", "--out", tmp_path / "run", *SMALL)
+    assert (done.code, "is not an MVTec category" in done.err) == (2, True)
+    done = mvtec("train-anomaly", plates.root.parent, "--out", tmp_path / "run", *SMALL)
+    assert (done.code, "holds several categories" in done.err) == (2, True)
+
+
 def test_with_a_split_the_good_train_photos_count_and_the_test_photos_do_not(plates: Category, tmp_path: Path, mvtec):
     root = Path(shutil.copytree(plates.root, tmp_path / "plate"))
     split = make_split(read_tree(root), seed=0)

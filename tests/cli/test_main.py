@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import typer
 from conftest import Category
 
 from mvtec.cli.main import app
+from mvtec.demo import DemoSize
 
 
 def commands(group: typer.main.TyperGroup | None = None, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -40,6 +42,12 @@ def test_every_command_has_help_and_a_place_in_the_docs(words: tuple[str, ...], 
     assert f"## mvtec {' '.join(words)}\n" in guide
 
 
+def test_the_demo_says_how_large_it_is(mvtec):
+    shown = " ".join(mvtec("demo", "--help").out.replace("│", " ").split())
+    for default in asdict(DemoSize()).values():
+        assert f"by default {default}" in shown
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -50,6 +58,7 @@ def test_every_command_has_help_and_a_place_in_the_docs(words: tuple[str, ...], 
         ("convert", "masks-to-yolo", "--out", "OUT"),
         ("train-detector", "--out", "OUT", "--model", "yolov5n.yaml", "--from-scratch"),
         ("train-anomaly", "--out", "OUT"),
+        ("annotate", "--no-open"),
         ("predict", "nowhere-either", "--out", "OUT"),
         ("evaluate", "anomaly", "--anomaly", "nowhere-either"),
         ("evaluate", "boxes", "nowhere-either"),

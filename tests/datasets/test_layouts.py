@@ -157,13 +157,25 @@ def test_a_missing_or_an_extra_mask_is_named(layout: str, tmp_path: Path):
     for mask in sample.masks:
         mask.rename(mask.with_name(f"zzz{mask.name}"))
     kinds = {problem.kind for problem in check(read_tree(root))}
-    if layout == "images-masks":  # a photo without a mask is good there
-        assert kinds == {"orphan-mask"}
+    if layout == "images-masks":  # a photo without a mask is good there, and that is said
+        assert kinds == {"orphan-mask", "no-mask"}
     elif layout == "mvtec-loco":  # the masks are those of the folder, whatever their names
         assert kinds == set()
     else:
         assert kinds == {"missing-mask", "orphan-mask"}
         assert (root / sample.mask_place).suffix in {".png", ".bmp"}
+
+
+def test_photos_that_count_as_good_for_want_of_a_mask_are_counted(tmp_path: Path, mvtec):
+    images_masks(tmp_path / "widget")
+    (problem,) = check(read_tree(tmp_path / "widget"))
+    assert (problem.kind, problem.file, problem.is_warning) == ("no-mask", "masks", True)
+    assert "1 of 3 photos, such as images/a.jpg" in problem.problem
+    done = mvtec("datasets", "check", tmp_path / "widget")
+    assert (done.code, "warning: masks: has no mask for 1 of 3 photos" in done.out) == (0, True)
+    (tmp_path / "widget/images/a.jpg").rename(tmp_path / "widget/images/crack/a.jpg")
+    write(tmp_path / "widget/masks/crack/a.png", blob())
+    assert check(read_tree(tmp_path / "widget")) == []
 
 
 def test_loco_without_its_config_takes_the_folders_names(tmp_path: Path):

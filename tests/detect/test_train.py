@@ -239,6 +239,37 @@ def test_a_mistake_is_one_line_and_leaves_nothing(category: Category, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_it_begins_with_is_said(run: Path, category: Category, tmp_path: Path, mvtec, monkeypatch):
+    small = ("--epochs", 1, "--imgsz", 64, "--batch", 4, "--device", "cpu")
+    done = mvtec("train-detector", category.root, "--out", tmp_path / "random", *TINY)
+    assert "begins with random weights" in done.out
+    (tmp_path / "weights").mkdir()
+    found = Path(shutil.copy(run / "weights" / "last.pt", tmp_path / "weights" / "yolo11n.pt"))
+    monkeypatch.setenv("MVTEC_WEIGHTS", str(found.parent))
+    done = mvtec("train-detector", category.root, "--out", tmp_path / "found", "--freeze", 3, *small)
+    assert f"begins with {found}, its first 3 layers kept as they are" in done.out
+
+
+def test_data_that_is_not_there_is_found_before_weights_are_looked_for(tmp_path: Path, mvtec):
+    (tmp_path / "empty").mkdir()
+    for name, problem in (("nowhere", "no such folder"), ("empty", "is neither")):
+        done = mvtec("train-detector", tmp_path / name, "--out", tmp_path / "run", "--model", "yolo99x.pt")
+        assert (done.code, done.out) == (2, "")
+        assert f"{name}: {problem}" in done.err
+        assert "data.yaml" in done.err
+        assert "ground_truth/" in done.err
+
+
+def test_a_run_of_another_command_is_told_apart(run: Path, tmp_path: Path, mvtec):
+    other = tmp_path / "classifier"
+    (other / "weights").mkdir(parents=True)
+    record = json.loads((run / "run.json").read_text())
+    (other / "run.json").write_text(json.dumps({**record, "settings": {"recipe": "best"}}))
+    done = mvtec("predict", other, run / "data", "--out", tmp_path / "p")
+    assert done.code == 2
+    assert "is no run of mvtec train-detector" in done.err
+
+
 def test_a_failed_overwrite_gives_the_old_run_back(run: Path, category: Category, tmp_path: Path, mvtec):
     shutil.copytree(run, tmp_path / "run")
     words = ("train-detector", category.root, "--out", tmp_path / "run", "--overwrite")

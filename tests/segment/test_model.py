@@ -134,3 +134,9 @@ def test_points_alone_are_a_prompt_and_one_beside_the_object_counts(mobile_sam: 
     assert areas[1] < 0.8 * areas[0]
     with pytest.raises(ValueError, match="no mask fits a box"):
         model.answer([embedding], (900, 900), None, points, choose="fit")
+
+
+def test_there_is_no_checkpoint_called_auto(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MVTEC_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match=r"there is no checkpoint auto\. Give one of mobile_sam, vit_b, vit_l, vit_h"):
+        fetch_checkpoint("auto")

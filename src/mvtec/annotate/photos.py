@@ -34,7 +34,10 @@ def find_photos(root: Path) -> tuple[list[str], int]:
     Raises:
         InputError: There is no such folder, it holds several categories or no photo, or a name is not UTF-8.
     """
-    if not root.is_dir() or layout_of(root) is not None or any(map(layout_of, _folders(root))):
+    if not root.is_dir():
+        problem = "is a file" if root.exists() else "no such folder"
+        raise InputError(root, problem, "Give a folder of photos, or a category")
+    if layout_of(root) is not None or any(map(layout_of, _folders(root))):
         names = [sample.path for sample in read_tree(root).samples]
     else:
         names = _images_below(root)

@@ -6,15 +6,31 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
-from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.layouts.folders import images_in
+from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.similar import group_similar
 from mvtec.datasets.split import Split, select
+from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError
 from mvtec.files import sha256_file
 
+TRAIN_GOOD = "train/good"
 FOLDS = 5
 FALSE_ALARMS = 0.05  # of good photos, that the threshold is to let pass as defective at most
+
+
+def read_goods(root: Path) -> Dataset:
+    """A category; or, where there are good photos and nothing else yet, `root/train/good/`, or the photos in `root`.
+
+    Raises:
+        InputError: `root` is none of these.
+    """
+    if root.is_dir() and layout_of(root) is None and (photos := images_in(root, TRAIN_GOOD) or images_in(root, ".")):
+        goods = tuple(Sample(root, photo, GOOD, official_split="train") for photo in photos)
+        return Dataset(root=root, category=root.resolve().name, layout="good photos", samples=goods, defects=())
+    return read_tree(root)
 
 
 def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
@@ -33,7 +49,7 @@ def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
         ]
         found = [sample for sample in found if sha256_file(sample.photo) not in held_out]
     if len(found) < FOLDS:
-        more = "Put more into train/good/" + ("" if split else ", or give a --split with good photos in its train part")
+        more = "Put in more" + ("" if split else ", or give a --split with good photos in its train part")
         raise InputError(dataset.root, f"has {len(found)} good photos to learn from, and {FOLDS} are the least", more)
     return sorted(found, key=lambda sample: sample.path)
 

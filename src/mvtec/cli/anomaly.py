@@ -32,7 +32,7 @@ Run = Annotated[Path, typer.Option("--anomaly", help="A run of mvtec train-anoma
 
 
 def train_anomaly(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A category, or a folder of good photos.")],
     out: Annotated[Path, typer.Option(help="The run's folder to make.")],
     split_file: Annotated[
         Path | None,
@@ -48,16 +48,16 @@ def train_anomaly(
     """Learn what good photos look like; whatever is unlike them is a defect.
 
     Learns from train/good/, and with --split from the good photos of the train part, too. No defect is looked at.
+    Where there is no test/ yet, train/good/ alone will do, or a folder that holds good photos and nothing else.
     """
-    from mvtec.anomaly.goods import good_photos
+    from mvtec.anomaly.goods import good_photos, read_goods
     from mvtec.anomaly.train import check_imgsz
     from mvtec.anomaly.train import train_anomaly as train
     from mvtec.classify.backbone import find_start
     from mvtec.datasets.split import read_split
-    from mvtec.datasets.tree import read_tree
 
     check_imgsz(imgsz)
-    dataset = read_tree(directory)
+    dataset = read_goods(directory)
     split = None if split_file is None else read_split(split_file)
     goods = good_photos(dataset, split)
     start = find_start(backbone, weights=weights)

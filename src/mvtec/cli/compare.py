@@ -59,7 +59,11 @@ def compare(
     from mvtec.run import discard_empty_run, finish_run, prepare_run
 
     if (split_file is None) == (folds is None):
-        raise InputError("--split", "or --folds is needed, and not both", "Give the split both runs were trained by")
+        raise InputError(
+            "--split" if split_file is None else "--folds",
+            "or --folds is needed" if split_file is None else "contradicts --split",
+            "Give --split with the split that both runs were trained by, or --folds with a number, such as 5",
+        )
     dataset = read_tree(data)
     split = read_split(split_file) if split_file else make_split(dataset, test_fraction=0, folds=folds or 0, seed=seed)
     given = (anomaly, split_file, masks, unrefined)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, Seed, bar, print_json, print_table, progress, say, warn
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, counted, print_json, print_table, progress, say, warn
 
 app = typer.Typer(help="Where images come from: check, describe, split, make, download.", no_args_is_help=True)
 
@@ -32,9 +32,7 @@ def check(directory: Category, layout: Layout = None, as_json: AsJson = False) -
         for problem in problems:
             warning = "warning: " if problem.is_warning else ""
             say(f"{warning}{problem.file}: {problem.problem}. {problem.mend}. [{problem.kind}]")
-        say(
-            f"{len(dataset.samples)} photos checked, {len(problems) or 'no'} problem{'s' if len(problems) != 1 else ''}"
-        )
+        say(f"{counted(len(dataset.samples), 'photo')} checked, {counted(len(problems), 'problem')}")
     if not all(problem.is_warning for problem in problems):
         raise typer.Exit(1)
 

@@ -5,12 +5,27 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, progress, run_folder, say, warn
+from mvtec.cli.console import (
+    AsJson,
+    Overwrite,
+    Seed,
+    bar,
+    command_words,
+    counted,
+    print_json,
+    progress,
+    run_folder,
+    say,
+    warn,
+)
 from mvtec.detect.recipe import Recipe
+
+if TYPE_CHECKING:
+    from mvtec.detect.weights import Start
 
 
 class Part(str, Enum):
@@ -55,12 +70,13 @@ def train_detector(
 
     The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
     """
-    from mvtec.detect.prepare import yolo_folder_for
+    from mvtec.detect.prepare import check_data, yolo_folder_for
     from mvtec.detect.train import checkpoint_of, train
-    from mvtec.detect.weights import STARTER_ARCHITECTURE, find_start
+    from mvtec.detect.weights import find_start
     from mvtec.run import is_begun
 
     recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, seed=seed)
+    check_data(data)
     start = None
     if not (resume and is_begun(out)):
         with bar("downloading", None, as_bytes=True) as update:
@@ -73,10 +89,8 @@ def train_detector(
             )
     if start is not None:
         recipe = replace(recipe, freeze=start.freeze if freeze is None else freeze)
-        if start.is_starter and not as_json:
-            say(
-                f"begins with the starter weights that come with mvtec, {STARTER_ARCHITECTURE}, taught on drawn defects"
-            )
+        if not as_json:
+            say(f"begins with {_described(start, recipe.freeze)}")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
         folder = yolo_folder_for(data, out, split_file, fold)
         with bar("training", recipe.epochs) as update:
@@ -114,6 +128,18 @@ def train_detector(
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
 
 
+def _described(start: Start, freeze: int) -> str:
+    """What a training begins with, in words."""
+    from mvtec.detect.weights import STARTER_ARCHITECTURE
+
+    if start.weights is None:
+        return f"random weights, {start.architecture}"
+    kept = f"its first {freeze} layers kept as they are" if freeze else "all layers trained"
+    if start.is_starter:
+        return f"the starter weights that come with mvtec, {STARTER_ARCHITECTURE}, taught on drawn defects; {kept}"
+    return f"{start.weights}, {kept}"
+
+
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A finished run of train-detector.")],
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A YOLO folder, a category, photos, or one photo.")],
@@ -148,6 +174,6 @@ def predict(
         return
     for line in notes:
         warn(line)
-    say(f"{out / 'predictions.json'}: {len(photos.photos)} photos")
+    say(f"{out / 'predictions.json'}: {counted(len(photos.photos), 'photo')}")
     if photos.truth is not None:
         say(f"judge them with: mvtec evaluate boxes {photos.truth} {out / 'predictions.json'}")

@@ -30,7 +30,7 @@ class Problem:
     @property
     def is_warning(self) -> bool:
         """Whether the data set can be used as it is, if that is what is meant."""
-        return self.kind in ("grey-mask", "deep-photo")
+        return self.kind in ("grey-mask", "deep-photo", "no-mask")
 
 
 def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> list[Problem]:
@@ -60,6 +60,13 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         Problem("orphan-mask", mask, "belongs to no photo", "Name it after its photo, or remove it")
         for mask in dataset.orphan_masks
     ]
+    if dataset.unmasked:
+        text = (
+            f"has no mask for {len(dataset.unmasked)} of {len(dataset.samples)} photos, such as {dataset.unmasked[0]}"
+        )
+        problems.append(
+            Problem("no-mask", "masks", f"{text}, so they count as good", "Add the masks of those that show a defect")
+        )
     return sorted(problems, key=lambda problem: (problem.file, problem.kind))
 
 

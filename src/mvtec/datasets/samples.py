@@ -64,6 +64,7 @@ class Dataset:
             types of the samples without `good`, or what the mask values name.
         orphan_masks: Masks that belong to no photo, relative to root, sorted.
         doubled: For each photo that shares folder and stem with an earlier one (`000.png`, `000.jpg`): both paths.
+        unmasked: The photos that count as good for want of a mask alone, in a layout where nothing else says so.
     """
 
     root: Path
@@ -73,6 +74,7 @@ class Dataset:
     defects: tuple[str, ...]
     orphan_masks: tuple[str, ...] = ()
     doubled: tuple[tuple[str, str], ...] = ()
+    unmasked: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> tuple[Sample, ...]:

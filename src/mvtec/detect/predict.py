@@ -21,6 +21,7 @@ from mvtec.convert.provenance import Provenance
 from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
 from mvtec.detect.model import choose_device, load_model
+from mvtec.detect.plan import is_detector
 from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of
 from mvtec.errors import InputError
@@ -73,10 +74,12 @@ def predict(
     in the annotation files of `mvtec convert`.
 
     Raises:
-        InputError: `run` is no finished run, or a photo cannot be read.
+        InputError: `run` is no finished run of a detector, or a photo cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
     record = read_run(run)
+    if not is_detector(record):
+        raise InputError(run, "is no run of mvtec train-detector", "Give the --out of one")
     checkpoint = checkpoint_of(run)
     with staged_folder(out, overwrite=overwrite, inputs=[run, *(photo for photo, _ in source.photos)]) as staged:
         if options.draw:

@@ -8,8 +8,23 @@ from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.yolo_dataset import is_yolo_folder
 from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import make_split, read_split
-from mvtec.datasets.tree import read_tree
+from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError
+
+
+def check_data(data: Path) -> None:
+    """See that there is a YOLO folder or a category, before anything is begun; `yolo_folder_for` looks closer.
+
+    Raises:
+        InputError: There is neither.
+    """
+    mend = "Give a YOLO folder (data.yaml, images/, labels/), or an MVTec category (test/, ground_truth/)"
+    if is_yolo_folder(data):
+        return
+    if not data.is_dir():
+        raise InputError(data, "is a file" if data.exists() else "no such folder", mend)
+    if layout_of(data) is None and not any(layout_of(child) for child in data.iterdir() if child.is_dir()):
+        raise InputError(data, "is neither a YOLO folder nor an MVTec category", mend)
 
 
 def yolo_folder_for(data: Path, run: Path, split_file: Path | None = None, fold: int | None = None) -> Path:

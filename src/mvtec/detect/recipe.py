@@ -30,7 +30,8 @@ class Recipe:
         if self.epochs < 1:
             raise InputError("--epochs", f"{self.epochs} is no number of epochs", "Give 1 or more")
         if self.imgsz < 32 or self.imgsz % 32:
-            raise InputError("--imgsz", f"{self.imgsz} is no multiple of 32", "Give 320, 640, …")
+            near = max(32, self.imgsz // 32 * 32)
+            raise InputError("--imgsz", f"{self.imgsz} is no multiple of 32", f"Give {near} or {near + 32}")
         if self.batch < 1 and self.batch != -1:
             raise InputError(
                 "--batch", f"{self.batch} is no number of photos", "Give 1 or more, or -1 to let it be found"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.errors import InputError
+from mvtec.errors import InputError, install_hint
 from mvtec.evaluate.matching import IOU_THRESHOLDS, MAX_DETECTIONS, match, run_cocoeval
 from mvtec.evaluate.predictions import Judged
 from mvtec.offline import ultralytics
@@ -116,7 +116,7 @@ def _faster_score(truth: dict[str, Any], results: list[dict[str, Any]]) -> Score
         raise InputError(
             "--cross-check",
             "needs faster-coco-eval, which is not installed",
-            "pip install 'mvtec-workflow[crosscheck]'",
+            f"To have it, {install_hint('crosscheck')}",
         ) from error
     if not results:
         return Score(0.0, 0.0)

@@ -67,7 +67,9 @@ def find_checkpoint(model: str = "auto", weights: Path | None = None) -> Path:
         if not path.is_file():
             raise WeightsError(weights, "is no checkpoint and no run", "Give a .pt or .pth file, or a finetune run")
         return path
-    wanted = list(CHECKPOINTS) if model == "auto" else [_known(model)]
+    if model not in ("auto", *CHECKPOINTS):
+        raise InputError("--model", f"there is no model {model}", f"Give one of auto, {', '.join(CHECKPOINTS)}")
+    wanted = list(CHECKPOINTS) if model == "auto" else [model]
     folders = weights_folders()
     for name in wanted:
         for folder in folders:
@@ -88,15 +90,13 @@ def fetch_checkpoint(model: str, on_bytes: Callable[[int, int | None], None] = l
         InputError: There is no model of that name, or what is served is not the file.
         OutputError: The disk is full or not writable.
     """
-    checkpoint = CHECKPOINTS[_known(model)]
+    checkpoint = CHECKPOINTS.get(model)
+    if checkpoint is None:
+        raise InputError(
+            "mvtec segment weights", f"there is no checkpoint {model}", f"Give one of {', '.join(CHECKPOINTS)}"
+        )
     target = cache_folder() / "weights" / checkpoint.file
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(f"{checkpoint.folder}/{checkpoint.file}", target, sha256=checkpoint.sha256, on_bytes=on_bytes)
     return target
-
-
-def _known(model: str) -> str:
-    if model not in CHECKPOINTS:
-        raise InputError("--model", f"there is no model {model}", f"Give one of auto, {', '.join(CHECKPOINTS)}")
-    return model

@@ -9,6 +9,7 @@ defect type `crack`. Outside of such folders the type is `defect`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -34,7 +35,7 @@ def read(root: Path) -> Dataset:
         place = mask.removeprefix("masks/").rsplit(".", 1)[0]
         mask_of.setdefault(place, mask)
         mask_of.setdefault(place.removesuffix("_mask"), mask)
-    samples, black = [], set()
+    samples, black, unmasked = [], set(), []
     for photo in images_in(root, "images", deep=True):
         place = photo.removeprefix("images/").rsplit(".", 1)[0]
         mask_path = mask_of.get(place)
@@ -42,10 +43,12 @@ def read(root: Path) -> Dataset:
             black.add(mask_path)
             mask_path = None
         folders = place.split("/")[:-1]
+        if place not in mask_of and folders[-1:] != [GOOD]:
+            unmasked.append(photo)
         defect = GOOD if mask_path is None else folders[-1] if folders and folders[-1] != GOOD else DEFECT
         paths = (mask_path,) if mask_path else ()
         samples.append(Sample(root, photo, defect, paths, mask_place=f"masks/{place}.png"))
-    return dataset(root, NAME, samples, set(masks) - black)
+    return replace(dataset(root, NAME, samples, set(masks) - black), unmasked=tuple(sorted(unmasked)))
 
 
 def marks_nothing(mask: Path) -> bool:
