@@ -8,18 +8,24 @@ fold. Every arm looks at as many photos in all: with twice the photos it takes h
 over all labelled photos a detector is trained that does not see the fold, and answers for it. Each line has an arm's
 figures with 95 % intervals over photos, and its gains over the same resamples: with synthesis over the same start
 without, and else over scratch. Finished runs are kept in OUT: it can be interrupted, and arms can be added.
+
+What each finished arm answered is kept in --answers, too (`benchmarks/study/`), and an arm whose answers are there, for
+the same photos, weights and settings, is judged by them and not trained again.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from mvtec.compare.arms import Arm, budget, judge_arm, write_truth
+from mvtec.compare.arms import Arm, budget, judge_arm, plan_of, write_truth
+from mvtec.convert.coco import read_coco
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.detect.recipe import Recipe
@@ -28,6 +34,7 @@ from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
+from mvtec.files import json_bytes, sha256_json
 from mvtec.synthesize.make import METHODS, check_methods
 
 FOLDS = 5
@@ -49,6 +56,23 @@ def figures(judged: list[Judged]) -> dict[str, str]:
     }
 
 
+def read_answers(file: Path, truth: Path) -> Judged | None:
+    """The answers that `write_answers` wrote; None where there are none."""
+    if not file.is_file():
+        return None
+    rows = json.loads(gzip.decompress(file.read_bytes()))["results"]
+    results = [{"image_id": row[0], "category_id": row[1], "bbox": row[2:6], "score": row[6]} for row in rows]
+    content = read_coco(truth)
+    return Judged(content, content.to_json(), results, None, ())
+
+
+def write_answers(file: Path, plan: dict[str, Any], judged: Judged) -> None:
+    """Keep an arm's answers: of each box image id, category id, x, y, w, h in pixels, score."""
+    rows = [[one["image_id"], one["category_id"], *one["bbox"], one["score"]] for one in judged.results]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(gzip.compress(json_bytes({"plan": plan, "results": rows}), mtime=0))
+
+
 def signed(metric: Metric) -> str:
     if metric.value is None or metric.low is None:
         return metric.text()
@@ -62,6 +86,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=data)
     parser.add_argument("--coco", type=Path, default=SHARED / "weights" / "yolov5n_coco_backbone.pt")
     parser.add_argument("--model", default="yolov5n.yaml", help="the architecture of scratch and coco")
+    parser.add_argument("--answers", type=Path, default=Path(__file__).with_name("study"))
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--per-defect", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
@@ -106,9 +131,14 @@ def main() -> None:
                 if epoch == epochs:
                     print(f"{name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
 
-            command = ["benchmarks/study.py", name]
-            answers = judge_arm(arm, dataset, split, truth, out, command=command, on_epoch=told)
-            judged.setdefault(name, []).append(answers.judged)
+            plan = plan_of(arm, truth)
+            kept = arguments.answers / f"{arm.name}-{sha256_json(plan)[:8]}.json.gz"
+            answers = read_answers(kept, truth)
+            if answers is None:
+                command = ["benchmarks/study.py", name]
+                answers = judge_arm(arm, dataset, split, truth, out, command=command, on_epoch=told).judged
+                write_answers(kept, plan, answers)
+            judged.setdefault(name, []).append(answers)
         line = {"arm": name, "seeds": arguments.seeds, **figures(judged[name])}
         base = start if method else "scratch"
         if base != name and base in judged:

@@ -94,6 +94,19 @@ def test_every_method_makes_photos_with_exact_masks(part: Path, split_file: Path
     assert mvtec("datasets", "check", out).code == 0
 
 
+def test_without_a_method_it_is_poisson_and_the_epochs_of_as_many_looks_are_named(
+    part: Path, split_file: Path, tmp_path: Path, mvtec
+):
+    out = tmp_path / "more"
+    outcome = mvtec("datasets", "synthesize", part, "--split", split_file, "--out", out, "--per-defect", 2)
+    assert sorted(path.name for path in out.glob("test/*/synthetic_*")) == [
+        *["synthetic_poisson_000.png"] * 2,
+        *["synthetic_poisson_001.png"] * 2,
+    ]
+    assert "13 photos to train on, where there were 9" in outcome.out
+    assert "--epochs 104" in outcome.out  # 150 · 9 / 13
+
+
 def test_the_same_seed_gives_the_same_bytes_and_more_leave_the_first(
     part: Path, split_file: Path, tmp_path: Path, mvtec
 ):

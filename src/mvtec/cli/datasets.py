@@ -201,15 +201,16 @@ def synthesize(
 
     from mvtec.datasets.split import read_split
     from mvtec.datasets.tree import read_tree
+    from mvtec.detect.recipe import Recipe
     from mvtec.files import check_output
-    from mvtec.synthesize.make import Method
+    from mvtec.synthesize.make import DEFAULT, Method
     from mvtec.synthesize.make import synthesize as make_photos
 
     check_output(out, overwrite=overwrite, inputs=[directory, split_file])
     dataset = read_tree(directory, layout)
     wanted = read_split(split_file)
     wanted = wanted if fold is None else wanted.fold(fold)
-    methods = cast(list[Method], method or ["poisson"])
+    methods = cast(list[Method], method or [DEFAULT])
     with progress("drawing", len(dataset.defects) * len(methods) * max(per_defect, 0)) as step:
         done = make_photos(
             dataset,
@@ -239,4 +240,8 @@ def synthesize(
     for line in notes:
         warn(line)
     print_table(["class", "new photos"], [[name, str(count)] for name, count in done.photos.items()])
-    say(f"{out}: train with {out / 'split.json'}, which is split {done.split.hash[:12]}")
+    before, now = len(wanted.train), len(done.split.train)
+    epochs = round(Recipe.epochs * before / now)
+    made = out / "split.json"
+    say(f"{made}: {now} photos to train on, where there were {before}; split {done.split.hash[:12]}")
+    say(f"as many looks at photos as before: mvtec train-detector {out} --split {made} --epochs {epochs} --out RUN")

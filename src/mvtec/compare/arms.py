@@ -106,7 +106,7 @@ def judge_arm(
         InputError: The folder holds an arm that began with other things, or a photo or mask breaks a rule.
     """
     folder = out / arm.name
-    keep_plan(folder, "arm", {**_plan(arm), "truth": sha256_file(truth)})
+    keep_plan(folder, "arm", plan_of(arm, truth))
     runs = []
     for fold, part in enumerate(arm.parts):
         run = folder / f"fold{fold}"
@@ -139,7 +139,8 @@ def _with_synthesis(arm: Arm, dataset: Dataset, part: Split, folder: Path) -> tu
     return folder, read_split(folder / "split.json")
 
 
-def _plan(arm: Arm) -> dict[str, Any]:
+def plan_of(arm: Arm, truth: Path) -> dict[str, Any]:
+    """All that the answers of an arm depend on, with the annotations by `write_truth`."""
     return {
         "architecture": Path(arm.start.architecture).name,
         "weights": (arm.start.record() or {}).get("sha256"),
@@ -148,4 +149,5 @@ def _plan(arm: Arm) -> dict[str, Any]:
         "looks": list(arm.looks),
         "method": arm.method,
         "per_defect": None if arm.method is None else arm.per_defect,
+        "truth": sha256_file(truth),
     }
