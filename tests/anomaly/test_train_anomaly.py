@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -82,6 +83,8 @@ def test_with_a_split_the_good_train_photos_count_and_the_test_photos_do_not(pla
     split = make_split(read_tree(root), seed=0)
     held_out = next(path for path in split.test if "good" in path)
     shutil.copy(root / held_out, root / "train" / "good" / "copy.png")
+    saved_anew = cv2.imencode(".jpg", cv2.imread(str(root / held_out)), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+    (root / "train" / "good" / "anew.jpg").write_bytes(saved_anew)
     goods = {sample.path for sample in good_photos(read_tree(root), split)}
     assert goods == {
         *(f"train/good/{number:03}.png" for number in range(10)),

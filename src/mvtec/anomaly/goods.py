@@ -10,11 +10,10 @@ from pathlib import Path
 
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.samples import GOOD, Dataset, Sample
-from mvtec.datasets.similar import group_similar
+from mvtec.datasets.similar import group_similar, like_none_of
 from mvtec.datasets.split import Split, select
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError
-from mvtec.files import sha256_file
 
 TRAIN_GOOD = "train/good"
 FOLDS = 5
@@ -36,18 +35,19 @@ def read_goods(root: Path) -> Dataset:
 def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
     """The good photos to learn from: those set aside for learning (`train/good/`), and of a split its train part's.
 
-    A photo whose content is also that of a val or test photo of the split is left out.
+    A photo that shows the same picture as a val or test photo of the split is left out.
 
     Raises:
-        InputError: There are fewer than `FOLDS`, or the split does not fit the data set.
+        InputError: There are fewer than `FOLDS`, the split does not fit the data set, or a photo cannot be read.
     """
     found = [sample for sample in dataset.samples if sample.official_split == "train" and sample.is_good]
     if split is not None:
-        held_out = {split.images[path] for path in (*split.val, *split.test)}
+        held_out = [*select(dataset, split, "val"), *select(dataset, split, "test")]
         found += [
             sample for sample in select(dataset, split, "train") if sample.is_good and sample.official_split == "test"
         ]
-        found = [sample for sample in found if sha256_file(sample.photo) not in held_out]
+        fresh = like_none_of([sample.photo for sample in found], [sample.photo for sample in held_out])
+        found = [sample for sample, is_fresh in zip(found, fresh, strict=True) if is_fresh]
     if len(found) < FOLDS:
         more = "Put in more" + ("" if split else ", or give a --split with good photos in its train part")
         raise InputError(dataset.root, f"has {len(found)} good photos to learn from, and {FOLDS} are the least", more)

@@ -7,21 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mvtec.datasets.samples import GOOD, Dataset, Sample
-from mvtec.datasets.similar import group_similar
+from mvtec.datasets.similar import like_none_of
 from mvtec.datasets.split import Split
 from mvtec.errors import InputError
 
 
 def without_look_alikes(dataset: Dataset) -> Dataset:
     """Without the good photos set aside for learning that look like one to be judged: no split keeps them together."""
-    groups = group_similar([sample.photo for sample in dataset.samples])
-    judged = {group for sample, group in zip(dataset.samples, groups, strict=True) if sample.official_split == "test"}
-    kept = tuple(
-        sample
-        for sample, group in zip(dataset.samples, groups, strict=True)
-        if sample.official_split == "test" or group not in judged
-    )
-    return replace(dataset, samples=kept)
+    aside = [sample for sample in dataset.samples if sample.official_split == "train"]
+    fresh = like_none_of([sample.photo for sample in aside], [sample.photo for sample in dataset.labelled])
+    left_out = {sample.path for sample, is_fresh in zip(aside, fresh, strict=True) if not is_fresh}
+    return replace(dataset, samples=tuple(sample for sample in dataset.samples if sample.path not in left_out))
 
 
 def photos_per_defect(dataset: Dataset, splits: Sequence[Split], most: int) -> int:

@@ -77,6 +77,17 @@ def group_similar(photos: Sequence[Path], on_photo: Callable[[], None] = lambda:
     return [first_of(index) for index in range(len(photos))]
 
 
+def like_none_of(photos: Sequence[Path], others: Sequence[Path]) -> list[bool]:
+    """For each photo whether it shows the same picture as none of the others.
+
+    Raises:
+        BadPhotoError: A photo cannot be read.
+    """
+    groups = group_similar([*others, *photos])
+    taken = set(groups[: len(others)])
+    return [group not in taken for group in groups[len(others) :]]
+
+
 def _correlate(one: npt.NDArray[np.float16], other: npt.NDArray[np.float16]) -> bool:
     a, b = one.astype(np.float32), other.astype(np.float32)
     if np.array_equal(a, b):
