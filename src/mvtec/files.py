@@ -15,6 +15,10 @@ from typing import Any
 
 from mvtec.errors import InputError, OutputError
 
+# What tells the folders that commands make, and the endings of the files that they write.
+_RECORDS = ("run.json", "plan.json", "conversion.json", "provenance.json", "synthetic.json", "anomaly.json")
+_FILES_WRITTEN = frozenset({"", ".json", ".html", ".xml"})
+
 
 def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Refuse an output place before any work is done; nothing is made yet.
@@ -22,17 +26,23 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
     Args:
         path: Where the output is to lie.
         overwrite: Whether what lies there may be replaced.
-        inputs: What the work reads: an output that would replace one of these, or the current folder, is refused.
+        inputs: What the work reads: an output that would replace one of these, or the current folder, is refused, and
+            in a folder that is read whatever this package has not made.
 
     Raises:
-        OutputError: `path` exists and `overwrite` is false, holds an input, or cannot be written.
+        OutputError: `path` exists and `overwrite` is false, holds or is part of an input, or cannot be written.
     """
+    inputs = list(inputs)
     if os.path.lexists(path):
         if not overwrite:
             raise OutputError(path, "exists already", "Choose another --out, or pass --overwrite")
         for kept in (Path.cwd(), *inputs):
-            if kept.resolve().is_relative_to(path.resolve()):
-                raise OutputError(path, f"holds {kept}, which would be lost", "Choose another --out")
+            if _lies_in(kept, path):
+                raise OutputError(path, f"holds {kept}, which would be lost", "Choose another place for the output")
+        if (read := next((kept for kept in inputs if _lies_in(path, kept)), None)) and not _is_made_by_us(path):
+            raise OutputError(
+                path, f"lies in {read}, which is read, and mvtec has not made it", "Choose another place for the output"
+            )
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent
@@ -41,6 +51,19 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
             pass
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path is a folder or in it, by its name or by where its links lead."""
+    places = (lambda place: Path(os.path.abspath(place)), Path.resolve)  # noqa: PTH100, a link has two places
+    return any(place(path).is_relative_to(place(folder)) for place in places)
+
+
+def _is_made_by_us(path: Path) -> bool:
+    """Whether something that exists looks like the output of a command: its record is in it, or it ends like one."""
+    if path.is_dir():
+        return not any(path.iterdir()) or any((path / name).is_file() for name in _RECORDS)
+    return path.suffix.lower() in _FILES_WRITTEN
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

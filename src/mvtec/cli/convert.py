@@ -135,7 +135,7 @@ def masks_to_yolo(
     from mvtec.datasets.tree import read_tree
     from mvtec.files import check_output
 
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=overwrite, inputs=[directory])
     dataset = read_tree(directory, layout)
     split = _read_split(split_file, fold)
     unreadable: list[str] = []

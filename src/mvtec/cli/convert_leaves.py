@@ -48,6 +48,7 @@ def coco_to_labelstudio(
     from mvtec.convert.segmentation import labelled_images
     from mvtec.files import check_output, staged_file
 
+    check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt(READER)
     coco = read_coco(annotations)
     defects = sorted(set(coco.category_names().values()))
@@ -77,7 +78,9 @@ def labelstudio_to_coco(
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.label_studio import read_label_studio, read_label_studio_classes
     from mvtec.convert.receipt import Receipt
+    from mvtec.files import check_output
 
+    check_output(out, overwrite=overwrite, inputs=[export, *([] if images is None else [images])])
     receipt = Receipt("")
     images_to_coco(
         read_label_studio(export, images, receipt, skip_errors=on_error is OnError.skip),
@@ -106,7 +109,9 @@ def coco_to_cvat(
     from mvtec.convert.cvat import READER, write_cvat
     from mvtec.convert.receipt import Receipt
     from mvtec.convert.segmentation import labelled_images
+    from mvtec.files import check_output
 
+    check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt(READER)
     coco = read_coco(annotations)
     found = labelled_images(coco, annotations, None, receipt, skip_errors=on_error is OnError.skip)
@@ -130,7 +135,9 @@ def cvat_to_coco(
     from mvtec.convert.cvat import read_cvat, read_cvat_classes
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.receipt import Receipt
+    from mvtec.files import check_output
 
+    check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt("")
     images_to_coco(
         read_cvat(annotations, receipt, skip_errors=on_error is OnError.skip),
@@ -194,7 +201,9 @@ def voc_to_coco(
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.receipt import Receipt
     from mvtec.convert.voc import read_voc, read_voc_classes
+    from mvtec.files import check_output
 
+    check_output(out, overwrite=overwrite, inputs=[directory])
     receipt = Receipt("")
     images_to_coco(
         read_voc(directory, receipt, from_zero=from_zero, skip_errors=on_error is OnError.skip),
@@ -254,7 +263,9 @@ def semantic_to_coco(
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.receipt import Receipt
     from mvtec.convert.semantic import read_classes, read_semantic
+    from mvtec.files import check_output
 
+    check_output(out, overwrite=overwrite, inputs=[directory])
     receipt = Receipt("")
     images_to_coco(
         read_semantic(directory),

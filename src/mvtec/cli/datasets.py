@@ -81,7 +81,7 @@ def split(
     from mvtec.datasets.tree import read_tree
     from mvtec.files import check_output, write_json
 
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=overwrite, inputs=[directory])
     dataset = read_tree(directory, layout)
     with progress("comparing photos", len(dataset.labelled)) as step:
         made = make_split(

@@ -37,7 +37,7 @@ def boxes(
     from mvtec.files import check_output
 
     if report is not None:
-        check_output(report, overwrite=overwrite)
+        check_output(report, overwrite=overwrite, inputs=[truth, predictions])
     judged = load(truth, predictions)
     metrics = evaluate_boxes(judged, resamples=resamples, seed=seed)
     checked = check_tools(judged) if cross_check else None
@@ -102,7 +102,8 @@ def masks(
     from mvtec.files import check_output
 
     if report is not None:
-        check_output(report, overwrite=overwrite)
+        given = (truth, predictions, unrefined, images)
+        check_output(report, overwrite=overwrite, inputs=[path for path in given if path is not None])
         if images is None:
             raise InputError("--report", "shows the photos", "Give their folder as --images")
     paired = pair_masks(truth, predictions, min_score=min_score)

@@ -81,7 +81,7 @@ def refine(
     from mvtec.segment.refine import refine as refine_file
     from mvtec.segment.weights import find_checkpoint
 
-    check_output(out, overwrite=overwrite, inputs=[annotations])
+    check_output(out, overwrite=overwrite, inputs=[annotations, *([] if images is None else [images])])
     checkpoint = find_checkpoint(model, weights)
     kept = EmbeddingCache(cache or cache_folder() / "embeddings")
     sam = load_sam(checkpoint, device)

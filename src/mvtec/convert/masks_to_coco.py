@@ -69,7 +69,7 @@ def masks_to_coco(
             if split.part(part)
         ]
     for path, _, _ in jobs:
-        check_output(path, overwrite=overwrite)
+        check_output(path, overwrite=overwrite, inputs=[dataset.root])
     make = partial(coco_labels, options=segmentation)
     written: dict[Path, int] = {}
     with ExitStack() as files:  # all of them come into place when all are done

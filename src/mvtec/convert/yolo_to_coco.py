@@ -43,7 +43,7 @@ def yolo_to_coco(
     parts = [part for part in PARTS if folder.images[part]]
     written = [part_file(out, part) for part in parts]
     for path in written:
-        check_output(path, overwrite=overwrite)
+        check_output(path, overwrite=overwrite, inputs=[folder.data_yaml.parent])
     with ExitStack() as files:  # all of them come into place when all are done
         for part, path in zip(parts, written, strict=True):
             info = {"description": "instances of YOLO labels", "part": part}

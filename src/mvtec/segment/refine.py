@@ -129,7 +129,7 @@ def refine(
         OutputError: `out` exists already or cannot be written.
     """
     options = options or RefineOptions()
-    check_output(out, overwrite=overwrite, inputs=[source])
+    check_output(out, overwrite=overwrite, inputs=[source, *([] if photos is None else [photos])])
     content, provenance = _read(source)
     jobs = _jobs(source, content, provenance, photos)
     if provenance is not None:
