@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -112,3 +113,42 @@ def test_a_photo_of_a_camera_with_12_bits_is_warned_of(category: Category, mvtec
     outcome = mvtec("datasets", "check", category.root)
     assert outcome.code == 0
     assert "more than 8 bits" in outcome.out
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+def test_a_mask_whose_shape_is_in_its_transparency_is_named(colour: int, category: Category):
+    rgba = np.full((40, 48, 4), colour, np.uint8)
+    rgba[..., 3] = 0
+    rgba[5:9, 3:13, 3] = 255
+    category.mask("crack", 0).write_bytes(cv2.imencode(".png", rgba)[1].tobytes())
+    (problem,) = check(read_tree(category.root))
+    assert (problem.kind, problem.file) == ("alpha-mask", "ground_truth/crack/000_mask.png")
+
+
+def test_a_mask_of_nearly_the_whole_photo_is_a_warning(category: Category, mvtec, tmp_path: Path):
+    mask = np.full((40, 48), 255)
+    mask[5:9, 3:13] = 0
+    write_png(category.mask("crack", 0), mask)
+    (problem,) = check(read_tree(category.root))
+    assert (problem.kind, problem.is_warning) == ("inverted-mask", True)
+    assert "98 %" in problem.problem
+    done = mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "gt.json")
+    assert done.code == 0
+    assert "1 mask marks more than 90 % of its photo, ground_truth/crack/000_mask.png" in done.err
+
+
+def test_a_conversion_says_that_masks_have_grey_values(category: Category, mvtec, tmp_path: Path):
+    for number in (0, 1):
+        mask = np.zeros((40, 48))
+        mask[5:9, 3:13] = 255
+        mask[9, 3:13] = 100
+        write_png(category.mask("crack", number), mask)
+    for words in (("--split", tmp_path / "split.json"), ()):
+        if words:
+            assert mvtec("datasets", "split", category.root, "--out", words[1]).code == 0
+        out = tmp_path / f"gt{len(words)}.json"
+        done = mvtec("convert", "masks-to-coco", category.root, "--out", out, *words)
+        assert done.err.count("2 masks have grey values") == 1, done.err
+        assert "--threshold 127" in done.err
+    done = mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "t.json", "--threshold", 127)
+    assert "grey" not in done.err

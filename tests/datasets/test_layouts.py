@@ -129,7 +129,7 @@ def test_a_layout_is_found_read_and_converted(layout: str, tmp_path: Path, mvtec
     assert dataset.defects == defects
     assert dataset.orphan_masks == ()
     assert read_tree(root, layout) == dataset
-    assert check(dataset) == []
+    assert [problem.kind for problem in check(dataset)] == (["no-mask"] if layout == "images-masks" else [])
     assert mvtec("convert", "masks-to-coco", root, "--out", tmp_path / "i.json").code == 0
     coco = read_coco(tmp_path / "i.json")
     names = coco.category_names()
@@ -232,3 +232,42 @@ def test_sixteen_bit_and_three_channel_masks_are_read(tmp_path: Path):
         layers, size_wh = read_layers(read_tree(tmp_path).labelled[0])
         assert size_wh == (48, 40)
         assert [(name, int((layer != 0).sum())) for name, layer in layers] == [("crack", 80)]
+
+
+def test_photos_in_folders_of_a_type_are_not_passed_over(tmp_path: Path):
+    mvtec_ad(tmp_path)
+    write(tmp_path / "test/scratch/day1/000.png", noise(4))
+    write(tmp_path / "ground_truth/scratch/day1/000_mask.png", blob())
+    with pytest.raises(InputError, match=r"scratch/day1/000\.png: lies in a folder of test/scratch/"):
+        read_tree(tmp_path)
+
+
+def test_folders_of_masks_do_not_make_another_layout_of_it(tmp_path: Path):
+    mvtec_ad(tmp_path)
+    write(tmp_path / "ground_truth/crack/old/000_mask.png", blob())
+    assert read_tree(tmp_path).layout == "mvtec-ad"
+
+
+@pytest.mark.parametrize("name", ["Good", "OK"])
+def test_a_folder_of_good_photos_of_another_name_is_named(name: str, tmp_path: Path):
+    mvtec_ad(tmp_path)
+    write(tmp_path / "test" / name / "000.png", noise(5))
+    with pytest.raises(InputError, match=rf"test/{name}: is not called good"):
+        read_tree(tmp_path)
+
+
+def test_folders_in_capitals_are_named(tmp_path: Path):
+    write(tmp_path / "Test/crack/000.png", noise(5))
+    with pytest.raises(InputError, match=r"no folder test/, but Test/"):
+        read_tree(tmp_path)
+
+
+def test_a_black_mask_with_an_opaque_fourth_channel_is_black(tmp_path: Path):
+    images_masks(tmp_path)
+    rgba = np.zeros((40, 48, 4), np.uint8)
+    rgba[..., 3] = 255
+    write(tmp_path / "masks/b.png", rgba)
+    assert {sample.path for sample in read_tree(tmp_path).samples if sample.is_good} == {"images/a.jpg", "images/b.jpg"}
+    rgba[5:9, 5:9, 3] = 0  # a shape that only transparency tells: no black mask, and no mask either
+    write(tmp_path / "masks/b.png", rgba)
+    assert [problem.kind for problem in check(read_tree(tmp_path))] == ["no-mask", "alpha-mask"]

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from conftest import Category, make_category
+from conftest import Category, make_category, write_png
 
 from mvtec.cli.main import main
 from mvtec.convert.coco import read_coco, read_results
@@ -268,6 +270,35 @@ def test_a_run_of_another_command_is_told_apart(run: Path, tmp_path: Path, mvtec
     done = mvtec("predict", other, run / "data", "--out", tmp_path / "p")
     assert done.code == 2
     assert "is no run of mvtec train-detector" in done.err
+
+
+def test_weights_that_are_some_other_file_are_one_line(category: Category, tmp_path: Path, mvtec):
+    (tmp_path / "readme.txt").write_text("no weights")
+    words = ("--out", tmp_path / "run", "--weights", tmp_path / "readme.txt")
+    done = mvtec("train-detector", category.root, *words)
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "readme.txt: is no YOLO checkpoint" in done.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_the_conversion_warns_of_is_said(tmp_path: Path, mvtec):
+    grey = make_category(tmp_path / "widget")
+    mask = np.zeros((40, 48))
+    mask[5:9, 3:13] = 255
+    mask[9, 3:13] = 100
+    write_png(grey.mask("crack", 0), mask)
+    done = mvtec("train-detector", grey.root, "--out", tmp_path / "run", *TINY)
+    assert done.code == 0, done.err
+    assert "warning: 1 mask has grey values, ground_truth/crack/000_mask.png" in done.err
+
+
+def test_photos_of_one_name_have_pictures_of_their_own(run: Path, category: Category, tmp_path: Path, mvtec):
+    photo = cv2.imread(str(category.photo("crack", 0)))
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "a.bmp", "b.png"):
+        cv2.imwrite(str(tmp_path / "photos" / name), photo)
+    assert mvtec("predict", run, tmp_path / "photos", "--out", tmp_path / "p").code == 0
+    assert sorted(path.name for path in (tmp_path / "p/images").iterdir()) == ["a.bmp.jpg", "a.png.jpg", "b.jpg"]
 
 
 def test_a_failed_overwrite_gives_the_old_run_back(run: Path, category: Category, tmp_path: Path, mvtec):

@@ -57,7 +57,9 @@ OnErrorOption = Annotated[OnError, typer.Option(help="Stop at what breaks a rule
 Workers = Annotated[int, typer.Option(help="Processes that share the work.")]
 SegmentationOption = Annotated[Segmentation, typer.Option(help="Masks as lossless RLE or as polygons.")]
 Tolerance = Annotated[float, typer.Option(metavar="PX", help="How far a polygon may run beside the true outline.")]
-MinIou = Annotated[float, typer.Option(help="Exit 1 if the reader gets any instance back with a lower IoU.")]
+MinIou = Annotated[
+    float, typer.Option(min=0, max=1, help="Exit 1 if the reader gets any instance back with a lower IoU.")
+]
 TaskOption = Annotated[Task, typer.Option(help="Labels as boxes or as polygons.")]
 ImagesByOption = Annotated[ImagesBy, typer.Option("--images-by", "--images", help="How the photos get there.")]
 AnnotationFile = Annotated[Path, typer.Argument(metavar="ANN.json", help="A COCO annotation file.")]

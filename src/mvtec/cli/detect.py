@@ -92,7 +92,7 @@ def train_detector(
         if not as_json:
             say(f"begins with {_described(start, recipe.freeze)}")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
-        folder = yolo_folder_for(data, out, split_file, fold)
+        folder = yolo_folder_for(data, out, split_file, fold, warn=warn)
         with bar("training", recipe.epochs) as update:
 
             def show(epoch: int, total: int, losses: dict[str, float]) -> None:

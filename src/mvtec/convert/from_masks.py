@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -13,10 +14,18 @@ from typing import Generic, Literal, TypeVar
 
 import cv2
 
-from mvtec.convert.geometry import InstancesPer, split_mask
+from mvtec.convert.geometry import InstancesPer, Region, split_mask
 from mvtec.convert.instances import Instance, LabelledImage
-from mvtec.convert.receipt import Receipt
-from mvtec.datasets.images import BadMaskError, MaskMemory, empty_mask, photo_size_wh, read_layers
+from mvtec.convert.receipt import OddMask, Receipt
+from mvtec.datasets.images import (
+    NEARLY_ALL,
+    BadMaskError,
+    MaskLayer,
+    MaskMemory,
+    empty_mask,
+    photo_size_wh,
+    read_layers,
+)
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.errors import InputError
 
@@ -58,10 +67,11 @@ class InstanceOptions:
 
 @dataclass(frozen=True)
 class _Answer(Generic[Made]):
-    """What came of a sample: what was made of it, or the error's file, problem and mend."""
+    """What came of a sample: what was made of it and what is odd about its mask, or the error's file, problem, mend."""
 
     made: Made | None
     dropped: int = 0
+    odd: tuple[OddMask, ...] = ()
     error: tuple[str, str, str] | None = None
 
 
@@ -90,8 +100,10 @@ def label_samples(
     doubled = {path: other for pair in dataset.doubled for path, other in (pair, pair[::-1])}
     answer = partial(_answer, options=options, make=make, doubled=doubled, memory=MaskMemory())
     answers = map(answer, samples) if options.workers == 1 else _spread(answer, samples, options.workers)
-    for found in answers:
+    for sample, found in zip(samples, answers, strict=True):
         receipt.dropped += found.dropped
+        for kind in found.odd:
+            receipt.odd_masks[kind].append(sample.mask_paths[0])
         if found.error is None:
             assert found.made is not None
             yield found.made
@@ -113,14 +125,16 @@ def _answer(
     try:
         if sample.path in doubled:
             raise InputError(sample.photo, f"has the name of {doubled[sample.path]}", "Rename or remove one of the two")
-        image, dropped = _label(sample, options, memory)
-        return _Answer(make(image), dropped)
+        image, dropped, odd = _label(sample, options, memory)
+        return _Answer(make(image), dropped, odd)
     except InputError as error:
         return _Answer(None, error=(error.file, error.problem, error.mend))
 
 
-def _label(sample: Sample, options: InstanceOptions, memory: MaskMemory) -> tuple[LabelledImage, int]:
-    """The labelled image, and how many instances were too small for it."""
+def _label(
+    sample: Sample, options: InstanceOptions, memory: MaskMemory
+) -> tuple[LabelledImage, int, tuple[OddMask, ...]]:
+    """The labelled image, how many instances were too small for it, and what is odd about its mask."""
     if sample.is_good:
         if sample.masks:
             raise BadMaskError(
@@ -129,7 +143,7 @@ def _label(sample: Sample, options: InstanceOptions, memory: MaskMemory) -> tupl
                 "is a mask of a photo that counts as good",
                 "Remove it, or move the photo",
             )
-        return LabelledImage(sample.path, sample.photo, photo_size_wh(sample.photo), ()), 0
+        return LabelledImage(sample.path, sample.photo, photo_size_wh(sample.photo), ()), 0, ()
     layers, size_wh = read_layers(sample, options.threshold, memory)
     regions = [
         (defect, region)
@@ -138,8 +152,20 @@ def _label(sample: Sample, options: InstanceOptions, memory: MaskMemory) -> tupl
     ]
     if not regions:
         raise empty_mask(sample, options.threshold)
+    odd: list[OddMask] = []
+    if any(_has_grey(mask, [region for of, region in regions if of == defect]) for defect, mask in layers):
+        odd.append("grey")
+    if sum(region.area for _, region in regions) > NEARLY_ALL * size_wh[0] * size_wh[1]:
+        odd.append("inverted")
     kept = tuple(Instance.of(defect, region) for defect, region in regions if region.area >= options.min_area)
-    return LabelledImage(sample.path, sample.photo, size_wh, kept), len(regions) - len(kept)
+    return LabelledImage(sample.path, sample.photo, size_wh, kept), len(regions) - len(kept), tuple(odd)
+
+
+def _has_grey(mask: MaskLayer, regions: Sequence[Region]) -> bool:
+    """Whether the values of a mask, uint8 H×W, are more than two; looked for where it marks something alone."""
+    boxes = [(slice(y, y + h), slice(x, x + w)) for x, y, w, h in (region.box_xywh for region in regions)]
+    peak = max((mask[box].max() for box in boxes), default=0)
+    return any(bool(((mask[box] != 0) & (mask[box] != peak)).any()) for box in boxes)
 
 
 def _spread(
@@ -175,3 +201,4 @@ def _answer_chunk(answer: Callable[[Sample], _Answer[Made]], chunk: list[Sample]
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)  # the processes share the cores already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that began them says so, and ends them

@@ -6,10 +6,24 @@ import heapq
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 RECEIPT = "conversion.json"
 _WORST_KEPT = 20
+
+OddMask = Literal["grey", "inverted"]
+_ODD: dict[OddMask, tuple[str, str, str]] = {  # of one mask, of several, what to do
+    "grey": (
+        "has grey values",
+        "have grey values",
+        "any value but 0 counts as defect; convert with --threshold 127, or draw them in black and white",
+    ),
+    "inverted": (
+        "marks more than 90 % of its photo",
+        "mark more than 90 % of their photos",
+        "are black and white the wrong way round?",
+    ),
+}
 
 
 @dataclass
@@ -23,6 +37,7 @@ class Receipt:
         dropped: Instances smaller than `--min-area`.
         skipped: The error line of each image or annotation left out.
         notes: Other things a user should know, each a sentence.
+        odd_masks: The masks that can be used and are hardly what was meant, by what is odd about them.
     """
 
     reader: str
@@ -31,6 +46,7 @@ class Receipt:
     dropped: int = 0
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    odd_masks: dict[OddMask, list[str]] = field(default_factory=lambda: {kind: [] for kind in _ODD})
     _compared: int = 0
     _sum: float = 0.0
     _worst: list[tuple[float, int, str, str]] = field(default_factory=list)
@@ -76,7 +92,7 @@ class Receipt:
             "instances": dict(sorted(self.instances.items())),
             "dropped_below_min_area": self.dropped,
             "skipped": self.skipped,
-            "notes": self.notes,
+            "notes": [*self.notes, *self._odd()],
             "reader": self.reader,
             "iou": {
                 "n": self._compared,
@@ -98,4 +114,13 @@ class Receipt:
 
     def warnings(self) -> list[str]:
         dropped = [f"{self.dropped} instances below --min-area were dropped"] if self.dropped else []
-        return [f"left out: {line}" for line in self.skipped] + self.notes + dropped
+        return [f"left out: {line}" for line in self.skipped] + self.notes + self._odd() + dropped
+
+    def _odd(self) -> list[str]:
+        said = []
+        for kind, files in self.odd_masks.items():
+            one, several, mend = _ODD[kind]
+            if files:
+                count = f"1 mask {one}" if len(files) == 1 else f"{len(files)} masks {several}, such as"
+                said.append(f"{count}{',' if len(files) == 1 else ''} {files[0]}: {mend}")
+        return said

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mvtec.datasets.images import BadMaskError, BadPhotoError, grey_share, is_deep, read_mask, read_photo
+from mvtec.datasets.images import NEARLY_ALL, BadMaskError, BadPhotoError, grey_share, is_deep, read_mask, read_photo
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.files import sha256_file
 
@@ -30,7 +30,7 @@ class Problem:
     @property
     def is_warning(self) -> bool:
         """Whether the data set can be used as it is, if that is what is meant."""
-        return self.kind in ("grey-mask", "deep-photo", "no-mask")
+        return self.kind in ("grey-mask", "inverted-mask", "deep-photo", "no-mask")
 
 
 def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> list[Problem]:
@@ -85,7 +85,7 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
         )
     elif not sample.is_good:
         try:
-            read_mask(sample)
+            covered = float(read_mask(sample).mean())
             share = grey_share(sample)
         except BadMaskError as error:
             file = Path(error.file).relative_to(dataset.root).as_posix()
@@ -95,6 +95,9 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
                 text = f"has grey values in {share:.1%} of its defect pixels, and any value but 0 is defect"
                 mend = "Convert with --threshold 127, or draw it again in black and white"
                 problems.append(Problem("grey-mask", sample.mask_paths[0], text, mend))
+            if covered > NEARLY_ALL:
+                text, mend = f"marks {covered:.0%} of its photo".replace("%", " %"), "Swap black and white, if so"
+                problems.append(Problem("inverted-mask", sample.mask_paths[0], f"{text}: is it inverted?", mend))
     else:
         problems += [
             Problem("mask-for-good", file, "is a mask of a photo that counts as good", "Remove it, or move the photo")

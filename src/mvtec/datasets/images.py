@@ -23,6 +23,8 @@ Mask = npt.NDArray[np.bool_]
 MaskLayer = npt.NDArray[np.uint8]
 Photo = npt.NDArray[np.uint8]
 
+NEARLY_ALL = 0.9  # of a photo: a mask that marks more is hardly meant so
+
 _EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 258  # BitsPerSample, one number a channel
 _TRANSPOSED = frozenset({5, 6, 7, 8})
@@ -50,7 +52,7 @@ class BadMaskError(InputError):
 
     Attributes:
         kind: The rule: `missing-mask`, `unreadable-mask`, `odd-sized-mask`, `empty-mask`, `colour-mask`,
-            `mask-for-good`.
+            `alpha-mask`, `mask-for-good`.
     """
 
     def __init__(self, kind: str, file: str | Path, problem: str, mend: str) -> None:
@@ -239,6 +241,13 @@ def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None
                 "is a colour image, and a mask has one channel",
                 "Save it as greyscale with 0 for sound and 255 for defect",
             )
+        if shape_is_transparency(pixels):
+            raise BadMaskError(
+                "alpha-mask",
+                file,
+                "has one colour all over, and its shape in the transparency",
+                "Save it without transparency, 0 for sound and 255 for defect",
+            )
         pixels = np.ascontiguousarray(colours[..., 0])
     height, width = pixels.shape
     if (width, height) != size_wh:
@@ -249,6 +258,14 @@ def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None
             "Export the mask at the photo's size",
         )
     return pixels
+
+
+def shape_is_transparency(pixels: npt.NDArray[Any]) -> bool:
+    """Whether an image has a fourth channel with a shape in it, and no shape in the others."""
+    if pixels.ndim < 3 or pixels.shape[2] < 4:
+        return False
+    shaped = [bool((channel != channel[0, 0]).any()) for channel in (pixels[..., 0], pixels[..., 3])]
+    return shaped == [False, True]
 
 
 def _typed_layers(sample: Sample, file: Path, values: npt.NDArray[Any], threshold: int) -> list[tuple[str, MaskLayer]]:

@@ -39,9 +39,11 @@ def read_tree(root: Path, layout: str | None = None) -> Dataset:
     if inside:
         names = ", ".join(inside)
         raise InputError(root, f"holds several categories ({names})", f"Give one of them, such as {root / inside[0]}")
+    capital = next((child.name for child in sorted(root.iterdir()) if child.name.casefold() == "test"), None)
+    but = f", but {capital}/" if capital else ""
     raise InputError(
         root,
-        "is not an MVTec category: it has no folder test/",
+        f"is not an MVTec category: it has no folder test/{but}",
         f"The layout is {mvtec_ad.TREE}; others are {', '.join(sorted(LAYOUTS.keys() - {mvtec_ad.NAME}))}",
     )
 

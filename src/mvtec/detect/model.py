@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from mvtec.detect.weights import Start
@@ -38,6 +39,8 @@ def load_model(checkpoint: str) -> Any:
         WeightsError: The checkpoint cannot be loaded.
     """
     module = ultralytics()
+    if Path(checkpoint).is_file() and Path(checkpoint).suffix not in (".pt", ".yaml", ".yml"):
+        raise WeightsError(checkpoint, "is no YOLO checkpoint, whose names end in .pt", "Give one")
     try:
         return module.YOLO(checkpoint)
     except FileNotFoundError as error:

@@ -8,6 +8,7 @@ OUT/
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,6 +90,7 @@ def predict(
             model = load_model(str(checkpoint))
             results: list[dict[str, Any]] = []
             digests: dict[str, str] = {}
+            pictures = _picture_names([image.file_name for _, image in source.photos])
             for photo, image in source.photos:
                 digests[image.file_name] = sha256_file(photo)
                 found = model.predict(
@@ -104,7 +106,7 @@ def predict(
                 results += _detections(found, image)
                 if options.draw:
                     picture = found[found.boxes.conf >= options.draw_score].plot()
-                    target = staged / "images" / Path(image.file_name).with_suffix(".jpg")
+                    target = staged / "images" / pictures[image.file_name]
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
                 with loud():
@@ -125,6 +127,13 @@ def predict(
         write_json(staged / "predictions.json", results, overwrite=False)
         write_json(staged / "provenance.json", provenance.to_json(), overwrite=False)
     return provenance
+
+
+def _picture_names(photos: list[str]) -> dict[str, str]:
+    """The picture of each photo: `a.jpg` of `a.png`, and `a.png.jpg` where there is an `a.bmp`, too."""
+    plain = {name: Path(name).with_suffix(".jpg").as_posix() for name in photos}
+    count = Counter(plain.values())
+    return {name: picture if count[picture] == 1 else f"{name}.jpg" for name, picture in plain.items()}
 
 
 def _detections(found: Any, image: CocoImage) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from mvtec.convert.from_masks import InstanceOptions
@@ -27,7 +28,14 @@ def check_data(data: Path) -> None:
         raise InputError(data, "is neither a YOLO folder nor an MVTec category", mend)
 
 
-def yolo_folder_for(data: Path, run: Path, split_file: Path | None = None, fold: int | None = None) -> Path:
+def yolo_folder_for(
+    data: Path,
+    run: Path,
+    split_file: Path | None = None,
+    fold: int | None = None,
+    *,
+    warn: Callable[[str], None] = lambda _warning: None,
+) -> Path:
     """The YOLO folder to train on: `data` itself, or `run/data`, made from the category `data`.
 
     Labels are polygons: a detector learns boxes from them, and they stay tight when a photo is turned.
@@ -37,6 +45,7 @@ def yolo_folder_for(data: Path, run: Path, split_file: Path | None = None, fold:
         run: The run's folder.
         split_file: The split of a category; None draws the default one, a fifth of each class as test.
         fold: The fold of the split to take as val.
+        warn: Told what the conversion's receipt warns of.
 
     Raises:
         InputError: `data` is neither, or a photo or mask breaks a rule.
@@ -54,5 +63,7 @@ def yolo_folder_for(data: Path, run: Path, split_file: Path | None = None, fold:
     split = make_split(dataset) if split_file is None else read_split(split_file)
     if fold is not None:
         split = split.fold(fold)
-    masks_to_yolo(dataset, converted, split=split, task="segment", options=InstanceOptions())
+    receipt = masks_to_yolo(dataset, converted, split=split, task="segment", options=InstanceOptions())
+    for warning in receipt.warnings():
+        warn(warning)
     return converted

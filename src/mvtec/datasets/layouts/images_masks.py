@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mvtec.datasets.images import shape_is_transparency
 from mvtec.datasets.layouts.folders import dataset, images_in
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 
@@ -54,4 +55,6 @@ def read(root: Path) -> Dataset:
 def marks_nothing(mask: Path) -> bool:
     """Whether a mask is readable and black; one that is not readable is left to be found out later."""
     pixels = cv2.imdecode(np.fromfile(mask, np.uint8), cv2.IMREAD_UNCHANGED) if mask.stat().st_size else None
-    return pixels is not None and not pixels.any()
+    if pixels is None or shape_is_transparency(pixels):
+        return False
+    return not (pixels[..., :3] if pixels.ndim == 3 else pixels).any()

@@ -37,7 +37,9 @@ class _Defect(BaseModel):
 
 def found_in(root: Path) -> bool:
     kinds = folders_in(root, "ground_truth")
-    return (root / "test").is_dir() and any(folders_in(root, f"ground_truth/{kind}") for kind in kinds)
+    if not (root / "test").is_dir() or not any(folders_in(root, f"ground_truth/{kind}") for kind in kinds):
+        return False
+    return not any(stem(mask).endswith("_mask") for mask in images_in(root, "ground_truth", deep=True))
 
 
 def read(root: Path) -> Dataset:
