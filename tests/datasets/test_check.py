@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import Category, noise, write_png
+from PIL import Image
 
 from mvtec.datasets.check import check
 from mvtec.datasets.tree import read_tree
@@ -152,3 +153,13 @@ def test_a_conversion_says_that_masks_have_grey_values(category: Category, mvtec
         assert "--threshold 127" in done.err
     done = mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "t.json", "--threshold", 127)
     assert "grey" not in done.err
+
+
+def test_a_mask_that_is_to_be_shown_turned_is_named(category: Category):
+    mask = np.zeros((40, 48), np.uint8)
+    mask[5:9, 3:13] = 255
+    for orientation, found in ((1, []), (3, [("turned-mask", "ground_truth/crack/000_mask.png")])):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(mask).save(category.mask("crack", 0), exif=exif)
+        assert kinds(category) == found

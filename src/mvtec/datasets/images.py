@@ -52,7 +52,7 @@ class BadMaskError(InputError):
 
     Attributes:
         kind: The rule: `missing-mask`, `unreadable-mask`, `odd-sized-mask`, `empty-mask`, `colour-mask`,
-            `alpha-mask`, `mask-for-good`.
+            `alpha-mask`, `turned-mask`, `mask-for-good`.
     """
 
     def __init__(self, kind: str, file: str | Path, problem: str, mend: str) -> None:
@@ -232,6 +232,10 @@ def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None
         raise BadMaskError("unreadable-mask", file, f"cannot be read ({error.strerror})", _MEND_MASK) from error
     if pixels is None:
         raise BadMaskError("unreadable-mask", file, "is not a readable image, or is cut off", _MEND_MASK)
+    if _is_turned(file):
+        raise BadMaskError(
+            "turned-mask", file, "has an EXIF orientation, which readers of masks pass over", "Save it as it is to lie"
+        )
     if pixels.ndim == 3:
         colours = pixels[..., :3]  # a fourth channel is opacity, not label
         if (colours != colours[..., :1]).any():
@@ -258,6 +262,16 @@ def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None
             "Export the mask at the photo's size",
         )
     return pixels
+
+
+def _is_turned(file: Path) -> bool:
+    """Whether a readable image's EXIF data says that it is to be shown turned or mirrored."""
+    with file.open("rb") as stream:
+        head = stream.read(_HEAD)
+    if b"eXIf" not in head and b"Exif" not in head:
+        return False
+    with Image.open(file) as image:
+        return image.getexif().get(_EXIF_ORIENTATION, 1) != 1
 
 
 def shape_is_transparency(pixels: npt.NDArray[Any]) -> bool:
