@@ -163,3 +163,11 @@ def test_a_mask_that_is_to_be_shown_turned_is_named(category: Category):
         exif[0x0112] = orientation
         Image.fromarray(mask).save(category.mask("crack", 0), exif=exif)
         assert kinds(category) == found
+
+
+def test_images_that_are_not_read_are_named(category: Category):
+    for place in ("test/good/new.webp", "test/rust/000.JFIF", "test/good/._new.webp"):
+        path = category.root / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"an image")
+    assert kinds(category) == [("unread-photo", "test/good/new.webp"), ("unread-photo", "test/rust/000.JFIF")]

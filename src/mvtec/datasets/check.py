@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mvtec.datasets.images import NEARLY_ALL, BadMaskError, BadPhotoError, grey_share, is_deep, read_mask, read_photo
+from mvtec.datasets.layouts.folders import folders_in
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.files import sha256_file
+
+_UNREAD = frozenset({".avif", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".webp"})  # endings of images
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         Problem("orphan-mask", mask, "belongs to no photo", "Name it after its photo, or remove it")
         for mask in dataset.orphan_masks
     ]
+    problems += [
+        Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")
+        for file in _unread(dataset)
+    ]
     if dataset.unmasked:
         text = (
             f"has no mask for {len(dataset.unmasked)} of {len(dataset.samples)} photos, such as {dataset.unmasked[0]}"
@@ -68,6 +75,18 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
             Problem("no-mask", "masks", f"{text}, so they count as good", "Add the masks of those that show a defect")
         )
     return sorted(problems, key=lambda problem: (problem.file, problem.kind))
+
+
+def _unread(dataset: Dataset) -> list[str]:
+    """Images beside the photos, or in a folder of `test/` of their own, that have an ending no photo has."""
+    folders = {sample.photo.parent for sample in dataset.samples}
+    folders |= {dataset.root / "test" / name for name in folders_in(dataset.root, "test")}
+    return [
+        file.relative_to(dataset.root).as_posix()
+        for folder in folders
+        for file in folder.iterdir()
+        if file.suffix.lower() in _UNREAD and not file.name.startswith(".")
+    ]
 
 
 def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
