@@ -7,7 +7,8 @@ perhaps a method of `mvtec datasets synthesize`, which adds --per-defect photos 
 fold. Every arm looks at as many photos in all: with twice the photos it takes half the epochs. In each of five folds
 over all labelled photos a detector is trained that does not see the fold, and answers for it. Each line has an arm's
 figures with 95 % intervals over photos, and its gains over the same resamples: with synthesis over the same start
-without, and else over scratch. Finished runs are kept in OUT: it can be interrupted, and arms can be added.
+without, and else over scratch; and over the arm that --over names. Finished runs are kept in OUT: it can be
+interrupted, and arms can be added.
 
 What each finished arm answered is kept in --answers, too (`benchmarks/study/`), and an arm whose answers are there, for
 the same photos, weights and settings, is judged by them and not trained again.
@@ -88,6 +89,7 @@ def main() -> None:
     parser.add_argument("--model", default="yolov5n.yaml", help="the architecture of scratch and coco")
     parser.add_argument("--answers", type=Path, default=Path(__file__).with_name("study"))
     parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--over", choices=ARMS, help="show the gains over this arm, too; it must be one of --arms")
     parser.add_argument("--per-defect", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
@@ -97,6 +99,8 @@ def main() -> None:
     root, out, names = arguments.data, arguments.out, arguments.arms.split(",")
     if unknown := [name for name in names if name not in ARMS]:
         sys.exit(f"error: --arms: there is no {unknown[0]}. Give some of {', '.join(ARMS)}.")
+    if arguments.over not in (None, *names):
+        sys.exit(f"error: --over: {arguments.over} is not one of --arms. Add it there.")
     if any(name.startswith("coco") for name in names) and not arguments.coco.is_file():
         sys.exit(f"error: {arguments.coco}: no such weights file. Check the path after --coco.")
     starts = {
@@ -110,8 +114,7 @@ def main() -> None:
     parts = tuple(split.held_out(fold) for fold in range(FOLDS))
     truth = write_truth(dataset, split, out / "truth.json")
     judged: dict[str, list[Judged]] = {}
-    # What is gained over comes first.
-    for name in sorted(names, key=lambda name: ("+" in name, STARTS.index(name.split("+")[0]))):
+    for name in names:
         start, _, method = name.partition("+")
         made = check_methods([method])[0] if method else None
         begin = starts[start]()
@@ -139,12 +142,14 @@ def main() -> None:
                 answers = judge_arm(arm, dataset, split, truth, out, command=command, on_epoch=told).judged
                 write_answers(kept, plan, answers)
             judged.setdefault(name, []).append(answers)
+    for name in names:
+        start, _, method = name.partition("+")
         line = {"arm": name, "seeds": arguments.seeds, **figures(judged[name])}
-        base = start if method else "scratch"
-        if base != name and base in judged:
-            gained = gains(judged[name], judged[base], resamples=5000)
-            line |= {f"{figure} over {base}": signed(metric) for figure, metric in gained.items()}
-        print(json.dumps(line), flush=True)
+        for base in dict.fromkeys([start if method else "scratch", arguments.over]):
+            if base != name and base in judged:
+                gained = gains(judged[name], judged[base], resamples=5000)
+                line |= {f"{figure} over {base}": signed(metric) for figure, metric in gained.items()}
+        print(json.dumps(line))
 
 
 if __name__ == "__main__":
