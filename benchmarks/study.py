@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--imgsz", type=int, default=Recipe.imgsz)
-    parser.add_argument("--freeze", type=int, help="layers to keep; by default as train-detector does")
+    parser.add_argument("--freeze", type=int, default=Recipe.freeze, help="layers to keep as they are")
     arguments = parser.parse_args()
     root, out, names = arguments.data, arguments.out, arguments.arms.split(",")
     if unknown := [name for name in names if name not in ARMS]:
@@ -108,7 +108,7 @@ def main() -> None:
         "starter": lambda: find_start("starter"),
         "coco": lambda: Start(arguments.model, arguments.coco),
     }
-    recipe = Recipe(epochs=arguments.epochs, imgsz=arguments.imgsz)
+    recipe = Recipe(epochs=arguments.epochs, imgsz=arguments.imgsz, freeze=arguments.freeze)
     dataset = read_tree(root)
     split = make_split(dataset, test_fraction=0, folds=FOLDS)
     parts = tuple(split.held_out(fold) for fold in range(FOLDS))
@@ -117,13 +117,11 @@ def main() -> None:
     for name in names:
         start, _, method = name.partition("+")
         made = check_methods([method])[0] if method else None
-        begin = starts[start]()
-        freeze = begin.freeze if arguments.freeze is None else arguments.freeze
         for seed in range(arguments.seeds):
             arm = Arm(
                 name + (f"-seed-{seed}" if seed else ""),
-                begin,
-                replace(recipe, seed=seed, freeze=freeze),
+                starts[start](),
+                replace(recipe, seed=seed),
                 parts,
                 budget(recipe, parts),
                 made,

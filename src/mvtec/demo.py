@@ -71,7 +71,7 @@ def run_demo(
         OutputError: `out` exists already or cannot be written.
     """
     start, note = _start()
-    recipe = Recipe(epochs=size.epochs, imgsz=size.imgsz, freeze=start.freeze, seed=seed)
+    recipe = Recipe(epochs=size.epochs, imgsz=size.imgsz, seed=seed)
     with fresh_folder(out, overwrite=overwrite):
         return _run_steps(out, start=start, note=note, size=size, recipe=recipe, command=command, stage=stage)
 

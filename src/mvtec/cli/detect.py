@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,8 +55,8 @@ def train_detector(
     imgsz: Annotated[int, typer.Option(help="Scale photos to so many pixels, a multiple of 32.")] = Recipe.imgsz,
     batch: Annotated[int, typer.Option(help="Photos per step; -1 finds what fits the GPU.")] = Recipe.batch,
     freeze: Annotated[
-        int | None, typer.Option(help="Keep the weights of so many first layers; by default 10, of the starter none.")
-    ] = None,
+        int, typer.Option(help="Keep the weights of so many first layers as they are, which is quicker.")
+    ] = Recipe.freeze,
     device: Device = "auto",
     seed: Seed = 0,
     resume: Annotated[
@@ -75,7 +74,7 @@ def train_detector(
     from mvtec.detect.weights import find_start
     from mvtec.run import is_begun
 
-    recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, seed=seed)
+    recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
     check_data(data)
     start = None
     if not (resume and is_begun(out)):
@@ -87,10 +86,8 @@ def train_detector(
                 from_scratch=from_scratch,
                 on_bytes=lambda done, total: update(completed=done, total=total),
             )
-    if start is not None:
-        recipe = replace(recipe, freeze=start.freeze if freeze is None else freeze)
-        if not as_json:
-            say(f"begins with {_described(start, recipe.freeze)}")
+    if start is not None and not as_json:
+        say(f"begins with {_described(start, freeze)}")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
         folder = yolo_folder_for(data, out, split_file, fold, warn=warn)
         with bar("training", recipe.epochs) as update:

@@ -23,7 +23,7 @@ class Recipe:
     epochs: int = 150
     imgsz: int = 256
     batch: int = 8
-    freeze: int = 10
+    freeze: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:

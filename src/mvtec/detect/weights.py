@@ -35,12 +35,6 @@ class Start:
         """Whether these are the weights that come with this package."""
         return self.weights == STARTER_FILE
 
-    @property
-    def freeze(self) -> int:
-        """How many first layers a training keeps as they are unless told otherwise: none of what was learnt from
-        drawings, which measured much better; ten of others, which is quicker and measured not surely worse."""
-        return 0 if self.is_starter else 10
-
     def record(self) -> dict[str, str] | None:
         """The weights as the record of a run names them."""
         return (
