@@ -57,12 +57,14 @@ def figures(judged: list[Judged]) -> dict[str, str]:
     }
 
 
-def read_answers(file: Path, truth: Path) -> Judged | None:
-    """The answers that `write_answers` wrote; None where there are none."""
-    if not file.is_file():
+def read_answers(file: Path, plan: dict[str, Any], truth: Path) -> Judged | None:
+    """The answers that `write_answers` wrote; None where there are none, or they are those of another plan."""
+    kept = json.loads(gzip.decompress(file.read_bytes())) if file.is_file() else {}
+    if kept.get("plan") != json.loads(json_bytes(plan)):
         return None
-    rows = json.loads(gzip.decompress(file.read_bytes()))["results"]
-    results = [{"image_id": row[0], "category_id": row[1], "bbox": row[2:6], "score": row[6]} for row in rows]
+    results = [
+        {"image_id": row[0], "category_id": row[1], "bbox": row[2:6], "score": row[6]} for row in kept["results"]
+    ]
     content = read_coco(truth)
     return Judged(content, content.to_json(), results, None, ())
 
@@ -134,7 +136,7 @@ def main() -> None:
 
             plan = plan_of(arm, truth)
             kept = arguments.answers / f"{arm.name}-{sha256_json(plan)[:8]}.json.gz"
-            answers = read_answers(kept, truth)
+            answers = read_answers(kept, plan, truth)
             if answers is None:
                 command = ["benchmarks/study.py", name]
                 answers = judge_arm(arm, dataset, split, truth, out, command=command, on_epoch=told).judged

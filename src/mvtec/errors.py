@@ -37,6 +37,11 @@ class LeakError(MvtecError):
     """A figure would be dishonest: the model was trained on an image it is judged on."""
 
 
+def no_folder(path: Path, mend: str) -> InputError:
+    """The error of a path that should be a folder, and is a file or is not there."""
+    return InputError(path, "is a file" if path.exists() else "no such folder", mend)
+
+
 def install_hint(extra: str) -> str:
     """How to install an optional part of this package, for the mend of an error; it is on no package index."""
     return f"run pip install '.[{extra}]' in the folder of mvtec's source"

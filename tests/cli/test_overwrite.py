@@ -130,6 +130,11 @@ def test_links_to_photos_stay_too(category: Category, tmp_path: Path, mvtec):
     assert mvtec("train-detector", yolo, "--out", run, *words).code == 0
     done = mvtec("predict", run, yolo, "--out", yolo / "images", "--overwrite")
     assert (done.code, "would be lost" in done.err) == (2, True)
+    assert mvtec("predict", run, yolo, "--out", tmp_path / "p").code == 0
+    photo = next((yolo / "images" / "test").iterdir())
+    truth, predictions = yolo / "annotations" / "instances_test.json", tmp_path / "p" / "predictions.json"
+    done = mvtec("evaluate", "boxes", truth, predictions, "--report", photo, "--overwrite")
+    assert (done.code, "which is read" in done.err) == (2, True)
     assert len([path for path in (yolo / "images").rglob("*") if path.is_symlink()]) == 15
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from mvtec.datasets.images import BadPhotoError, Photo, photo_size_wh, read_photo
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.datasets.tree import layout_of, read_tree
-from mvtec.errors import InputError
+from mvtec.errors import InputError, no_folder
 
 _MOST_PIXELS = 200_000_000  # of a photo that is decoded for someone
 _THUMB_SIDE = 160
@@ -35,8 +35,7 @@ def find_photos(root: Path) -> tuple[list[str], int]:
         InputError: There is no such folder, it holds several categories or no photo, or a name is not UTF-8.
     """
     if not root.is_dir():
-        problem = "is a file" if root.exists() else "no such folder"
-        raise InputError(root, problem, "Give a folder of photos, or a category")
+        raise no_folder(root, "Give a folder of photos, or a category")
     if layout_of(root) is not None or any(map(layout_of, _folders(root))):
         names = [sample.path for sample in read_tree(root).samples]
     else:

@@ -15,7 +15,6 @@ from mvtec.datasets.split import Split, select
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError
 
-TRAIN_GOOD = "train/good"
 FOLDS = 5
 FALSE_ALARMS = 0.05  # of good photos, that the threshold is to let pass as defective at most
 
@@ -26,7 +25,7 @@ def read_goods(root: Path) -> Dataset:
     Raises:
         InputError: `root` is none of these.
     """
-    if root.is_dir() and layout_of(root) is None and (photos := images_in(root, TRAIN_GOOD) or images_in(root, ".")):
+    if root.is_dir() and layout_of(root) is None and (photos := images_in(root, "train/good") or images_in(root, ".")):
         goods = tuple(Sample(root, photo, GOOD, official_split="train") for photo in photos)
         return Dataset(root=root, category=root.resolve().name, layout="good photos", samples=goods, defects=())
     return read_tree(root)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mvtec.datasets.layouts import btad, images_masks, kolektor, mvtec_ad, mvtec_ad2, mvtec_loco, visa
 from mvtec.datasets.samples import Dataset
-from mvtec.errors import InputError
+from mvtec.errors import InputError, no_folder
 
 # The first that recognises a folder reads it: the layouts that look like MVTec AD with something more come before it.
 LAYOUTS = {layout.NAME: layout for layout in (mvtec_loco, btad, mvtec_ad, mvtec_ad2, visa, images_masks, kolektor)}
@@ -24,8 +24,7 @@ def read_tree(root: Path, layout: str | None = None) -> Dataset:
             written into an annotation file.
     """
     if not root.is_dir():
-        problem = "is a file" if root.exists() else "no such folder"
-        raise InputError(root, problem, "Give the folder of one category, the one that holds test/ and ground_truth/")
+        raise no_folder(root, "Give the folder of one category, the one that holds test/ and ground_truth/")
     if layout is not None:
         if layout not in LAYOUTS:
             raise InputError("--layout", f"{layout} is no layout", f"Choose one of {', '.join(sorted(LAYOUTS))}")

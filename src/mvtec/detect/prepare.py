@@ -10,7 +10,7 @@ from mvtec.convert.yolo_dataset import is_yolo_folder
 from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import make_split, read_split
 from mvtec.datasets.tree import layout_of, read_tree
-from mvtec.errors import InputError
+from mvtec.errors import InputError, no_folder
 
 
 def check_data(data: Path) -> None:
@@ -23,7 +23,7 @@ def check_data(data: Path) -> None:
     if is_yolo_folder(data):
         return
     if not data.is_dir():
-        raise InputError(data, "is a file" if data.exists() else "no such folder", mend)
+        raise no_folder(data, mend)
     if layout_of(data) is None and not any(layout_of(child) for child in data.iterdir() if child.is_dir()):
         raise InputError(data, "is neither a YOLO folder nor an MVTec category", mend)
 

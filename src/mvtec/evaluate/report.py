@@ -109,7 +109,7 @@ def write_report(
         cards=worst_first(cards)[:MAX_CARDS],
         hidden=max(0, len(cards) - MAX_CARDS),
     )
-    with staged_file(out, overwrite=overwrite) as staged:
+    with staged_file(out, overwrite=overwrite, inputs=[photo_root]) as staged:
         staged.write_text(page, encoding="utf-8")
 
 
