@@ -10,8 +10,8 @@ figures with 95 % intervals over photos, and its gains over the same resamples: 
 without, and else over scratch; and over the arm that --over names. Finished runs are kept in OUT: it can be
 interrupted, and arms can be added.
 
-What each finished arm answered is kept in --answers, too (`benchmarks/study/`), and an arm whose answers are there, for
-the same photos, weights and settings, is judged by them and not trained again.
+What an arm answered for each fold is kept in --answers, too (`benchmarks/study/`), and a fold whose answers are there,
+for the same photos, weights and settings, is judged by them and not trained again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare.arms import Arm, budget, judge_arm, plan_of, write_truth
+from mvtec.compare.arms import Arm, budget, plan_of, train_fold, write_truth
+from mvtec.compare.detectors import ask
 from mvtec.convert.coco import read_coco
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
@@ -35,7 +36,7 @@ from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
-from mvtec.files import json_bytes, sha256_json
+from mvtec.files import json_bytes, sha256_json, staged_file
 from mvtec.synthesize.make import METHODS, check_methods
 
 FOLDS = 5
@@ -57,23 +58,27 @@ def figures(judged: list[Judged]) -> dict[str, str]:
     }
 
 
-def read_answers(file: Path, plan: dict[str, Any], truth: Path) -> Judged | None:
-    """The answers that `write_answers` wrote; None where there are none, or they are those of another plan."""
+def read_answers(file: Path, plan: dict[str, Any]) -> dict[str, list[list[float]]]:
+    """The answers of each fold that `write_answers` wrote; none where they are those of another plan."""
     kept = json.loads(gzip.decompress(file.read_bytes())) if file.is_file() else {}
-    if kept.get("plan") != json.loads(json_bytes(plan)):
-        return None
+    return kept["folds"] if kept.get("plan") == json.loads(json_bytes(plan)) else {}
+
+
+def write_answers(file: Path, plan: dict[str, Any], folds: dict[str, list[list[float]]]) -> None:
+    """Keep what an arm answered, by fold: of each box image id, category id, x, y, w, h in pixels, score."""
+    with staged_file(file, overwrite=True) as staged:
+        staged.write_bytes(gzip.compress(json_bytes({"plan": plan, "folds": folds}), mtime=0))
+
+
+def judged_by(folds: dict[str, list[list[float]]], truth: Path) -> Judged:
+    """The answers of all folds as results, with the truth."""
     results = [
-        {"image_id": row[0], "category_id": row[1], "bbox": row[2:6], "score": row[6]} for row in kept["results"]
+        {"image_id": row[0], "category_id": row[1], "bbox": row[2:6], "score": row[6]}
+        for rows in folds.values()
+        for row in rows
     ]
     content = read_coco(truth)
     return Judged(content, content.to_json(), results, None, ())
-
-
-def write_answers(file: Path, plan: dict[str, Any], judged: Judged) -> None:
-    """Keep an arm's answers: of each box image id, category id, x, y, w, h in pixels, score."""
-    rows = [[one["image_id"], one["category_id"], *one["bbox"], one["score"]] for one in judged.results]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(gzip.compress(json_bytes({"plan": plan, "results": rows}), mtime=0))
 
 
 def signed(metric: Metric) -> str:
@@ -130,18 +135,19 @@ def main() -> None:
                 arguments.per_defect,
             )
 
-            def told(fold: int, epoch: int, epochs: int, name: str = arm.name) -> None:
-                if epoch == epochs:
-                    print(f"{name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
-
             plan = plan_of(arm, truth)
             kept = arguments.answers / f"{arm.name}-{sha256_json(plan)[:8]}.json.gz"
-            answers = read_answers(kept, plan, truth)
-            if answers is None:
-                command = ["benchmarks/study.py", name]
-                answers = judge_arm(arm, dataset, split, truth, out, command=command, on_epoch=told).judged
-                write_answers(kept, plan, answers)
-            judged.setdefault(name, []).append(answers)
+            folds = read_answers(kept, plan)
+            for fold in range(FOLDS):
+                if str(fold) in folds:
+                    continue
+                run = train_fold(arm, fold, dataset, truth, out, command=["benchmarks/study.py", name])
+                answer = ask(run, root, truth, out / arm.name / f"predictions{fold}", photos=split.folds[fold])
+                boxes = json.loads(answer.file.read_text(encoding="utf-8"))
+                folds[str(fold)] = [[one["image_id"], one["category_id"], *one["bbox"], one["score"]] for one in boxes]
+                write_answers(kept, plan, folds)
+                print(f"{arm.name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
+            judged.setdefault(name, []).append(judged_by(folds, truth))
     for name in names:
         start, _, method = name.partition("+")
         line = {"arm": name, "seeds": arguments.seeds, **figures(judged[name])}

@@ -105,23 +105,56 @@ def judge_arm(
     Raises:
         InputError: The folder holds an arm that began with other things, or a photo or mask breaks a rule.
     """
+    runs = []
+    for fold in range(len(arm.parts)):
+
+        def tell(epoch: int, epochs: int, fold: int = fold) -> None:
+            on_epoch(fold, epoch, epochs)
+
+        runs.append(train_fold(arm, fold, dataset, truth, out, command=command, on_epoch=tell))
+    judged = load(truth, ask_folds(runs, dataset, split, truth, out / arm.name / "answers").file)
+    return Answered(judged, tuple(_epochs_and_photos(run) for run in runs))
+
+
+def train_fold(
+    arm: Arm,
+    fold: int,
+    dataset: Dataset,
+    truth: Path,
+    out: Path,
+    *,
+    command: list[str],
+    on_epoch: Callable[[int, int], None] = lambda _epoch, _epochs: None,
+) -> Path:
+    """Train the detector of an arm that does not see a fold; a finished one is kept, one begun goes on.
+
+    Args:
+        arm: What to learn from.
+        fold: Which part of it.
+        dataset: The category.
+        truth: The annotations, by `write_truth`.
+        out: The folder that the arm's is made in.
+        command: The words of the command line, for the records.
+        on_epoch: Told the epoch and the number of epochs.
+
+    Returns:
+        The run.
+
+    Raises:
+        InputError: The folder holds an arm that began with other things, or a photo or mask breaks a rule.
+    """
     folder = out / arm.name
     keep_plan(folder, "arm", plan_of(arm, truth))
-    runs = []
-    for fold, part in enumerate(arm.parts):
-        run = folder / f"fold{fold}"
-        runs.append(run)
-        if (run / "run.json").is_file():
-            continue
-        root, learnt = _with_synthesis(arm, dataset, part, folder / f"data{fold}")
+    run = folder / f"fold{fold}"
+    if not (run / "run.json").is_file():
+        root, learnt = _with_synthesis(arm, dataset, arm.parts[fold], folder / f"data{fold}")
         recipe = replace(arm.recipe, epochs=max(1, round(arm.looks[fold] / len(learnt.train))))
 
-        def tell(epoch: int, all_epochs: int, _losses: dict[str, float], fold: int = fold) -> None:
-            on_epoch(fold, epoch, all_epochs)
+        def tell(epoch: int, epochs: int, _losses: dict[str, float]) -> None:
+            on_epoch(epoch, epochs)
 
         train_on(root, learnt, run, arm.start, recipe, command=command, on_epoch=tell)
-    judged = load(truth, ask_folds(runs, dataset, split, truth, folder / "answers").file)
-    return Answered(judged, tuple(_epochs_and_photos(run) for run in runs))
+    return run
 
 
 def _epochs_and_photos(run: Path) -> tuple[int, int]:
