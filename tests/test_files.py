@@ -77,6 +77,15 @@ def test_an_output_that_would_swallow_an_input_is_refused(tmp_path: Path, monkey
         check_output(Path(), overwrite=True)
 
 
+def test_an_output_that_is_an_input_or_has_too_long_a_name_is_refused(tmp_path: Path):
+    (tmp_path / "a.json").touch()
+    with pytest.raises(OutputError, match=r"a\.json: is read, and would be lost"):
+        check_output(tmp_path / "a.json", overwrite=True, inputs=[tmp_path / "a.json"])
+    check_output(tmp_path / ("a" * 200), overwrite=False)
+    with pytest.raises(OutputError, match="has a name of more than 200 bytes"):
+        check_output(tmp_path / ("ä" * 101), overwrite=False)
+
+
 def test_looking_at_an_output_makes_nothing(tmp_path: Path):
     check_output(tmp_path / "a" / "b" / "out", overwrite=False)
     assert list(tmp_path.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -17,3 +18,9 @@ def weights_folders() -> list[Path]:
     """The folders that weights are looked for in, in order: `$MVTEC_WEIGHTS`, then our cache, where downloads go."""
     folders = [os.environ.get("MVTEC_WEIGHTS"), cache_folder() / "weights"]
     return [Path(folder) for folder in folders if folder]
+
+
+def find_in(folders: Iterable[Path], name: str) -> Path | None:
+    """The file of that name in the first of the folders that has it; one that we may not look into has none."""
+    places = (folder / name for folder in folders)
+    return next((place for place in places if os.access(place, os.R_OK) and place.is_file()), None)

@@ -18,6 +18,7 @@ from mvtec.errors import InputError, OutputError
 # What tells the folders that commands make, and the endings of the files that they write.
 _RECORDS = ("run.json", "plan.json", "conversion.json", "provenance.json", "synthetic.json", "anomaly.json")
 _FILES_WRITTEN = frozenset({"", ".json", ".html", ".xml"})
+_LONGEST_NAME = 200  # file systems take 255; some outputs have another beside them, of a longer name
 
 
 def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
@@ -30,19 +31,23 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
             in a folder that is read whatever this package has not made.
 
     Raises:
-        OutputError: `path` exists and `overwrite` is false, holds or is part of an input, or cannot be written.
+        OutputError: `path` exists and `overwrite` is false, holds or is part of an input, has too long a name, or
+            cannot be written.
     """
     inputs = list(inputs)
     if os.path.lexists(path):
         if not overwrite:
-            raise OutputError(path, "exists already", "Choose another --out, or pass --overwrite")
+            raise OutputError(path, "exists already", "Choose another place for the output, or pass --overwrite")
         for kept in (Path.cwd(), *inputs):
             if _lies_in(kept, path):
-                raise OutputError(path, f"holds {kept}, which would be lost", "Choose another place for the output")
+                holds = "is read, and" if kept == path else f"holds {kept}, which"
+                raise OutputError(path, f"{holds} would be lost", "Choose another place for the output")
         if (read := next((kept for kept in inputs if _lies_in(path, kept)), None)) and not _is_made_by_us(path):
             raise OutputError(
                 path, f"lies in {read}, which is read, and mvtec has not made it", "Choose another place for the output"
             )
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise OutputError(path, f"has a name of more than {_LONGEST_NAME} bytes", "Choose a shorter one")
     folder = path.absolute().parent
     while not folder.exists():
         folder = folder.parent
@@ -67,9 +72,7 @@ def _is_made_by_us(path: Path) -> bool:
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
-    return OutputError(
-        path, f"cannot be written ({error.strerror or error})", "Choose a folder you can write to as --out"
-    )
+    return OutputError(path, f"cannot be written ({error.strerror or error})", "Choose a folder you can write to")
 
 
 def _make_parent(path: Path) -> Path:
@@ -97,7 +100,7 @@ def staged_file(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> 
         yield staged
         _give_default_mode(staged, 0o666)
         if path.is_dir() and not path.is_symlink():
-            raise OutputError(path, "is a folder, and a file is to be written there", "Choose another --out")
+            raise OutputError(path, "is a folder, and a file is to be written there", "Choose another place for it")
         staged.replace(path)
     except BaseException:
         staged.unlink(missing_ok=True)

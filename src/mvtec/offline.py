@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from mvtec.cache import cache_folder
+from mvtec.errors import OutputError
 
 
 @cache
@@ -33,7 +34,12 @@ def ultralytics() -> ModuleType:
         YOLO_CONFIG_DIR=str(settings),
         ULTRALYTICS_SAFE_LOAD="true",  # a checkpoint is data; do not run code from it
     )
-    _provide_fonts(settings / "Ultralytics")
+    try:
+        _provide_fonts(settings / "Ultralytics")
+    except OSError as error:
+        raise OutputError(
+            settings, f"cannot be made ({error.strerror or error})", "Set MVTEC_CACHE to a folder you can write to"
+        ) from error
 
     import ultralytics as module
     from PIL import Image

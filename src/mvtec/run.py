@@ -84,7 +84,10 @@ def read_run(folder: Path) -> RunRecord:
     """
     path = folder / "run.json"
     if not path.is_file():
-        raise InputError(folder, "is not a finished run: it has no run.json", "Give the --out of a training")
+        mend = "Give the --out of a training"
+        if os.path.lexists(_older(folder)):
+            mend = f"The run that it was to replace is {_older(folder)}"
+        raise InputError(folder, "is not a finished run: it has no run.json", mend)
     try:
         return TypeAdapter(RunRecord).validate_python(read_json(path, "the record of a run"))
     except ValidationError as error:
@@ -111,7 +114,8 @@ def prepare_run(
         if (out / "run.json").exists():
             raise OutputError(out, "is a finished run", "Leave out --resume and choose another --out")
         if not unfinished:
-            raise OutputError(out, "is no run that could be resumed", "Leave out --resume to begin one")
+            mend = "Pass --overwrite in its place" if os.path.lexists(out) else "Leave out --resume"
+            raise OutputError(out, "is no run that could be resumed", f"{mend} to begin one")
         if read_json(out / "plan.json", "a plan").get("work") != work:
             raise OutputError(out, "is the unfinished work of another command", "Choose another --out")
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -150,11 +151,49 @@ def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec
     monkeypatch.undo()
     assert mvtec("predict", tmp_path / "run", category.root, "--out", tmp_path / "p").code == 2
     assert "is an unfinished run. Pass --resume" in mvtec(*command).err
-    outcome = mvtec(*command, "--resume")
+    outcome = mvtec(*command, "--resume", "--epochs", "9")
     assert outcome.code == 0, outcome.err
+    assert "--epochs 9 is not taken: a resumed run goes on as it began, with 3" in outcome.err
     rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
     assert mvtec(*command, "--resume").code == 2
+
+
+def test_a_stop_while_a_checkpoint_is_written_leaves_the_one_before(
+    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    run, write = tmp_path / "run", Path.write_bytes
+    command = ("train-detector", category.root, "--out", run, *TINY[:4], "3", *TINY[5:])
+
+    def torn(path: Path, content: bytes) -> int:
+        if path.stem == "last" and (run / "weights" / "last.pt").is_file():
+            write(path, content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGTERM)
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", torn)
+    outcome = mvtec(*command)
+    monkeypatch.undo()
+    assert (outcome.code, outcome.err.splitlines()[-1]) == (130, "interrupted")
+    assert f"the finished epochs are in {run}; go on with the same command and --resume" in outcome.err
+    assert [path.name for path in (run / "weights").iterdir() if path.stem == "last"] == ["last.pt"]
+    outcome = mvtec(*command, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert (run / "results.csv").read_text().splitlines()[-1].startswith("3,")
+
+
+def test_a_run_without_a_checkpoint_says_how_to_begin_and_where_the_old_one_is(
+    run: Path, category: Category, tmp_path: Path, mvtec
+):
+    killed = tmp_path / "killed"
+    (killed / "data").mkdir(parents=True)
+    assert "--resume" not in mvtec("train-detector", category.root, "--out", killed, *TINY).err
+    resumed = mvtec("train-detector", category.root, "--out", killed, *TINY, "--resume")
+    assert resumed.code == 2
+    assert "is no run that could be resumed. Pass --overwrite in its place to begin one." in resumed.err
+    shutil.copytree(run, tmp_path / ".killed.old")
+    asked = mvtec("predict", killed, category.root, "--out", tmp_path / "p")
+    assert (asked.code, f"The run that it was to replace is {tmp_path / '.killed.old'}" in asked.err) == (2, True)
 
 
 def test_without_weights_ours_are_taken_and_the_command_says_so(category: Category, tmp_path: Path, mvtec):

@@ -146,6 +146,25 @@ def test_what_does_not_fit_is_named(truth: Path, tmp_path: Path):
     kept["annotations"][0]["attributes"] = {"needs_review": True}
     (tmp_path / "k.json").write_text(json.dumps(kept))
     assert "1 instances" in pair_masks(truth, tmp_path / "k.json").warnings[0]
+    scaled = json.loads(truth.read_text())
+    scaled["images"][0] |= {"width": 24, "height": 20}
+    (tmp_path / "s.json").write_text(json.dumps(scaled))
+    with pytest.raises(InputError, match=r"has 1\.png with 24×20 pixels, .*truth\.json with 48×40"):
+        pair_masks(truth, tmp_path / "s.json")
+    other = json.loads(truth.read_text())
+    other["annotations"][0]["segmentation"]["size"] = [20, 24]
+    (tmp_path / "o.json").write_text(json.dumps(other))
+    with pytest.raises(InputError, match=r"an instance of 1\.png: its segmentation is not 48×40 pixels"):
+        pair_masks(truth, tmp_path / "o.json")
+
+
+def test_a_prediction_without_a_mask_is_taken_for_its_box_and_said_to_be(truth: Path, tmp_path: Path):
+    boxes = json.loads(truth.read_text())
+    del boxes["annotations"][0]["segmentation"]
+    (tmp_path / "b.json").write_text(json.dumps(boxes))
+    paired = pair_masks(truth, tmp_path / "b.json")
+    assert paired.warnings == (f"1 instances of {tmp_path / 'b.json'} have no mask; the filled box stands for it",)
+    assert [pair.iou for pair in paired.pairs] == [1, 1, 1]
 
 
 def test_the_command_and_its_page(category: Category, tmp_path: Path, mvtec):

@@ -90,6 +90,22 @@ def test_bare_results_are_scored_with_a_warning(files: Files):
         load(*files.write(provenance=False))
 
 
+def test_odd_boxes_and_scores_are_warned_of(files: Files):
+    assert load(*files.write()).warnings == ()
+    files.results[0]["bbox"] = [10, 10, 1e4, 5]
+    files.results[1]["bbox"] = [10, 10, 0, 5]
+    files.results[2]["score"] = -1.0
+    boxes, scores = load(*files.write()).warnings
+    assert boxes.startswith(f"2 of {len(files.results)} boxes of ")
+    assert scores.startswith(f"1 of {len(files.results)} scores of ")
+
+
+def test_a_truth_that_nothing_can_match_is_refused(files: Files):
+    files.truth["annotations"][0]["bbox"] = [0, 0, -5, 3]
+    with pytest.raises(InputError, match=r"truth\.json: annotation \d+ has a box without area"):
+        load(*files.write())
+
+
 def test_another_split_is_a_warning(files: Files):
     files.truth["info"] = {"split": "a"}
     files.provenance["split"] = "b"

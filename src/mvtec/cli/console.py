@@ -64,7 +64,7 @@ def run_folder(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Pat
         if not resume:
             discard_empty_run(out)
         if isinstance(error, KeyboardInterrupt) and is_begun(out):
-            warn(f"interrupted; go on with the same command and --resume, the finished epochs are in {out}")
+            warn(f"the finished epochs are in {out}; go on with the same command and --resume")
         raise
 
 
@@ -74,8 +74,11 @@ def counted(number: int, what: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line of the result."""
-    typer.echo(text)
+    """Print a line of the result; where its reader has gone, as `head -1` does, the work goes on all the same."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def warn(text: str) -> None:
@@ -126,8 +129,3 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def command_words() -> list[str]:
     """The command line as it was typed, for the record of a run."""
     return ["mvtec", *sys.argv[1:]]
-
-
-def prefer_plain_output() -> None:
-    """Keep OpenCV's own messages out: what is wrong with a file is said once, by us."""
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

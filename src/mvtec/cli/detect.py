@@ -69,6 +69,7 @@ def train_detector(
 
     The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
     """
+    from mvtec.detect.plan import not_taken
     from mvtec.detect.prepare import check_data, yolo_folder_for
     from mvtec.detect.train import checkpoint_of, train
     from mvtec.detect.weights import find_start
@@ -89,6 +90,8 @@ def train_detector(
     if start is not None and not as_json:
         say(f"begins with {_described(start, freeze)}")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
+        for sentence in not_taken(recipe, out) if start is None else ():
+            warn(sentence)
         folder = yolo_folder_for(data, out, split_file, fold, warn=warn)
         with bar("training", recipe.epochs) as update:
 
@@ -121,7 +124,7 @@ def train_detector(
         return
     took, there = record.settings["transferred"]
     source = "random weights" if record.weights is None else f"{record.weights['file']}, {took} of {there} tensors"
-    say(f"trained {record.settings['epochs']} epochs in {record.seconds:.0f} s from {source}")
+    say(f"trained {counted(record.settings['epochs'], 'epoch')} in {record.seconds:.0f} s from {source}")
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
 
 

@@ -8,7 +8,8 @@ import typer
 
 from mvtec import __version__
 from mvtec.cli import annotate, anomaly, classify, convert_leaves, datasets, demo, detect, imbalance, segment
-from mvtec.cli.console import fail, prefer_plain_output
+from mvtec.cli.console import fail
+from mvtec.cli.process import open_closed_streams, prefer_plain_output, stop_as_at_ctrl_c, tell_of_interruption
 
 app = typer.Typer(
     name="mvtec",
@@ -47,11 +48,14 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    open_closed_streams()
     prefer_plain_output()
+    stop_as_at_ctrl_c()
     from mvtec.errors import MvtecError
 
     try:
-        app()
+        with tell_of_interruption():
+            app()
     except MvtecError as error:
         fail(str(error))
     except BrokenPipeError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, cast
@@ -35,6 +37,16 @@ class Multimask(str, Enum):
 Model = Annotated[str, typer.Option(help="auto, mobile_sam, vit_b, vit_l or vit_h; auto takes the first that is here.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, mps, or a GPU's number.")]
 Cache = Annotated[Path | None, typer.Option(help="Keep image embeddings here; by default in mvtec's cache folder.")]
+
+
+@contextmanager
+def _encodings_stay() -> Iterator[None]:
+    """Say so where the work is interrupted: encoding is what takes long."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        warn("the photos encoded so far are kept, and the same command need not encode them again")
+        raise
 
 
 @app.command()
@@ -87,7 +99,7 @@ def refine(
     sam = load_sam(checkpoint, device)
     choose = ("single" if sam.tuned else "fit") if multimask is Multimask.auto else multimask.value
     options = RefineOptions(prompt.value, cast(Choose, choose), min_score, min_overlap, views, workers)
-    with bar("refining", None) as update:
+    with _encodings_stay(), bar("refining", None) as update:
         done = refine_file(
             annotations,
             out,
@@ -182,7 +194,7 @@ def finetune(
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=inputs):
         kept = EmbeddingCache(cache or cache_folder() / "embeddings")
         sam = load_sam(checkpoint, device)
-        with bar("encoding", None) as update:
+        with _encodings_stay(), bar("encoding", None) as update:
 
             def show(epoch: int, total: int, figures: dict[str, float]) -> None:
                 note = " ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())

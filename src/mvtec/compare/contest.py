@@ -112,12 +112,12 @@ def run_contest(
         LeakError: A side was trained on a photo it is to be judged on.
     """
     like = {DETECTOR: read_run(detector), CLASSIFIER: read_run(classifier)}
-    for side, is_own in (
-        (DETECTOR, is_detector(like[DETECTOR])),
-        (CLASSIFIER, "recipe" in like[CLASSIFIER].settings),
+    for side, run, is_own in (
+        (DETECTOR, detector, is_detector(like[DETECTOR])),
+        (CLASSIFIER, classifier, "recipe" in like[CLASSIFIER].settings),
     ):
         if not is_own:
-            raise InputError(f"--{side}", f"is no run of mvtec train-{side}", "Give the --out of one")
+            raise InputError(run, f"is no run of mvtec train-{side}", f"Give the --out of one as --{side}")
     if not (cross_validate or split.test):
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or give --folds")
     samples = select(dataset, split, "train" if cross_validate else "test")

@@ -1,4 +1,4 @@
-"""Ultralytics' models, trainers and devices, with their errors put into our words."""
+"""Ultralytics' models, trainers and devices: their errors in our words, their checkpoints written whole."""
 
 from __future__ import annotations
 
@@ -89,16 +89,39 @@ def _fitting(theirs: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def trainer_class(task: str, has_val: bool) -> type:
     """Ultralytics' trainer of the task; without a val part one that judges nothing while it trains."""
+    from ultralytics.engine import trainer
     from ultralytics.models.yolo.detect import DetectionTrainer
     from ultralytics.models.yolo.segment import SegmentationTrainer
 
     base: Any = {"detect": DetectionTrainer, "segment": SegmentationTrainer}.get(task)
     if base is None:
         raise InputError("--model", f"is made for the task {task}", "Give a detection or a segmentation model")
-    if has_val:
-        return base
+    trainer.strip_optimizer = strip_whole
 
-    class TrainerWithoutVal(base):  # type: ignore[misc]
+    class WholeCheckpoints(base):  # type: ignore[misc]
+        """Writes a checkpoint beside the last one, and then takes its place: what is killed in between can go on."""
+
+        last: Path
+        best: Path
+
+        def save_model(self) -> Any:
+            places = self.last, self.best
+            self.last, self.best = (_part(place) for place in places)
+            try:
+                done = super().save_model()
+                for place in places:
+                    if _part(place).is_file():
+                        _part(place).replace(place)
+                return done
+            finally:
+                self.last, self.best = places
+                for place in places:
+                    _part(place).unlink(missing_ok=True)
+
+    if has_val:
+        return WholeCheckpoints
+
+    class TrainerWithoutVal(WholeCheckpoints):
         def save_metrics(self, metrics: dict[str, float]) -> None:
             super().save_metrics({k: v for k, v in metrics.items() if k.startswith(("train/", "lr/"))})
 
@@ -106,11 +129,24 @@ def trainer_class(task: str, has_val: bool) -> type:
             return {}, None
 
         def final_eval(self) -> None:
-            from ultralytics.utils.torch_utils import strip_optimizer
-
-            strip_optimizer(self.last)
+            strip_whole(self.last)
 
     return TrainerWithoutVal
+
+
+def strip_whole(checkpoint: Path, updates: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Take the optimiser out of a checkpoint, as Ultralytics does at the end; the old file stays until then."""
+    from ultralytics.utils.torch_utils import strip_optimizer
+
+    content = strip_optimizer(checkpoint, str(_part(checkpoint)), updates)
+    if _part(checkpoint).is_file():  # Ultralytics leaves alone what is no checkpoint
+        _part(checkpoint).replace(checkpoint)
+    return content
+
+
+def _part(checkpoint: Path) -> Path:
+    """Where a checkpoint is written; of the same stem, which torch puts into the file."""
+    return checkpoint.with_suffix(".part")
 
 
 def mixed_precision(device: str) -> str | bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,17 @@ def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
     if {sha256_file(photo) for photo in photos} != set(plan.photos):
         raise InputError(folder.data_yaml, "holds other photos than the run began with", "Begin anew with --overwrite")
     return replace(plan, transferred=(plan.transferred[0], plan.transferred[1]))
+
+
+def not_taken(recipe: Recipe, out: Path) -> list[str]:
+    """Of each setting that was asked for, and is not that of the unfinished run in `out`, a sentence that says so."""
+    began = read_json(out / "plan.json", "the plan of a run").get("settings", {})
+    asked = {name: value for name, value in asdict(recipe).items() if value != getattr(Recipe, name)}
+    return [
+        f"--{name} {value} is not taken: a resumed run goes on as it began, with {began[name]}"
+        for name, value in asked.items()
+        if name in began and began[name] != value
+    ]
 
 
 def is_detector(record: RunRecord) -> bool:

@@ -24,7 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from mvtec.convert.yolo_dataset import read_yolo_folder
-from mvtec.detect.model import build_model, choose_device, first_line, load_model, mixed_precision, trainer_class
+from mvtec.detect.model import (
+    build_model,
+    choose_device,
+    first_line,
+    load_model,
+    mixed_precision,
+    strip_whole,
+    trainer_class,
+)
 from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
@@ -86,7 +94,8 @@ def train(
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
         if resume and _is_over(model, plan):  # it was interrupted after its last epoch
-            _strip(out)
+            for checkpoint in sorted((out / "weights").glob("*.pt")):
+                strip_whole(checkpoint)
             epoch_ends = [0.0, *_epoch_ends(out)]
             seconds = epoch_ends[-1]
         else:
@@ -171,14 +180,6 @@ def _run_training(
 def _is_over(model: Any, plan: Plan) -> bool:
     """Whether a checkpoint is that of the last epoch; Ultralytics writes -1 when it has taken the optimiser out."""
     return model.ckpt["epoch"] == -1 or model.ckpt["epoch"] + 1 >= plan.settings["epochs"]
-
-
-def _strip(out: Path) -> None:
-    """Take the optimiser out of the checkpoints, as Ultralytics does at the end."""
-    from ultralytics.utils.torch_utils import strip_optimizer
-
-    for file in sorted((out / "weights").glob("*.pt")):
-        strip_optimizer(file)
 
 
 def _epoch_ends(out: Path) -> list[float]:

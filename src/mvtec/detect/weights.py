@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.cache import weights_folders
+from mvtec.cache import find_in, weights_folders
 from mvtec.errors import InputError, WeightsError
 from mvtec.fetch import fetch
 from mvtec.files import sha256_file
@@ -104,12 +104,10 @@ def find_start(
     if Path(model).suffix == ".pt" and Path(model).is_file():
         return Start(str(model), Path(model))
     name = f"{Path(stem).name}.pt"
-    folders = weights_folders()
-    for folder in folders:
-        if (folder / name).is_file():
-            return Start(architecture if bare else str(folder / name), folder / name)
+    if (found := find_in(weights_folders(), name)) is not None:
+        return Start(architecture if bare else str(found), found)
     if download:
-        target = folders[-1] / name
+        target = weights_folders()[-1] / name
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(f"{RELEASE}/{name}", target, on_bytes=on_bytes)
         return Start(architecture if bare else str(target), target)
@@ -117,6 +115,6 @@ def find_start(
         return starter()
     raise WeightsError(
         name,
-        f"is not in {' or '.join(map(str, folders))}",
+        f"is not in {' or '.join(map(str, weights_folders()))}",
         "Give --weights FILE, or --download to fetch it, or --from-scratch to do without, or leave out --model",
     )

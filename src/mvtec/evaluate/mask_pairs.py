@@ -29,6 +29,7 @@ class Predicted:
     Attributes:
         category_id: Of the truth.
         region: Its pixels; of a box without a mask those of the box. None if there are none in the photo.
+        has_mask: Whether it has a mask.
         box: The pixels of the box it was made from, or of its own.
         score: Its detection score, else SAM's predicted IoU, else 1.
         kept: Whether it is marked as one whose mask was not good enough, so that the old shape has stayed.
@@ -37,6 +38,7 @@ class Predicted:
 
     category_id: int
     region: Region | None
+    has_mask: bool
     box: Region | None
     score: float
     kept: bool
@@ -135,6 +137,9 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
     kept = sum(entry.kept for entries in found.values() for entry in entries)
     if kept:
         warnings = (*warnings, f"{kept} instances of {predictions_path} keep their old shape, marked needs_review")
+    boxes = sum(not entry.has_mask for entries in found.values() for entry in entries)
+    if boxes:
+        warnings = (*warnings, f"{boxes} instances of {predictions_path} have no mask; the filled box stands for it")
     return PairedMasks(truth, tuple(pair for pair in pairs if pair is not None), found, warnings)
 
 
@@ -153,6 +158,15 @@ def _read_predictions(
     predictions = read_coco(path)
     index_of = {image.file_name: index for index, image in enumerate(truth.images)}
     names = {image.id: image.file_name for image in predictions.images}
+    for image in predictions.images:
+        own = truth.images[index_of[image.file_name]] if image.file_name in index_of else image
+        if (own.width, own.height) != (image.width, image.height):
+            raise InputError(
+                path,
+                f"has {image.file_name} with {image.width}×{image.height} pixels, {truth_path} with "
+                f"{own.width}×{own.height}",
+                "Give annotations of the same photos",
+            )
     labelled = {truth.images[place[annotation.image_id]].file_name for annotation in truth.annotations}
     if missing := sorted(labelled - set(names.values())):
         raise InputError(
@@ -197,6 +211,7 @@ def _predicted(
     return Predicted(
         category_id=category_id,
         region=_region(path, record, size_hw, image.file_name) if record.segmentation else own,
+        has_mask=bool(record.segmentation),
         box=_filled(prompt, size_hw) if isinstance(prompt, list) and len(prompt) == 4 else own,
         score=score,
         kept=attributes.get("needs_review") is True,
@@ -208,7 +223,7 @@ def _region(path: Path, record: CocoAnnotation | CocoResult, size_hw: tuple[int,
     try:
         return region_of_annotation(record, size_hw)
     except ValueError as error:
-        raise InputError(path, f"an instance of {name} {error}", "Mend it, or convert again") from error
+        raise InputError(path, f"an instance of {name}: {error}", "Mend it, or convert again") from error
 
 
 def _filled(bbox: Any, size_hw: tuple[int, int]) -> Region | None:

@@ -42,6 +42,11 @@ def load(truth_path: Path, results_path: Path) -> Judged:
     if zero_id:
         for number, annotation in enumerate(truth.annotations, start=1):
             annotation.id = number
+    for annotation in truth.annotations:
+        if min(annotation.bbox[2:]) <= 0:
+            raise InputError(
+                truth_path, f"annotation {annotation.id} has a box without area, which nothing can match", "Mend it"
+            )
     results = read_results(results_path)
     provenance = read_provenance(results_path)
     if not truth.images:
@@ -53,6 +58,7 @@ def load(truth_path: Path, results_path: Path) -> Judged:
         _check_ids(truth, results, truth_path, results_path)
     else:
         results, warnings = _align(truth, results, provenance, truth_path, results_path)
+    warnings = (*warnings, *_oddities(truth, results, results_path))
     return Judged(
         truth=truth,
         truth_json=truth.to_json(),
@@ -70,12 +76,34 @@ def load(truth_path: Path, results_path: Path) -> Judged:
 def _check_ids(truth: CocoDataset, results: list[CocoResult], truth_path: Path, results_path: Path) -> None:
     images, categories = {image.id for image in truth.images}, set(truth.category_names())
     for result in results:
-        if result.image_id not in images or result.category_id not in categories:
-            raise InputError(
-                results_path,
-                f"predicts image {result.image_id}, category {result.category_id}, which {truth_path} does not have",
-                "Give predictions for the images of the truth",
-            )
+        for kind, number, known in (("image", result.image_id, images), ("category", result.category_id, categories)):
+            if number not in known:
+                raise InputError(
+                    results_path,
+                    f"predicts {kind} {number}, which {truth_path} does not have",
+                    "Give predictions for the images and categories of the truth",
+                )
+
+
+def _oddities(truth: CocoDataset, results: list[CocoResult], path: Path) -> list[str]:
+    """What is odd in boxes and scores, such as corners in the place of x, y, width, height."""
+    sides = {image.id: (image.width, image.height) for image in truth.images}
+    outside = 0
+    for result in results:
+        x, y, w, h = result.bbox
+        width, height = sides[result.image_id]
+        outside += w <= 0 or h <= 0 or min(x, y) < -1 or x + w > width + 1 or y + h > height + 1
+    said = []
+    if outside:
+        said.append(
+            f"{outside} of {len(results)} boxes of {path} reach out of their photo or have no area: a bbox is x, y, "
+            "width, height in pixels"
+        )
+    if odd := sum(not 0 <= result.score <= 1 for result in results):
+        said.append(
+            f"{odd} of {len(results)} scores of {path} are not between 0 and 1, which FPR95 and thresholds take"
+        )
+    return said
 
 
 def _align(

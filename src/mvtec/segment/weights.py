@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.cache import cache_folder, weights_folders
+from mvtec.cache import cache_folder, find_in, weights_folders
 from mvtec.errors import InputError, WeightsError
 from mvtec.fetch import fetch
 
@@ -70,15 +70,13 @@ def find_checkpoint(model: str = "auto", weights: Path | None = None) -> Path:
     if model not in ("auto", *CHECKPOINTS):
         raise InputError("--model", f"there is no model {model}", f"Give one of auto, {', '.join(CHECKPOINTS)}")
     wanted = list(CHECKPOINTS) if model == "auto" else [model]
-    folders = weights_folders()
     for name in wanted:
-        for folder in folders:
-            if (folder / CHECKPOINTS[name].file).is_file():
-                return folder / CHECKPOINTS[name].file
+        if (found := find_in(weights_folders(), CHECKPOINTS[name].file)) is not None:
+            return found
     first = CHECKPOINTS[wanted[0]].file
     raise WeightsError(
         first,
-        f"is not in {' or '.join(map(str, folders))}",
+        f"is not in {' or '.join(map(str, weights_folders()))}",
         f"Put it there, give --weights FILE, or fetch it: mvtec segment weights {wanted[0]}",
     )
 
