@@ -28,6 +28,7 @@ from typing import Any
 from mvtec.compare.arms import Arm, budget, plan_of, train_fold, write_truth
 from mvtec.compare.detectors import ask
 from mvtec.convert.coco import read_coco
+from mvtec.convert.provenance import read_provenance
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.detect.recipe import Recipe
@@ -143,6 +144,10 @@ def main() -> None:
                     continue
                 run = train_fold(arm, fold, dataset, truth, out, command=["benchmarks/study.py", name])
                 answer = ask(run, root, truth, out / arm.name / f"predictions{fold}", photos=split.folds[fold])
+                came = read_provenance(answer.file)
+                assert came is not None
+                assert not came.seen_in_training, f"{run} has seen photos of its fold"
+                assert came.categories == read_coco(truth).category_names(), f"{run} has other classes"
                 boxes = json.loads(answer.file.read_text(encoding="utf-8"))
                 folds[str(fold)] = [[one["image_id"], one["category_id"], *one["bbox"], one["score"]] for one in boxes]
                 write_answers(kept, plan, folds)

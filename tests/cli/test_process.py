@@ -31,19 +31,33 @@ def test_a_reader_that_goes_away_changes_neither_the_work_nor_the_exit_code(cate
     assert (process.stderr.read(), process.wait(), out.is_file()) == ("", 0, True)
 
 
+def test_neither_does_one_that_reads_warnings(category: Category, tmp_path: Path):
+    out = tmp_path / "gt.json"
+    category.mask("crack", 0).write_bytes(b"no image")
+    words = ("convert", "masks-to-coco", str(category.root), "--out", str(out), "--on-error", "skip")
+    process = subprocess.Popen((*COMMAND, *words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert (process.wait(), out.is_file()) == (0, True)
+
+
 STOPPED = """
 import os, signal
 from pathlib import Path
 from mvtec.cli.main import main
 
-number, chmod = signal.{name}, Path.chmod
+number, chmod, unlink = signal.{name}, Path.chmod, Path.unlink
 
 def stopped(path, mode):  # called as the last step of a file that is written whole
     os.kill(os.getpid(), number)
     chmod(path, mode)
 
+def stopped_again(path, **options):  # called to tidy up
+    os.kill(os.getpid(), number)
+    unlink(path, **options)
+
 signal.signal(number, signal.{before})
-Path.chmod = stopped
+Path.chmod, Path.unlink = stopped, stopped_again
 main()
 """
 

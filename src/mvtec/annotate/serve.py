@@ -183,9 +183,10 @@ def serve(
         server.should_exit = True
 
     # uvicorn stops at these signals, and sends them again when it has: the file is written by then. One that comes
-    # before it listens to them must stop it, too.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    # before it listens to them must stop it, too, and so must a terminal that goes away, unless nohup says otherwise.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), stop)
     say(address)
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -74,16 +74,21 @@ def counted(number: int, what: str) -> str:
 
 
 def say(text: str) -> None:
-    """Print a line of the result; where its reader has gone, as `head -1` does, the work goes on all the same."""
-    try:
-        typer.echo(text)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Print a line of the result."""
+    _print(text, sys.stdout)
 
 
 def warn(text: str) -> None:
     """Print a warning to standard error."""
-    typer.echo(f"warning: {text}", err=True)
+    _print(f"warning: {text}", sys.stderr)
+
+
+def _print(text: str, stream: IO[str]) -> None:
+    """Print a line; where its reader has gone, as `head -1` does, the work goes on all the same."""
+    try:
+        typer.echo(text, file=stream)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:

@@ -9,7 +9,7 @@ import typer
 from mvtec import __version__
 from mvtec.cli import annotate, anomaly, classify, convert_leaves, datasets, demo, detect, imbalance, segment
 from mvtec.cli.console import fail
-from mvtec.cli.process import open_closed_streams, prefer_plain_output, stop_as_at_ctrl_c, tell_of_interruption
+from mvtec.cli.process import interruptible, open_closed_streams, prefer_plain_output
 
 app = typer.Typer(
     name="mvtec",
@@ -50,11 +50,10 @@ def main() -> None:
     """Run the command line."""
     open_closed_streams()
     prefer_plain_output()
-    stop_as_at_ctrl_c()
     from mvtec.errors import MvtecError
 
     try:
-        with tell_of_interruption():
+        with interruptible():
             app()
     except MvtecError as error:
         fail(str(error))

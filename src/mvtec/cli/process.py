@@ -6,8 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 import typer
 
@@ -18,32 +17,44 @@ def prefer_plain_output() -> None:
 
 
 def open_closed_streams() -> None:
-    """Let what is printed go nowhere where standard output or error was closed before we began."""
-    for name in ("stdout", "stderr"):
+    """Let what is printed go nowhere where standard output or error was closed before we began.
+
+    Their numbers are taken, so that no file of ours gets them and, with them, what a library in C has to say.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for name, number in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115, for the program's life
-
-
-def stop_as_at_ctrl_c() -> None:
-    """Let SIGTERM, and a terminal that goes away, do what Ctrl-C does: what is half done goes, or can be resumed."""
-    owner = os.getpid()
-
-    def stop(number: int, _frame: object) -> None:
-        if os.getpid() != owner:  # a worker process: its owner cleans up
-            os._exit(128 + number)
-        raise KeyboardInterrupt
-
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:  # not under nohup
-            signal.signal(getattr(signal, name), stop)
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8"))
 
 
 @contextmanager
-def tell_of_interruption() -> Iterator[None]:
-    """Say that the command was interrupted, where it is left with the exit code for that."""
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM, and a terminal that goes away, do what Ctrl-C does: what is half done goes, or can be resumed.
+
+    The first one does it; later ones are not heard, so that the tidying can end.
+    """
+    owner = os.getpid()
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]  # under nohup it is ignored
+
+    def stop(_number: int, _frame: object) -> None:
+        if os.getpid() != owner:  # a worker process: its owner tidies up
+            os._exit(0)
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in heard:
+        signal.signal(number, stop)
     try:
         yield
     except SystemExit as end:
         if end.code == 128 + signal.SIGINT:
-            typer.echo("interrupted", err=True)
+            with suppress(OSError):
+                typer.echo("interrupted", err=True)
         raise
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)

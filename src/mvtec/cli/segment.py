@@ -41,7 +41,7 @@ Cache = Annotated[Path | None, typer.Option(help="Keep image embeddings here; by
 
 @contextmanager
 def _encodings_stay() -> Iterator[None]:
-    """Say so where the work is interrupted: encoding is what takes long."""
+    """Where the work is interrupted, say that what takes long need not be done again."""
     try:
         yield
     except KeyboardInterrupt:

@@ -99,22 +99,24 @@ def trainer_class(task: str, has_val: bool) -> type:
     trainer.strip_optimizer = strip_whole
 
     class WholeCheckpoints(base):  # type: ignore[misc]
-        """Writes a checkpoint beside the last one, and then takes its place: what is killed in between can go on."""
+        """Writes a checkpoint beside the one before, whose place it then takes: what is stopped meanwhile can go on."""
 
         last: Path
         best: Path
 
         def save_model(self) -> Any:
-            places = self.last, self.best
-            self.last, self.best = (_part(place) for place in places)
+            places = self.best, self.last  # in this order: the last one says how good the best is
             try:
+                for place in places:
+                    _part(place).unlink(missing_ok=True)  # of a process that was killed
+                self.best, self.last = map(_part, places)
                 done = super().save_model()
                 for place in places:
                     if _part(place).is_file():
                         _part(place).replace(place)
                 return done
             finally:
-                self.last, self.best = places
+                self.best, self.last = places
                 for place in places:
                     _part(place).unlink(missing_ok=True)
 
@@ -138,10 +140,15 @@ def strip_whole(checkpoint: Path, updates: dict[str, Any] | None = None) -> dict
     """Take the optimiser out of a checkpoint, as Ultralytics does at the end; the old file stays until then."""
     from ultralytics.utils.torch_utils import strip_optimizer
 
-    content = strip_optimizer(checkpoint, str(_part(checkpoint)), updates)
-    if _part(checkpoint).is_file():  # Ultralytics leaves alone what is no checkpoint
-        _part(checkpoint).replace(checkpoint)
-    return content
+    part = _part(checkpoint)
+    try:
+        part.unlink(missing_ok=True)
+        content = strip_optimizer(checkpoint, str(part), updates)
+        if part.is_file():  # Ultralytics leaves alone what is no checkpoint
+            part.replace(checkpoint)
+        return content
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _part(checkpoint: Path) -> Path:

@@ -79,7 +79,7 @@ def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
 
 
 def not_taken(recipe: Recipe, out: Path) -> list[str]:
-    """Of each setting that was asked for, and is not that of the unfinished run in `out`, a sentence that says so."""
+    """Sentences on the settings, other than the defaults, that are not those of the unfinished run in `out`."""
     began = read_json(out / "plan.json", "the plan of a run").get("settings", {})
     asked = {name: value for name, value in asdict(recipe).items() if value != getattr(Recipe, name)}
     return [

@@ -37,7 +37,7 @@ from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError, MvtecError
-from mvtec.files import sha256_file, write_json
+from mvtec.files import sha256_file, staged_file, write_json
 from mvtec.offline import quiet
 from mvtec.run import RunRecord, finish_run, is_begun
 
@@ -93,6 +93,8 @@ def train(
             plan = make_plan(folder, start, recipe, transferred)
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
+        if resume and not _is_over(model, plan):
+            _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
         if resume and _is_over(model, plan):  # it was interrupted after its last epoch
             for checkpoint in sorted((out / "weights").glob("*.pt")):
                 strip_whole(checkpoint)
@@ -180,6 +182,14 @@ def _run_training(
 def _is_over(model: Any, plan: Plan) -> bool:
     """Whether a checkpoint is that of the last epoch; Ultralytics writes -1 when it has taken the optimiser out."""
     return model.ckpt["epoch"] == -1 or model.ckpt["epoch"] + 1 >= plan.settings["epochs"]
+
+
+def _forget_later_epochs(results: Path, epoch: int) -> None:
+    """Take out the rows of epochs whose checkpoint was not written any more, which come again."""
+    header, *rows = results.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [row for row in rows if int(row.split(",")[0]) <= epoch]
+    with staged_file(results, overwrite=True) as staged:
+        staged.write_text("".join([header, *kept]), encoding="utf-8")
 
 
 def _epoch_ends(out: Path) -> list[float]:

@@ -38,15 +38,15 @@ def load(truth_path: Path, results_path: Path) -> Judged:
         LeakError: The model was trained on an image it is to be judged on.
     """
     truth = read_coco(truth_path)
-    zero_id = any(annotation.id == 0 for annotation in truth.annotations)
-    if zero_id:
-        for number, annotation in enumerate(truth.annotations, start=1):
-            annotation.id = number
     for annotation in truth.annotations:
         if min(annotation.bbox[2:]) <= 0:
             raise InputError(
                 truth_path, f"annotation {annotation.id} has a box without area, which nothing can match", "Mend it"
             )
+    zero_id = any(annotation.id == 0 for annotation in truth.annotations)
+    if zero_id:
+        for number, annotation in enumerate(truth.annotations, start=1):
+            annotation.id = number
     results = read_results(results_path)
     provenance = read_provenance(results_path)
     if not truth.images:
@@ -101,7 +101,7 @@ def _oddities(truth: CocoDataset, results: list[CocoResult], path: Path) -> list
         )
     if odd := sum(not 0 <= result.score <= 1 for result in results):
         said.append(
-            f"{odd} of {len(results)} scores of {path} are not between 0 and 1, which FPR95 and thresholds take"
+            f"{odd} of {len(results)} scores of {path} are not between 0 and 1, as FPR95 and thresholds need them"
         )
     return said
 
