@@ -171,3 +171,9 @@ def test_images_that_are_not_read_are_named(category: Category):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"an image")
     assert kinds(category) == [("unread-photo", "test/good/new.webp"), ("unread-photo", "test/rust/000.JFIF")]
+
+
+def test_a_link_in_the_place_of_a_defect_type_that_leads_to_nothing_is_named(category: Category):
+    (category.root / "test" / "dent").symlink_to("elsewhere")
+    (category.root / "test" / "loop").symlink_to("loop")
+    assert kinds(category) == [("broken-link", "test/dent"), ("broken-link", "test/loop")]

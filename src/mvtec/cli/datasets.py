@@ -13,7 +13,7 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, bar, counted, print_json,
 app = typer.Typer(help="Where images come from: check, describe, split, make, download.", no_args_is_help=True)
 
 Layout = Annotated[str | None, typer.Option(help="The layout of DIR, such as mvtec-loco, if looking does not find it.")]
-Category = Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder, with test/ and ground_truth/.")]
+Category = Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder, in a layout that the guide names.")]
 
 
 @app.command()

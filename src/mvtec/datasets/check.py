@@ -67,6 +67,10 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")
         for file in _unread(dataset)
     ]
+    problems += [
+        Problem("broken-link", path, "is a link to nothing, and counts as not there", "Mend the link, or remove it")
+        for path in _broken_links(dataset.root / "test")
+    ]
     if dataset.unmasked:
         text = (
             f"has no mask for {len(dataset.unmasked)} of {len(dataset.samples)} photos, such as {dataset.unmasked[0]}"
@@ -87,6 +91,12 @@ def _unread(dataset: Dataset) -> list[str]:
         for file in folder.iterdir()
         if file.suffix.lower() in _UNREAD and not file.name.startswith(".")
     ]
+
+
+def _broken_links(test: Path) -> list[str]:
+    """What may have been a folder of `test/`."""
+    children = test.iterdir() if test.is_dir() else ()
+    return [f"{test.name}/{child.name}" for child in children if child.is_symlink() and not child.exists()]
 
 
 def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
