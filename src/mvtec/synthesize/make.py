@@ -37,7 +37,7 @@ from mvtec.synthesize.textures import cutpaste_defect, perlin_defect, quilt_defe
 
 Method = Literal["paste", "poisson", "perlin", "cutpaste", "quilt"]
 METHODS: tuple[Method, ...] = get_args(Method)
-DEFAULT: Method = "poisson"  # what gained the most, see docs/results.md
+DEFAULT: Method = "poisson"  # gained in both trainings of it, see docs/results.md
 _TRIES = 20
 
 
