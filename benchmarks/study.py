@@ -29,7 +29,8 @@ from mvtec.compare.arms import Arm, budget, plan_of, train_fold, write_truth
 from mvtec.compare.detectors import ask
 from mvtec.convert.coco import read_coco
 from mvtec.convert.provenance import read_provenance
-from mvtec.datasets.split import make_split
+from mvtec.datasets.samples import Dataset
+from mvtec.datasets.split import Split, make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start, find_start
@@ -37,7 +38,7 @@ from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
-from mvtec.files import json_bytes, sha256_json, staged_file
+from mvtec.files import json_bytes, read_json, sha256_json, staged_file
 from mvtec.synthesize.make import METHODS, check_methods
 
 FOLDS = 5
@@ -57,6 +58,19 @@ def figures(judged: list[Judged]) -> dict[str, str]:
         + "".join(f"; {metrics[name].value:.3f}" for metrics in every[1:] if metrics[name].value is not None)
         for name in names
     }
+
+
+def learn_and_answer(arm: Arm, fold: int, dataset: Dataset, split: Split, truth: Path, out: Path) -> list[list[float]]:
+    """Train the detector that does not see a fold, and ask it about the fold: the rows that `write_answers` keeps."""
+    run = train_fold(arm, fold, dataset, truth, out, command=["benchmarks/study.py", arm.name])
+    folder = out / arm.name / f"predictions{fold}"
+    answer = ask(run, dataset.root, truth, folder, photos=split.folds[fold])
+    came = read_provenance(answer.file)
+    assert came is not None
+    assert not came.seen_in_training, f"{run} has seen photos of its fold"
+    assert came.categories == read_coco(truth).category_names(), f"{run} has other classes"
+    boxes = read_json(answer.file, "COCO results")
+    return [[one["image_id"], one["category_id"], *one["bbox"], one["score"]] for one in boxes]
 
 
 def read_answers(file: Path, plan: dict[str, Any]) -> dict[str, list[list[float]]]:
@@ -140,18 +154,10 @@ def main() -> None:
             kept = arguments.answers / f"{arm.name}-{sha256_json(plan)[:8]}.json.gz"
             folds = read_answers(kept, plan)
             for fold in range(FOLDS):
-                if str(fold) in folds:
-                    continue
-                run = train_fold(arm, fold, dataset, truth, out, command=["benchmarks/study.py", name])
-                answer = ask(run, root, truth, out / arm.name / f"predictions{fold}", photos=split.folds[fold])
-                came = read_provenance(answer.file)
-                assert came is not None
-                assert not came.seen_in_training, f"{run} has seen photos of its fold"
-                assert came.categories == read_coco(truth).category_names(), f"{run} has other classes"
-                boxes = json.loads(answer.file.read_text(encoding="utf-8"))
-                folds[str(fold)] = [[one["image_id"], one["category_id"], *one["bbox"], one["score"]] for one in boxes]
-                write_answers(kept, plan, folds)
-                print(f"{arm.name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
+                if str(fold) not in folds:
+                    folds[str(fold)] = learn_and_answer(arm, fold, dataset, split, truth, out)
+                    write_answers(kept, plan, folds)
+                    print(f"{arm.name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
             judged.setdefault(name, []).append(judged_by(folds, truth))
     for name in names:
         start, _, method = name.partition("+")

@@ -40,7 +40,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
             raise OutputError(path, "exists already", "Choose another place for the output, or pass --overwrite")
         for kept in (Path.cwd(), *inputs):
             if _lies_in(kept, path):
-                is_input = any(kept is one for one in inputs) and kept.resolve() == path.resolve()
+                is_input = kept in inputs and kept.resolve() == path.resolve()
                 holds = "is read, and" if is_input else f"holds {kept}, which"
                 raise OutputError(path, f"{holds} would be lost", "Choose another place for the output")
         if (read := next((kept for kept in inputs if _lies_in(path, kept)), None)) and not _is_made_by_us(path):

@@ -114,8 +114,8 @@ def prepare_run(
         if (out / "run.json").exists():
             raise OutputError(out, "is a finished run", "Leave out --resume and choose another --out")
         if not unfinished:
-            mend = "Pass --overwrite in its place" if os.path.lexists(out) else "Leave out --resume"
-            raise OutputError(out, "is no run that could be resumed", f"{mend} to begin one")
+            mend = "Choose another --out, or pass --overwrite in the place of" if os.path.lexists(out) else "Leave out"
+            raise OutputError(out, "is no run that could be resumed", f"{mend} --resume to begin one")
         if read_json(out / "plan.json", "a plan").get("work") != work:
             raise OutputError(out, "is the unfinished work of another command", "Choose another --out")
         return

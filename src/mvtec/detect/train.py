@@ -93,14 +93,14 @@ def train(
             plan = make_plan(folder, start, recipe, transferred)
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
-        if resume and not _is_over(model, plan):
-            _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
         if resume and _is_over(model, plan):  # it was interrupted after its last epoch
             for checkpoint in sorted((out / "weights").glob("*.pt")):
                 strip_whole(checkpoint)
             epoch_ends = [0.0, *_epoch_ends(out)]
             seconds = epoch_ends[-1]
         else:
+            if resume:
+                _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
             seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
         figures = _val_figures(model, out) if plan.has_val else {}
     if not plan.has_val:  # Ultralytics writes one all the same; nothing chose it
