@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -85,8 +86,25 @@ def test_predictions_can_be_judged_and_drawn(run: Path, tmp_path: Path, mvtec):
     assert len(list((tmp_path / "p" / "images").iterdir())) == len(truth.images)
     provenance = json.loads((tmp_path / "p" / "provenance.json").read_text())
     assert provenance["seen_in_training"] == []
+    with (tmp_path / "p" / "photos.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["file_name"] for row in rows] == [image.file_name for image in truth.images]
+    for row, image in zip(rows, truth.images, strict=True):
+        own = [result for result in results if result.image_id == image.id]
+        best = max(own, key=lambda result: result.score)
+        assert (row["class"], float(row["score"])) == (["crack", "stain"][best.category_id - 1], best.score)
+        assert int(row["boxes"]) == len(own)
     judged = mvtec("evaluate", "boxes", run / "data/annotations/instances_test.json", tmp_path / "p/predictions.json")
     assert judged.code == 0, judged.err
+
+
+def test_a_photo_without_a_drawn_box_is_listed_as_good(run: Path, tmp_path: Path, mvtec):
+    said = mvtec("predict", run, run / "data", "--out", tmp_path / "p", "--draw-score", "1", "--no-pictures")
+    assert f"{tmp_path / 'p' / 'photos.csv'}: 0 of them with a box of score 1 or more" in said.out
+    with (tmp_path / "p" / "photos.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {(row["class"], row["boxes"]) for row in rows} == {("good", "0")}
+    assert all(float(row["score"]) > 0 for row in rows)
 
 
 def test_a_judgement_on_train_photos_is_refused(run: Path, tmp_path: Path, mvtec):

@@ -146,7 +146,7 @@ def predict(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
     part: Annotated[Part, typer.Option(help="Of a YOLO folder, predict on this part.")] = Part.test,
     min_score: Annotated[float, typer.Option(help="Leave detections below out of the results.")] = 0.001,
-    draw_score: Annotated[float, typer.Option(help="Leave detections below out of the pictures.")] = 0.25,
+    draw_score: Annotated[float, typer.Option(help="Leave detections below out of pictures and photos.csv.")] = 0.25,
     iou: Annotated[float, typer.Option(help="Of two boxes that overlap by more, keep the better.")] = 0.7,
     max_detections: Annotated[int, typer.Option(help="At most so many per photo.")] = 100,
     pictures: Annotated[bool, typer.Option(help="Draw boxes, masks and scores.")] = True,
@@ -154,8 +154,8 @@ def predict(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write COCO results for the photos of a source, and pictures with boxes, masks and scores."""
-    from mvtec.detect.predict import PredictOptions
+    """Write COCO results for the photos of a source, a list of photos, and pictures with boxes, masks and scores."""
+    from mvtec.detect.predict import PredictOptions, defective_photos
     from mvtec.detect.predict import predict as run_model
     from mvtec.detect.source import read_source
 
@@ -163,6 +163,7 @@ def predict(
     photos = read_source(source, part.value)
     with progress("predicting", len(photos.photos)) as step:
         provenance = run_model(run, photos, out, options=options, overwrite=overwrite, on_photo=step)
+    defective = defective_photos(out)
     seen = len(provenance.seen_in_training)
     notes = (
         [f"the model was trained on {seen} of these {len(photos.photos)} photos; figures on them mean little"]
@@ -170,10 +171,13 @@ def predict(
         else []
     )
     if as_json:
-        print_json("predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes)
+        print_json(
+            "predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective=defective
+        )
         return
     for line in notes:
         warn(line)
     say(f"{out / 'predictions.json'}: {counted(len(photos.photos), 'photo')}")
+    say(f"{out / 'photos.csv'}: {len(defective)} of them with a box of score {draw_score:g} or more")
     if photos.truth is not None:
         say(f"judge them with: mvtec evaluate boxes {photos.truth} {out / 'predictions.json'}")

@@ -12,6 +12,7 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, print_json, print_table, 
 
 if TYPE_CHECKING:
     from mvtec.evaluate.cross_check import CrossCheck
+    from mvtec.evaluate.thresholds import OperatingPoint
 
 app = typer.Typer(help="Judge predictions: figures with n and 95 % intervals.", no_args_is_help=True)
 
@@ -34,12 +35,14 @@ def boxes(
     from mvtec.evaluate.cross_check import cross_check as check_tools
     from mvtec.evaluate.predictions import load
     from mvtec.evaluate.report import report_predictions
+    from mvtec.evaluate.thresholds import operating_points
     from mvtec.files import check_output
 
     if report is not None:
         check_output(report, overwrite=overwrite, inputs=[truth, predictions])
     judged = load(truth, predictions)
     metrics = evaluate_boxes(judged, resamples=resamples, seed=seed)
+    points = operating_points(judged)
     checked = check_tools(judged) if cross_check else None
     if report is not None:
         report_predictions(report, judged=judged, metrics=metrics, overwrite=overwrite)
@@ -49,6 +52,7 @@ def boxes(
             inputs={"truth": truth, "predictions": predictions, "resamples": resamples, "seed": seed},
             outputs=[] if report is None else [report],
             metrics=metrics,
+            operating_points=[point.to_json() for point in points],
             warnings=list(judged.warnings),
             cross_check=None if checked is None else asdict(checked),
         )
@@ -66,6 +70,8 @@ def boxes(
         for name, count in instances.items()
     ]
     print_table(["class", *PER_CLASS, "instances"], rows)
+    say("")
+    _print_points(points)
     if checked is not None:
         say("")
         _print_cross_check(checked)
@@ -140,6 +146,21 @@ def masks(
     if report is not None:
         say("")
         say(f"report: {report.absolute()}")
+
+
+def _print_points(points: list[OperatingPoint]) -> None:
+    rows = [
+        [
+            f"{point.min_score:g}",
+            f"{point.caught} of {point.defective}",
+            f"{point.alarms} of {point.good}",
+            f"{point.found} of {point.instances}",
+            str(point.false_boxes),
+            point.why,
+        ]
+        for point in points
+    ]
+    print_table(["score from", "bad photos with a box", "good photos", "defects found", "false boxes", ""], rows)
 
 
 def _print_cross_check(checked: CrossCheck) -> None:

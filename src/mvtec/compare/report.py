@@ -16,16 +16,8 @@ from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
 from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
 from mvtec.evaluate.metric import Metric
-from mvtec.evaluate.report import (
-    CHART_WH,
-    Curve,
-    OperatingPoint,
-    make_curve,
-    operating_point,
-    read_curves,
-    template,
-    worst_first,
-)
+from mvtec.evaluate.report import CHART_WH, Curve, make_curve, read_curves, template, worst_first
+from mvtec.evaluate.thresholds import OperatingPoint, at_default, operating_points
 from mvtec.files import read_json, staged_file
 
 REPORT = "report.html"
@@ -95,11 +87,12 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
     figures = {name: comparison.figures[name].metrics for name in comparison.figures}
     if contest.unlike is not None:
         figures[ANOMALY] = {name: contest.unlike.metrics[name] for name in WHOLE}
-    metrics = contest.metrics
+    metrics, points = contest.metrics, operating_points(judged)
     page = template("compare.html.jinja").render(
         title=f"{contest.dataset.category}: {_all_of(list(figures))} on the same {len(contest.samples)} photos",
         contest=contest,
-        verdict=verdict(contest, operating_point(cards, DEFAULT_THRESHOLD)),
+        verdict=verdict(contest, at_default(points)),
+        points=points,
         sides=list(figures),
         naming=[DETECTOR, CLASSIFIER],
         chart=CHART_WH,
@@ -167,7 +160,7 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
     found = [
         named,
         f"Finding: {where}. From score {point.min_score} on the detector finds {point.found} of "
-        f"{point.instances} defects with {point.false_alarms} false boxes; its AP50 is {contest.boxes['AP50'].text()}.",
+        f"{point.instances} defects with {point.false_boxes} false boxes; its AP50 is {contest.boxes['AP50'].text()}.",
     ]
     good = [path for path, label in comparison.truth.items() if label == GOOD]
     if good:

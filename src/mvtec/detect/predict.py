@@ -2,12 +2,14 @@
 
 OUT/
   predictions.json   COCO results: image_id, category_id, bbox, score, for segmentation models segmentation
+  photos.csv         of each photo the class of its best box that is drawn, or good, the best score, and how many boxes
   provenance.json    which model, which photos, and which of them the model was trained on
   images/            the photos with boxes, masks and scores drawn
 """
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -21,6 +23,7 @@ from mvtec.convert.coco import CocoImage
 from mvtec.convert.provenance import Provenance
 from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
+from mvtec.datasets.samples import GOOD
 from mvtec.detect.model import choose_device, load_model
 from mvtec.detect.plan import is_detector
 from mvtec.detect.source import Source
@@ -38,7 +41,7 @@ class PredictOptions:
     Attributes:
         min_score: Detections below it are left out of the results. The low default is what average precision wants:
             it looks at the whole curve.
-        draw_score: Detections below it are left out of the pictures.
+        draw_score: Detections below it are left out of the pictures, and do not count in the list of photos.
         iou: Of two boxes that overlap by more, the one with the lower score goes.
         max_detections: At most so many per photo; COCO looks at 100.
         device: See `choose_device`.
@@ -89,6 +92,7 @@ def predict(
             device = choose_device(options.device)
             model = load_model(str(checkpoint))
             results: list[dict[str, Any]] = []
+            rows: list[list[Any]] = []
             digests: dict[str, str] = {}
             pictures = _picture_names([image.file_name for _, image in source.photos])
             for photo, image in source.photos:
@@ -103,7 +107,9 @@ def predict(
                     retina_masks=True,
                     verbose=False,
                 )[0]
-                results += _detections(found, image)
+                detections = _detections(found, image)
+                results += detections
+                rows.append(_row(image.file_name, detections, model.names, options.draw_score))
                 if options.draw:
                     picture = found[found.boxes.conf >= options.draw_score].plot()
                     target = staged / "images" / pictures[image.file_name]
@@ -126,7 +132,22 @@ def predict(
         )
         write_json(staged / "predictions.json", results, overwrite=False)
         write_json(staged / "provenance.json", provenance.to_json(), overwrite=False)
+        with (staged / "photos.csv").open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream, lineterminator="\n").writerows([["file_name", "class", "score", "boxes"], *rows])
     return provenance
+
+
+def defective_photos(out: Path) -> list[str]:
+    """The photos in which `predict` has drawn a box, by the list of photos that it wrote into `out`."""
+    with (out / "photos.csv").open(newline="", encoding="utf-8") as stream:
+        return [row["file_name"] for row in csv.DictReader(stream) if row["boxes"] != "0"]
+
+
+def _row(name: str, detections: list[dict[str, Any]], classes: dict[int, str], draw_score: float) -> list[Any]:
+    """A photo in the list of photos; `detections` stand by falling score."""
+    counted = [one for one in detections if one["score"] >= draw_score]
+    said = classes[counted[0]["category_id"] - 1] if counted else GOOD
+    return [name, said, detections[0]["score"] if detections else 0.0, len(counted)]
 
 
 def _picture_names(photos: list[str]) -> dict[str, str]:

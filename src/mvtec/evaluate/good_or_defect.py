@@ -73,8 +73,17 @@ def alarm_share(defective: npt.NDArray[np.bool_], scores: Floats) -> float:
 
 def _alarms(defective: npt.NDArray[np.bool_], scores: Floats) -> npt.NDArray[np.bool_]:
     """Which of the good photos reach the score that 95 % of the defective ones reach."""
+    return np.asarray(scores[~defective] >= catching_score(defective, scores))
+
+
+def catching_score(defective: npt.NDArray[np.bool_], scores: Floats) -> float:
+    """The highest score that at least 95 % of the defective photos reach, of which there is one or more.
+
+    >>> catching_score(np.array([True, True, False]), np.array([0.9, 0.4, 0.5]))
+    0.4
+    """
     bad = np.sort(scores[defective])
-    return np.asarray(scores[~defective] >= bad[len(bad) - int(np.ceil(RECALL * len(bad)))])
+    return float(bad[len(bad) - int(np.ceil(RECALL * len(bad)))])
 
 
 def yes_or_no(truth: Mapping[str, str], answers: Mapping[str, str]) -> dict[str, Metric]:

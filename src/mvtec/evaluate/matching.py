@@ -33,6 +33,7 @@ class Matches:
     Attributes:
         image: int N, the index of each detection's image.
         rank: int N, its place among the detections of its image and class, from 0.
+        score: float64 N, falling.
         hit: bool 10×N, whether it matches an instance that counts.
         counts: bool 10×N, whether it counts at all; one that matches an instance of another size does not.
         instances: int I, the instances that count in each image.
@@ -40,6 +41,7 @@ class Matches:
 
     image: npt.NDArray[np.int64]
     rank: npt.NDArray[np.int64]
+    score: Floats
     hit: npt.NDArray[np.bool_]
     counts: npt.NDArray[np.bool_]
     instances: npt.NDArray[np.int64]
@@ -135,12 +137,14 @@ def _collect(of_images: list[dict[str, Any] | None]) -> Matches:
         ignored.append(np.asarray(entry["dtIgnore"]).reshape(IOU_THRESHOLDS, count) != 0)
     if not image:
         empty = np.zeros((IOU_THRESHOLDS, 0), bool)
-        return Matches(np.zeros(0, np.int64), np.zeros(0, np.int64), empty, empty, instances)
-    order = np.argsort(-np.concatenate(score), kind="mergesort")
+        return Matches(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), empty, empty, instances)
+    scores = np.concatenate(score)
+    order = np.argsort(-scores, kind="mergesort")
     hit, skip = np.concatenate(matched, axis=1)[:, order], np.concatenate(ignored, axis=1)[:, order]
     return Matches(
         image=np.concatenate(image)[order].astype(np.int64),
         rank=np.concatenate(rank)[order].astype(np.int64),
+        score=scores[order],
         hit=hit & ~skip,
         counts=~skip,
         instances=instances,

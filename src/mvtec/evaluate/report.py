@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mvtec.errors import InputError
+from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances, label_sources
 from mvtec.evaluate.gallery import Card, make_cards
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.thresholds import at_default, operating_points
 from mvtec.files import staged_file
 from mvtec.run import RunRecord, read_run
 
@@ -44,18 +46,6 @@ class Curve:
     epochs: int
 
 
-@dataclass(frozen=True)
-class OperatingPoint:
-    """What the detector does at one score threshold, in counts."""
-
-    min_score: float
-    found: int
-    instances: int
-    false_alarms: int
-    good_with_alarm: int
-    good: int
-
-
 def write_report(
     out: Path,
     *,
@@ -66,7 +56,6 @@ def write_report(
     run: Path | None = None,
     data_card: DataCard | None = None,
     notes: tuple[str, ...] = (),
-    min_score: float = 0.25,
     overwrite: bool = False,
 ) -> None:
     """Write the page.
@@ -80,14 +69,14 @@ def write_report(
         run: The run folder, for curves and settings.
         data_card: The whole data set in numbers.
         notes: What a reader must know before the figures.
-        min_score: The score from which on a prediction is drawn and counted at the operating point.
         overwrite: Replace what is there.
 
     Raises:
         BadPhotoError: A photo cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
-    cards = make_cards(judged, photo_root, min_score)
+    cards = make_cards(judged, photo_root, DEFAULT_THRESHOLD)
+    points = operating_points(judged)
     record: RunRecord | None = None if run is None else read_run(run)
     page = template("report.html.jinja").render(
         title=title,
@@ -105,7 +94,8 @@ def write_report(
         false_alarms=metrics["FPR95"],
         label_sources=label_sources(judged),
         images=len(judged.truth.images),
-        point=operating_point(cards, min_score),
+        points=points,
+        point=at_default(points),
         cards=worst_first(cards)[:MAX_CARDS],
         hidden=max(0, len(cards) - MAX_CARDS),
     )
@@ -178,17 +168,3 @@ def make_curve(name: str, values: list[float]) -> Curve:
 def worst_first(cards: list[Card]) -> list[Card]:
     """Most misses and false boxes first."""
     return sorted(cards, key=lambda card: (-(card.missed + card.false_alarms), not card.truth, card.name))
-
-
-def operating_point(cards: list[Card], min_score: float) -> OperatingPoint:
-    """Count what the cards show."""
-    good = [card for card in cards if not card.truth]
-    instances = sum(len(card.truth) for card in cards)
-    return OperatingPoint(
-        min_score=min_score,
-        found=instances - sum(card.missed for card in cards),
-        instances=instances,
-        false_alarms=sum(card.false_alarms for card in cards),
-        good_with_alarm=sum(bool(card.found) for card in good),
-        good=len(good),
-    )

@@ -1,0 +1,111 @@
+"""What a detector catches, and what it raises a false alarm on, from which score on: which score to act on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mvtec.evaluate.answers import DEFAULT_THRESHOLD
+from mvtec.evaluate.boxes import IOU50, photo_scores
+from mvtec.evaluate.classes import share
+from mvtec.evaluate.good_or_defect import catching_score
+from mvtec.evaluate.matching import match
+from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.predictions import Judged
+
+SHOWN = (0.05, 0.1, DEFAULT_THRESHOLD, 0.5, 0.75)
+CATCHING, SILENT = "catches 95 %", "no false alarm"
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What a detector does where boxes of at least one score count.
+
+    Attributes:
+        min_score: The score.
+        why: What these photos chose the score for, `CATCHING`, `SILENT` or both; empty for a round one.
+        caught: How many defective photos have a box, wherever it is.
+        defective: Of how many.
+        alarms: How many good photos have one.
+        good: Of how many.
+        found: How many instances a box of their class finds, by IoU 0.5 or more.
+        instances: Of how many.
+        false_boxes: How many boxes find none.
+    """
+
+    min_score: float
+    why: str
+    caught: int
+    defective: int
+    alarms: int
+    good: int
+    found: int
+    instances: int
+    false_boxes: int
+
+    @property
+    def sensitivity(self) -> Metric:
+        """The share of defective photos with a box, with Wilson's 95 % interval."""
+        return share(self.caught, self.defective)
+
+    @property
+    def false_positive_rate(self) -> Metric:
+        """The share of good photos with a box, with Wilson's 95 % interval."""
+        return share(self.alarms, self.good)
+
+    def to_json(self) -> dict[str, Any]:
+        shares = {"sensitivity": self.sensitivity, "false_positive_rate": self.false_positive_rate}
+        return asdict(self) | {name: metric.to_json() for name, metric in shares.items()}
+
+
+def operating_points(judged: Judged) -> list[OperatingPoint]:
+    """Those of a few round scores, and of two that these photos choose, by rising score.
+
+    The two are the highest score at which 95 % of the defective photos have a box, and the lowest at which no good
+    photo has one, each to three places, towards more boxes and towards fewer. The first is missing where more than 5 %
+    of the defective photos have no box at all, both where the photos are of one kind.
+    """
+    defective, scores = photo_scores(judged)
+    why: dict[float, list[str]] = {score: [] for score in SHOWN}
+    if 0 < defective.sum() < len(defective):
+        catching = catching_score(defective, scores)
+        if catching > 0:
+            why.setdefault(_to_three_places(catching) or catching, []).append(CATCHING)
+        why.setdefault(round(_to_three_places(float(scores[~defective].max())) + 0.001, 3), []).append(SILENT)
+    figures = match(judged.truth_json, judged.results)
+    matches = [figures.matches[k, "all"] for k in range(len(figures.names))]
+    instances = int(sum(one.instances.sum() for one in matches))
+    points = []
+    for least in sorted(why):
+        alarm = (scores >= least) & (scores > 0)
+        kept = [(one, one.score >= least) for one in matches]
+        points.append(
+            OperatingPoint(
+                min_score=least,
+                why=", ".join(why[least]),
+                caught=int(alarm[defective].sum()),
+                defective=int(defective.sum()),
+                alarms=int(alarm[~defective].sum()),
+                good=int((~defective).sum()),
+                found=int(sum((one.hit[IOU50] & counts).sum() for one, counts in kept)),
+                instances=instances,
+                false_boxes=int(sum((one.counts[IOU50] & ~one.hit[IOU50] & counts).sum() for one, counts in kept)),
+            )
+        )
+    return points
+
+
+def at_default(points: list[OperatingPoint]) -> OperatingPoint:
+    """The point from which on boxes are drawn."""
+    return next(point for point in points if point.min_score == DEFAULT_THRESHOLD)
+
+
+def _to_three_places(score: float) -> float:
+    """A score cut to three places.
+
+    >>> _to_three_places(0.12999)
+    0.129
+    """
+    return float(np.floor(round(score * 1000, 6)) / 1000)
