@@ -171,9 +171,7 @@ def predict(
         else []
     )
     if as_json:
-        print_json(
-            "predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective=defective
-        )
+        print_json("predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective=defective)
         return
     for line in notes:
         warn(line)
