@@ -113,9 +113,23 @@ def test_perfect_predictions_have_ap_1_and_none_0():
         for a in truth["annotations"]
     ]
     metric = evaluate_boxes(judge(truth, perfect))["AP"]
-    assert (metric.value, metric.low, metric.high) == (pytest.approx(1), pytest.approx(1), pytest.approx(1))
+    assert (metric.value, metric.low, metric.reason) == (pytest.approx(1), None, "no resample differs")
     nothing = evaluate_boxes(judge(truth, []))["AP"]
-    assert (nothing.value, nothing.low, nothing.high) == (0, 0, 0)
+    assert (nothing.value, nothing.low, nothing.reason) == (0, None, "no resample differs")
+
+
+def test_what_one_photo_holds_has_no_interval():
+    truth, results = random_case(1)
+    truth["categories"].append({"id": 9, "name": "rare"})
+    first = truth["images"][0]["id"]
+    for n in range(2):
+        rare = {"id": 900 + n, "image_id": first, "category_id": 9, "bbox": [5, 5 + 40 * n, 30, 30], "area": 900}
+        truth["annotations"].append({**rare, "iscrowd": 0})
+    results.append({"image_id": first, "category_id": 9, "bbox": [5, 5, 30, 30], "score": 0.5})
+    results.append({"image_id": truth["images"][1]["id"], "category_id": 9, "bbox": [5, 5, 9, 9], "score": 0.6})
+    rare = evaluate_boxes(judge(truth, results))["AP50/rare"]
+    assert (rare.instances, rare.low, rare.reason) == (2, None, "one photo")
+    assert 0 < rare.value < 1
 
 
 def test_an_undefined_figure_says_why():
@@ -128,7 +142,7 @@ def test_an_undefined_figure_says_why():
     truth["annotations"] = []
     assert evaluate_boxes(judge(truth, results))["AP"].reason == "no instance"
     one = evaluate_boxes(judge(*random_case(3, images=1)))["AP"]
-    assert (one.low, one.reason) == (None, "one image has no spread")
+    assert (one.low, one.reason) == (None, "one photo")
 
 
 def test_whose_labels_they_are_is_told_apart():

@@ -73,6 +73,7 @@ def test_two_sides():
     assert 0 < found.difference.low < 9 / 15 < found.difference.high < 1
     same = compare(truth, ["crack", "good"], ("one", first), ("two", first))
     assert (same.p_value, same.difference.value) == (1.0, 0.0)
+    assert same.difference.low < -0.1  # that fifteen photos are answered alike says little of others
 
 
 def test_photos_of_one_kind_have_no_auroc():

@@ -73,6 +73,18 @@ def test_each_kind_once():
     assert found["class"].cost > found["background"].cost == 0
 
 
+def test_boxes_of_a_class_without_truth_cost_no_more_than_the_figure_sees():
+    truth, _ = random_case(2)
+    truth["categories"].append({"id": 9, "name": "none of these"})
+    results = [
+        {"image_id": a["image_id"], "category_id": a["category_id"], "bbox": a["bbox"], "score": 0.9}
+        for a in truth["annotations"]
+    ]
+    stray = {"image_id": truth["images"][0]["id"], "category_id": 9, "bbox": [890, 890, 5, 5], "score": 0.002}
+    found = detector_errors(judged(truth, [*results, stray]))
+    assert (found["background"].count, found["background"].cost) == (1, 0)
+
+
 def test_nothing_found_is_all_missed():
     truth, _ = random_case(3)
     found = detector_errors(judged(truth, []))

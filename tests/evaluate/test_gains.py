@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from random_case import judge, random_case
 
+from mvtec.errors import InputError
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import GAINS, gains
 
@@ -28,7 +29,14 @@ def test_nothing_is_gained_over_oneself_in_any_resample():
     one = judge(truth, results)
     found = gains([one], [one])
     for name in ("AP50", "AP", "AR100"):
-        assert (found[name].value, found[name].low, found[name].high) == (0, 0, 0)
+        assert (found[name].value, found[name].low, found[name].reason) == (0, None, "no resample differs")
+
+
+def test_answers_for_other_photos_are_refused():
+    truth, results = random_case(4)
+    other = {**truth, "images": [{**image, "file_name": f"other{image['id']}.png"} for image in truth["images"]]}
+    with pytest.raises(InputError, match="other photos"):
+        gains([judge(truth, results)], [judge(other, results)])
 
 
 def test_few_good_photos_are_no_certainty():

@@ -103,6 +103,45 @@ def test_other_ids_are_paired_one_to_one_within_class_and_photo(truth: Path, tmp
     assert [pair.iou for pair in paired.pairs] == [0.0, 1.0, 0.0]
 
 
+def test_false_masks_lower_the_iou_of_their_photo(truth: Path, tmp_path: Path):
+    exact = [
+        (1, 1, rectangle(0, 0, 10, 10), [0, 0, 10, 10]),
+        (1, 2, rectangle(20, 20, 10, 10), [20, 20, 10, 10]),
+        (2, 1, rectangle(5, 5, 20, 10), [5, 5, 20, 10]),
+    ]
+    false = [
+        (1, 1, rectangle(30, 0, 10, 20), [30, 0, 10, 20]),
+        (2, 2, rectangle(5, 5, 20, 10), [5, 5, 20, 10]),  # another class on the same pixels
+        (3, 1, rectangle(0, 0, 48, 40), [0, 0, 48, 40]),  # on a good photo, which has no IoU
+    ]
+    metrics = evaluate_masks(pair_masks(truth, coco(tmp_path / "p.json", [*exact, *false])))
+    assert metrics["IoU"].value == 1
+    assert metrics["IoU_image"].value == pytest.approx((200 / 400 + 1) / 2)
+    assert metrics["Dice_image"].value == pytest.approx((2 * 0.5 / 1.5 + 1) / 2)
+    assert metrics["IoU_image/crack"].value == pytest.approx((100 / 300 + 1) / 2)
+    assert metrics["IoU_image/stain"].value == 1
+
+
+def test_ids_that_only_happen_to_be_the_truths_pair_nothing(truth: Path, tmp_path: Path):
+    first, second = rectangle(0, 0, 10, 10), rectangle(20, 20, 10, 10)
+    two = [(1, 1, first, [0, 0, 10, 10]), (1, 1, second, [20, 20, 10, 10])]
+    there = coco(tmp_path / "two.json", two)
+    swapped = coco(tmp_path / "p.json", two[::-1])
+    assert evaluate_masks(pair_masks(there, swapped))["IoU"].value == 1
+    content = json.loads(swapped.read_text())
+    for annotation in content["annotations"]:  # as refine writes it: each is what became of the instance of its id
+        annotation["attributes"] = {"prompt_bbox": annotation["bbox"]}
+    swapped.write_text(json.dumps(content))
+    assert evaluate_masks(pair_masks(there, swapped))["IoU"].value == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_resample_is_no_interval_and_no_error(truth: Path, seed: int):
+    for metric in evaluate_masks(pair_masks(truth, truth), resamples=1, seed=seed).values():
+        assert metric.low is None
+        assert metric.reason
+
+
 def test_results_below_the_score_are_not_paired(truth: Path, tmp_path: Path):
     result = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 10, 10], "score": 0.2}
     (tmp_path / "r.json").write_text(json.dumps([result]))

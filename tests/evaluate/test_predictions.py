@@ -56,6 +56,13 @@ def test_ids_are_brought_to_those_of_the_truth_by_name(files: Files):
     assert load(*files.write()).results == expected
 
 
+def test_without_provenance_photos_without_a_box_are_counted(files: Files):
+    first = files.truth["images"][0]["id"]
+    files.results = [result for result in files.results if result["image_id"] == first]
+    (warning,) = load(*files.write(provenance=False)).warnings
+    assert "nor whether it was asked about the 7 of them that have no box" in warning
+
+
 def test_a_photo_seen_in_training_is_refused_by_name(files: Files):
     files.provenance["seen_in_training"] = ["3.png", "5.png"]
     with pytest.raises(LeakError, match=r"trained on 3\.png and 1 more of these images"):

@@ -91,7 +91,10 @@ def train_anomaly(
         return
     say(f"{len(goods)} good photos, {record.settings['bank']} places remembered; {start.name}; {record.seconds:.0f} s")
     expected = 100 * record.settings["false_alarms"]
-    say(f"a photo is called defective above score {figures['threshold']:.3f}: at most {expected:.0f} % of good photos")
+    say(
+        f"a photo is called defective above score {figures['threshold']:.3f}: {expected:.0f} % or fewer of further "
+        "good photos like these are to be expected above it"
+    )
     say(str(out))
 
 

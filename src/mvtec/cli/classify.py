@@ -108,7 +108,8 @@ def train_classifier(
     say("")
     how = f"{folds} folds, each photo judged by a model that has not seen it" if folds else "test part"
     say(f"{len(trained.results.truth)} photos, {how}; value (95 % interval)")
-    print_table(["figure", "value"], [[name, metric.text()] for name, metric in figures.metrics.items()])
+    rows = [[name, metric.text(), str(metric.n)] for name, metric in figures.metrics.items()]
+    print_table(["figure", "value", "photos"], rows)
     say("")
     classes = trained.results.classes
     rows = [[name, *map(str, row)] for name, row in zip(classes, figures.confusion.tolist(), strict=True)]

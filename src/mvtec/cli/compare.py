@@ -145,9 +145,10 @@ def _print_contest(contest: Contest) -> None:
     if contest.unlike is not None:
         figures["anomaly"] = contest.unlike.metrics
     rows = [
-        [name, *(own[name].text() if name in own else "–" for own in figures.values())] for name in figures["detector"]
+        [name, *(own[name].text() if name in own else "–" for own in figures.values()), str(metric.n)]
+        for name, metric in figures["detector"].items()
     ]
-    print_table(["figure", *figures], rows)
+    print_table(["figure", *figures, "photos"], rows)
     say("")
     say(
         f"accuracy of detector less classifier: {comparison.difference.text()}; right alone: detector "

@@ -62,8 +62,12 @@ def boxes(
     instances = count_instances(judged)
     say(f"{len(judged.truth.images)} images, {sum(instances.values())} instances; value (95 % interval)")
     say("")
-    rows = [[name, metric.text(), str(metric.instances)] for name, metric in metrics.items() if "/" not in name]
-    print_table(["figure", "value", "instances"], rows)
+    rows = [
+        [name, metric.text(), str(metric.n), str(metric.instances) if name != "FPR95" else ""]
+        for name, metric in metrics.items()
+        if "/" not in name
+    ]
+    print_table(["figure", "value", "photos", "instances"], rows)
     say("")
     rows = [
         [name, *(metrics[f"{figure}/{name}"].text() for figure in PER_CLASS), str(count)]
@@ -132,8 +136,8 @@ def masks(
         warn(line)
     say(f"{metrics['IoU_image'].n} photos, {len(paired.pairs)} instances; value (95 % interval)")
     say("")
-    rows = [[name, metric.text()] for name, metric in metrics.items() if "/" not in name]
-    print_table(["figure", "value"], rows)
+    rows = [[name, metric.text(), str(metric.n)] for name, metric in metrics.items() if "/" not in name]
+    print_table(["figure", "value", "photos"], rows)
     say("")
     shown = [name for name in PER_DEFECT if not name.startswith("IoU_image")]
     rows = [
@@ -160,7 +164,9 @@ def _print_points(points: list[OperatingPoint]) -> None:
         ]
         for point in points
     ]
-    print_table(["score from", "bad photos with a box", "good photos", "defects found", "false boxes", ""], rows)
+    print_table(
+        ["score from", "bad photos with a box", "good ones", "defects found", "false boxes", "these photos say"], rows
+    )
 
 
 def _print_cross_check(checked: CrossCheck) -> None:

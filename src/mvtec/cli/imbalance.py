@@ -193,10 +193,10 @@ def _print_backgrounds(found: Backgrounds) -> None:
 
 
 def _signed(metric: Metric) -> str:
-    """`+0.013 (-0.05 to +0.08)`."""
+    """`+0.013 (-0.051 to +0.083)`."""
     if metric.value is None or metric.low is None:
         return metric.text()
-    return f"{metric.value:+.3f} ({metric.low:+.2f} to {metric.high:+.2f})"
+    return f"{metric.value:+.3f} ({metric.low:+.3f} to {metric.high:+.3f})"
 
 
 def _ratios(text: str) -> list[int | None]:

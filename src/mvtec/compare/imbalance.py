@@ -25,7 +25,7 @@ from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, wit
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import make_split
 from mvtec.errors import InputError
-from mvtec.evaluate.bootstrap import draw_weights, interval
+from mvtec.evaluate.bootstrap import bootstrapped, draw_weights
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
 
@@ -162,7 +162,7 @@ def _metrics(
     mean: npt.NDArray[np.float64], base: Floats, classes: Sequence[str], truth: npt.NDArray[np.intp]
 ) -> dict[str, Metric]:
     def metric(column: Floats, n: int) -> Metric:
-        return Metric(float(column[0]), n, n, *(interval(column[1:]) or (None, None)))
+        return bootstrapped(float(column[0]), n, n, column[1:])
 
     found = {"macro_f1": metric(mean[:, 0], len(truth)), "macro_f1_gain": metric(mean[:, 0] - base, len(truth))}
     for number, name in enumerate(classes):

@@ -170,7 +170,7 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
             for side, said in contest.calls.items()
         }
         found.append(
-            "Good or not: "
+            f"Good or not, with boxes that count from score {contest.threshold_text}: "
             + ", ".join(
                 f"the {_SPOKEN[side]} raises {alarms[side]} false alarms on {len(good)} good photos and passes "
                 f"{slips[side]} of {n - len(good)} bad ones"
@@ -181,7 +181,8 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
     kind, error = max(contest.errors.items(), key=lambda item: item[1].cost)
     if error.cost > 0:
         found.append(
-            f"What would help the detector most: fewer errors of {kind}, {KINDS[kind]}: worth {error.cost:.2f} mAP50."
+            f"What would help the detector most: fewer errors of {kind}, {KINDS[kind]}: worth {error.cost:.2f} mAP50 "
+            "on these photos, a figure without an interval."
         )
     return found
 

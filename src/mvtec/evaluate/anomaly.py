@@ -9,7 +9,7 @@ import numpy as np
 
 from mvtec.datasets.images import photo_size_wh, read_mask
 from mvtec.datasets.samples import GOOD, Sample
-from mvtec.evaluate.bootstrap import draw_photos, draw_weights, interval
+from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, draw_weights
 from mvtec.evaluate.good_or_defect import auroc, false_alarms, yes_or_no
 from mvtec.evaluate.heat import Heat, scale_heat
 from mvtec.evaluate.matching import Floats
@@ -93,8 +93,8 @@ def evaluate_anomaly(
             if np.isnan(value):
                 found[name] = Metric(None, len(paths), regions, reason="pixels of one kind only")
                 continue
-            ends = None if weights is None else interval(np.concatenate([figure(row) for row in _chunks(weights)]))
-            found[name] = Metric(value, len(paths), regions, *(ends or (None, None)))
+            resampled = None if weights is None else np.concatenate([figure(row) for row in _chunks(weights)])
+            found[name] = bootstrapped(value, len(paths), regions, resampled)
         return found
 
     good = [number for number, sample in enumerate(ordered) if sample.is_good]

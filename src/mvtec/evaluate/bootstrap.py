@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.evaluate.matching import IOU_THRESHOLDS, Floats, Matches
+from mvtec.evaluate.metric import Metric
 
 RECALLS = np.linspace(0.0, 1.0, 101)  # as pycocotools makes them
 
@@ -78,6 +79,31 @@ def _counts_by_image(matches: Matches, detections: npt.NDArray[np.intp], hits: n
     inside = at < len(hits)
     np.add.at(table, (matches.image[detections[inside]], at[inside]), 1)
     return np.cumsum(table, axis=1)
+
+
+def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None) -> Metric:
+    """A figure with the interval of its resamples, and without one, but with the reason, where they give none.
+
+    Resamples that all have one value, as those of photos without any error have, say nothing of other photos: they
+    give no interval, in the place of one without width.
+
+    Args:
+        value: The figure.
+        n: The number of photos.
+        instances: The number of instances.
+        resampled: float64 R, its value in each resample, NaN where it is undefined; None without resamples.
+
+    >>> bootstrapped(1.0, 16, 16, np.ones(1000)).reason
+    'no resample differs'
+    """
+    if resampled is None or not len(resampled):
+        return Metric(value, n, instances, reason="no resampling" if n > 1 else "one photo")
+    ends = interval(resampled)
+    if ends is None:
+        return Metric(value, n, instances, reason="undefined in all resamples")
+    if np.nanmax(resampled) - np.nanmin(resampled) < 1e-9:  # sums in another order differ by as much
+        return Metric(value, n, instances, reason="no resample differs")
+    return Metric(value, n, instances, *ends)
 
 
 def interval(values: Floats) -> tuple[float, float] | None:

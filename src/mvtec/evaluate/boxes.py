@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import average_precision, draw_photos, draw_weights, interval, recall
+from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_photos, draw_weights, recall
 from mvtec.evaluate.good_or_defect import false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric
@@ -148,13 +148,10 @@ def _metric(
     if value is None:
         size = "" if definition.area == "all" else f" of {definition.area} size"
         return Metric(None, figures.images, instances, reason=f"no instance{size}")
-    if weights is None:
-        reason = "one image has no spread" if figures.images < 2 else "no resampling was asked for"
-        return Metric(value, figures.images, instances, reason=reason)
-    ends = interval(mean_of_classes(definition, of_classes, weights))
-    if ends is None:
-        return Metric(value, figures.images, instances, reason="no resample holds an instance")
-    return Metric(value, figures.images, instances, low=ends[0], high=ends[1])
+    if np.count_nonzero(sum(matches.instances for matches in of_classes)) < 2:
+        return Metric(value, figures.images, instances, reason="one photo")
+    resampled = None if weights is None else mean_of_classes(definition, of_classes, weights)
+    return bootstrapped(value, figures.images, instances, resampled)
 
 
 def mean_of_classes(definition: _Definition, of_classes: list[Matches], weights: Floats) -> Floats:

@@ -10,8 +10,8 @@ from scipy.stats import binomtest
 
 from mvtec.datasets.samples import GOOD
 from mvtec.evaluate.answers import Answers
-from mvtec.evaluate.bootstrap import draw_photos, interval
-from mvtec.evaluate.classes import ClassFigures, score_answers
+from mvtec.evaluate.bootstrap import draw_photos
+from mvtec.evaluate.classes import ClassFigures, score_answers, share_difference
 from mvtec.evaluate.good_or_defect import auroc, false_alarms, yes_or_no
 from mvtec.evaluate.metric import Metric
 
@@ -26,7 +26,7 @@ class Comparison:
         answers: Of each side, by its name; the first one is compared with the second.
         figures: Of each side: `accuracy`, `macro_f1`, `recall/CLASS`, and for good against any defect `image_auroc`,
             `FPR95` and what `yes_or_no` says.
-        difference: Accuracy of the first side less that of the second, with a bootstrap interval over photos.
+        difference: Accuracy of the first side less that of the second, see `share_difference`.
         only_first: Photos that only the first side gets right.
         only_second: Photos that only the second does.
         p_value: McNemar's exact test, two-sided: how often a difference as large would come of sides that are as good.
@@ -78,15 +78,13 @@ def compare(
         figures[name] = scored
     right = {name: np.array([side.classes[path] == truth[path] for path in paths]) for name, side in sides.items()}
     one, other = right[first[0]], right[second[0]]
-    gain = one.astype(np.float64) - other
-    ends = interval(np.array([gain[at].mean() for at in drawn])) if drawn else None
     alone, other_alone = int((one & ~other).sum()), int((other & ~one).sum())
     return Comparison(
         truth=dict(sorted(truth.items())),
         classes=tuple(classes),
         answers=sides,
         figures=figures,
-        difference=Metric(float(gain.mean()), len(paths), len(paths), *(ends or (None, None))),
+        difference=share_difference(int((one & other).sum()), alone, other_alone, int((~one & ~other).sum())),
         only_first=tuple(path for path, better in zip(paths, one & ~other, strict=True) if better),
         only_second=tuple(path for path, better in zip(paths, other & ~one, strict=True) if better),
         p_value=float(binomtest(alone, alone + other_alone).pvalue) if alone + other_alone else 1.0,

@@ -15,6 +15,7 @@ Where several errors of class or location are about one instance, the best score
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -70,9 +71,7 @@ def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
     found = {detection.instance for detection in detections if detection.hit}
     mendable = {detection.instance for detection in detections if detection.kind in ("class", "location")} - found
     missed = [number for number in category_of if number not in found and number not in mendable]
-    positives = dict.fromkeys(judged.truth.category_names(), 0)
-    for category in category_of.values():
-        positives[category] += 1
+    positives = dict(Counter(category_of.values()))
     before = _mean_ap(detections, positives)
     best = _best_about(detections, mendable)
     kinds = {}
@@ -156,7 +155,7 @@ def _mend(detection: _Detection, kind: str, is_best: bool, category_of: dict[int
 
 
 def _mean_ap(detections: Sequence[_Detection], positives: dict[int, int]) -> float:
-    """COCO's average precision, the mean over the classes that have an instance or a detection."""
+    """COCO's mean average precision; `positives` counts the instances of each class that has, or had, some."""
     scores = []
     for category, count in positives.items():
         own = sorted(

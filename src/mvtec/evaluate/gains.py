@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import draw_photos, interval
+from mvtec.errors import InputError
+from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, interval
 from mvtec.evaluate.boxes import FIGURES, mean_of_classes, photo_scores
 from mvtec.evaluate.classes import wilson
 from mvtec.evaluate.good_or_defect import alarm_share
@@ -16,6 +16,7 @@ from mvtec.evaluate.matching import Floats, match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 
+_UNDEFINED = "undefined for one of the two"
 GAINS = ("AP50", "AP", "AR100", "FPR95")
 
 
@@ -37,30 +38,43 @@ def gains(
 
     Returns:
         The differences; of `FPR95` a negative one is the better, and its n is the number of good photos.
+
+    Raises:
+        InputError: They are not about the same photos.
     """
-    photos = len(ours[0].truth.images)
+    first = _photos(ours[0])
+    if any(_photos(one) != first for one in (*ours, *theirs)):
+        raise InputError("the two detectors", "have answered for other photos", "Give answers for the same photos")
+    photos = len(first)
     drawn = [np.arange(photos), *draw_photos(photos, resamples, seed)]
     mine, other = (np.mean([_table(one, drawn) for one in side], axis=0) for side in (ours, theirs))
     instances = len(ours[0].truth.annotations)
     found = {
-        name: Metric(float(column[0]), photos, instances, *(interval(column[1:]) or (None, None)))
+        name: bootstrapped(float(column[0]), photos, instances, column[1:])
         if not np.isnan(column[0])
-        else Metric(None, photos, instances, reason="undefined for one of the two")
-        for name, column in zip(GAINS, (mine - other).T, strict=True)
+        else Metric(None, photos, instances, reason=_UNDEFINED)
+        for name, column in zip(GAINS[:-1], (mine - other).T, strict=False)
     }
     good = photos - int(photo_scores(ours[0])[0].sum())
-    found["FPR95"] = _of_shares(found["FPR95"], float(mine[0, -1]), float(other[0, -1]), good)
-    return found
+    return found | {GAINS[-1]: _of_shares(mine[:, -1], other[:, -1], good)}
 
 
-def _of_shares(difference: Metric, mine: float, other: float, good: int) -> Metric:
-    """The difference of two shares of the good photos, its interval as `gains` says."""
-    if difference.value is None or difference.low is None or difference.high is None:
-        return replace(difference, n=good, instances=good)
+def _photos(judged: Judged) -> list[tuple[int, str]]:
+    return [(image.id, image.file_name) for image in judged.truth.images]
+
+
+def _of_shares(ours: Floats, theirs: Floats, good: int) -> Metric:
+    """The difference of two shares of the good photos, the first of each column, its interval as `gains` says."""
+    mine, other = float(ours[0]), float(theirs[0])
+    if np.isnan(mine - other):
+        return Metric(None, good, good, reason=_UNDEFINED)
+    ends = interval((ours - theirs)[1:])
+    if ends is None:
+        return Metric(mine - other, good, good, reason="no resampling")
     (mine_low, mine_high), (low, high) = (wilson(round(share * good), good) for share in (mine, other))
-    below = difference.value - float(np.hypot(mine - mine_low, high - other))
-    above = difference.value + float(np.hypot(mine_high - mine, other - low))
-    return Metric(difference.value, good, good, min(difference.low, below), max(difference.high, above))
+    below = mine - other - float(np.hypot(mine - mine_low, high - other))
+    above = mine - other + float(np.hypot(mine_high - mine, other - low))
+    return Metric(mine - other, good, good, min(ends[0], below), max(ends[1], above))
 
 
 def _table(judged: Judged, drawn: Sequence[npt.NDArray[np.int64]]) -> Floats:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from mvtec.datasets.samples import GOOD
-from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.bootstrap import bootstrapped, interval
 from mvtec.evaluate.classes import share
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
@@ -29,9 +29,8 @@ def auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDAr
     if defective.all() or not defective.any():
         return Metric(None, len(scores), len(scores), reason="photos of one kind only")
     both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
-    ends = interval(np.array([roc_auc_score(defective[at], scores[at]) for at in both])) if both else None
-    value = float(roc_auc_score(defective, scores))
-    return Metric(value, len(scores), len(scores), *(ends or (None, None)))
+    resampled = np.array([roc_auc_score(defective[at], scores[at]) for at in both])
+    return bootstrapped(float(roc_auc_score(defective, scores)), len(scores), len(scores), resampled)
 
 
 def false_alarms(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDArray[np.int64]]) -> Metric:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mvtec.convert.class_results import heat_file
 from mvtec.datasets.images import Photo, read_mask
 from mvtec.datasets.samples import Sample
-from mvtec.evaluate.bootstrap import draw_photos, interval
+from mvtec.evaluate.bootstrap import bootstrapped, draw_photos
 from mvtec.evaluate.metric import Metric
 
 Heat = npt.NDArray[np.float32]
@@ -86,6 +86,5 @@ def mean_shares(shares: Sequence[HeatShare], *, resamples: int = 1000, seed: int
         ("heat_in_mask", np.array([one.share for one in shares])),
         ("mask_share", np.array([one.chance for one in shares])),
     ):
-        ends = interval(np.array([values[at].mean() for at in drawn])) if drawn else None
-        metrics[name] = Metric(float(values.mean()), n, n, *(ends or (None, None)))
+        metrics[name] = bootstrapped(float(values.mean()), n, n, np.array([values[at].mean() for at in drawn]))
     return metrics

@@ -79,25 +79,27 @@ class PairedMasks:
         truth: The annotation file.
         pairs: One for each instance of the truth that is no crowd, in its order.
         found: All predictions by the index of their photo.
+        counted: Those of them that are of an annotation file, or of a score that counts: what a photo is said to show.
         warnings: What a reader of the figures should know.
     """
 
     truth: CocoDataset
     pairs: tuple[Pair, ...]
     found: dict[int, list[Predicted]]
+    counted: dict[int, list[Predicted]]
     warnings: tuple[str, ...]
 
 
 def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0.25) -> PairedMasks:
     """Read both files and pair their instances.
 
-    An annotation file whose ids are those of the truth is paired by id. Else the pairs of one class in one photo are
-    made one to one, the highest IoU first.
+    What `mvtec segment refine` has made of the truth itself, and so has its ids, is paired by id. Else the pairs of one
+    class in one photo are made one to one, the highest IoU first.
 
     Args:
         truth_path: COCO annotations.
         predictions_path: COCO annotations of the same photos, such as `mvtec segment refine` writes, or COCO results.
-        min_score: Detections of lower score are not paired; the average precision looks at all.
+        min_score: Detections of lower score do not count; the average precision looks at all.
 
     Raises:
         InputError: A file is broken, a segmentation is none, or a photo of the truth is missing.
@@ -120,13 +122,13 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
                 truth_path, f"annotation {annotation.id} of {image.file_name} has no mask", "Give truth with masks"
             )
         of_image[place[annotation.image_id], annotation.category_id].append((at, region))
+    counted = {
+        index: [entry for entry in entries if entry.id is not None or entry.score >= min_score]
+        for index, entries in found.items()
+    }
     for (index, category_id), own in of_image.items():
         image = truth.images[index]
-        candidates = [
-            entry
-            for entry in found.get(index, [])
-            if entry.category_id == category_id and (entry.id is not None or entry.score >= min_score)
-        ]
+        candidates = [entry for entry in counted.get(index, []) if entry.category_id == category_id]
         if by_id:
             meant = {entry.id: entry for entry in candidates}
             matched = {at: meant.get(truth.annotations[at].id) for at, _ in own}
@@ -140,13 +142,13 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
     boxes = sum(not entry.has_mask for entries in found.values() for entry in entries)
     if boxes:
         warnings = (*warnings, f"{boxes} instances of {predictions_path} have no mask; the filled box stands for it")
-    return PairedMasks(truth, tuple(pair for pair in pairs if pair is not None), found, warnings)
+    return PairedMasks(truth, tuple(pair for pair in pairs if pair is not None), found, counted, warnings)
 
 
 def _read_predictions(
     truth_path: Path, truth: CocoDataset, path: Path
 ) -> tuple[dict[int, list[Predicted]], bool, tuple[str, ...]]:
-    """Predictions by index of their photo, whether their ids are the truth's, and warnings."""
+    """Predictions by index of their photo, whether they are the truth's instances refined, and warnings."""
     found: dict[int, list[Predicted]] = defaultdict(list)
     place = {image.id: index for index, image in enumerate(truth.images)}
     if isinstance(read_json(path, "COCO annotations or results"), list):
@@ -184,7 +186,7 @@ def _read_predictions(
     ids = {annotation.id: names[annotation.image_id] for annotation in predictions.annotations}
     by_id = all(
         ids.get(annotation.id) == truth.images[place[annotation.image_id]].file_name for annotation in truth.annotations
-    )
+    ) and all("prompt_bbox" in _said(annotation) for annotation in predictions.annotations if not annotation.iscrowd)
     for annotation in predictions.annotations:
         name = names[annotation.image_id]
         if annotation.iscrowd or name not in index_of:
@@ -194,8 +196,7 @@ def _read_predictions(
             raise InputError(
                 path, f"has the class {named[annotation.category_id]}, {truth_path} does not", "Use the same classes"
             )
-        attributes = annotation.attributes if isinstance(annotation.attributes, dict) else {}
-        score = attributes.get("predicted_iou", 1.0)
+        score = _said(annotation).get("predicted_iou", 1.0)
         found[index_of[name]].append(_predicted(path, annotation, category, truth, index_of[name], float(score)))
     return found, by_id, ()
 
@@ -205,7 +206,7 @@ def _predicted(
 ) -> Predicted:
     image = truth.images[index]
     size_hw = image.height, image.width
-    attributes: dict[str, Any] = record.attributes if isinstance(record.attributes, dict) else {}
+    attributes = _said(record)
     own = _filled(record.bbox, size_hw)
     prompt = attributes.get("prompt_bbox")
     return Predicted(
@@ -217,6 +218,10 @@ def _predicted(
         kept=attributes.get("needs_review") is True,
         id=record.id if isinstance(record, CocoAnnotation) else None,
     )
+
+
+def _said(record: CocoAnnotation | CocoResult) -> dict[str, Any]:
+    return record.attributes if isinstance(record.attributes, dict) else {}
 
 
 def _region(path: Path, record: CocoAnnotation | CocoResult, size_hw: tuple[int, int], name: str) -> Region | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mvtec.convert.geometry import Region
 from mvtec.evaluate.gallery import data_uri
-from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
+from mvtec.evaluate.mask_pairs import Pair, PairedMasks, Predicted, union
 from mvtec.evaluate.masks import PER_DEFECT
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.report import template
@@ -95,12 +95,12 @@ def _row(paired: PairedMasks, unrefined: PairedMasks | None, index: int, iou: fl
     names = paired.truth.category_names()
     own = _own(paired, index)
     panels = [
-        Panel("boxes", _boxes(own), "pred", None),
+        Panel("boxes", _boxes(paired.counted.get(index, [])), "pred", None),
         Panel("truth", outline_path(pair.truth for pair in own), "truth", None),
     ]
     if unrefined is not None:
-        panels.append(Panel("unrefined", outline_path(_found(_own(unrefined, index))), "pred", _iou(unrefined, index)))
-    panels.append(Panel("masks", outline_path(_found(own)), "pred", iou))
+        panels.append(Panel("unrefined", outline_path(_found(unrefined, index)), "pred", _iou(unrefined, index)))
+    panels.append(Panel("masks", outline_path(_found(paired, index)), "pred", iou))
     return Row(
         name=image.file_name,
         defects=", ".join(sorted({names[pair.category_id] for pair in own})),
@@ -115,15 +115,15 @@ def _own(paired: PairedMasks, index: int) -> list[Pair]:
     return [pair for pair in paired.pairs if pair.image == index]
 
 
-def _found(pairs: Iterable[Pair]) -> list[Region]:
-    return [pair.found.region for pair in pairs if pair.found is not None and pair.found.region is not None]
+def _found(paired: PairedMasks, index: int) -> list[Region]:
+    return [entry.region for entry in paired.counted.get(index, []) if entry.region is not None]
 
 
 def _iou(paired: PairedMasks, index: int) -> float:
     image = paired.truth.images[index]
     own = _own(paired, index)
     truth = union([pair.truth for pair in own], (image.height, image.width))
-    masks = union(_found(own), (image.height, image.width))
+    masks = union(_found(paired, index), (image.height, image.width))
     return 0.0 if truth is None or masks is None else truth.iou(masks)
 
 
@@ -139,6 +139,6 @@ def outline_path(regions: Iterable[Region]) -> str:
     return " ".join(paths)
 
 
-def _boxes(pairs: Iterable[Pair]) -> str:
-    boxes = [pair.found.box.box_xywh for pair in pairs if pair.found is not None and pair.found.box is not None]
+def _boxes(entries: Iterable[Predicted]) -> str:
+    boxes = [entry.box.box_xywh for entry in entries if entry.box is not None]
     return " ".join(f"M{x},{y}h{w}v{h}h{-w}Z" for x, y, w, h in boxes)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvtec.convert.rle import encode_region
-from mvtec.evaluate.bootstrap import average_precision, draw_weights, interval
+from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_weights
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
 from mvtec.evaluate.matching import CocoFigures, Floats, match
 from mvtec.evaluate.metric import Metric
@@ -41,7 +41,8 @@ def evaluate_masks(
 ) -> dict[str, Metric]:
     """Score masks.
 
-    A photo's IoU is that of all its instances together, whatever their class; photos without an instance have none.
+    A photo's IoU is that of all its instances together with all that counts in it, whatever their class, and of a
+    defect type with all of that type: a false mask lowers it. Photos without an instance have none.
     `AP` and `AP50` are pycocotools' of masks. The intervals are percentile bootstrap intervals over photos.
 
     Args:
@@ -64,15 +65,17 @@ def evaluate_masks(
     metrics |= _average_precision(paired, weights)
     for category_id, defect in names:
         own = [pair for pair in paired.pairs if pair.category_id == category_id]
-        of_defect = _all_sums(paired, None, own)
+        of_defect = _all_sums(paired, None, own, category_id)
         metrics |= {f"{name}/{defect}": _metric(of_defect[name], own, weights) for name in PER_DEFECT}
     return metrics
 
 
-def _all_sums(paired: PairedMasks, unrefined: PairedMasks | None, pairs: Sequence[Pair]) -> dict[str, _Sums]:
+def _all_sums(
+    paired: PairedMasks, unrefined: PairedMasks | None, pairs: Sequence[Pair], category_id: int | None = None
+) -> dict[str, _Sums]:
     images = len(paired.truth.images)
     of_instances = {name: _by_instance(pairs, value, images) for name, value in _OF_INSTANCES.items()}
-    of_images = _by_image(paired, pairs)
+    of_images = _by_image(paired, pairs, category_id)
     found = of_instances | of_images
     if unrefined is not None:
         found["IoU_unrefined"] = _by_instance(unrefined.pairs, _OF_INSTANCES["IoU"], images)
@@ -86,8 +89,8 @@ def _by_instance(pairs: Sequence[Pair], value: Callable[[Pair], float], images: 
     return _Sums(sums.astype(np.float64), np.bincount(at, minlength=images).astype(np.float64))
 
 
-def _by_image(paired: PairedMasks, pairs: Sequence[Pair]) -> dict[str, _Sums]:
-    """`IoU_image`, `Dice_image` and `IoU_image_filled_box` of the photos that have one of the pairs."""
+def _by_image(paired: PairedMasks, pairs: Sequence[Pair], category_id: int | None = None) -> dict[str, _Sums]:
+    """`IoU_image`, `Dice_image` and `IoU_image_filled_box` of the photos that have one of the pairs, all of a class."""
     images = len(paired.truth.images)
     found = {name: np.zeros(images) for name in ("IoU_image", "Dice_image", "IoU_image_filled_box")}
     counts = np.zeros(images)
@@ -98,7 +101,7 @@ def _by_image(paired: PairedMasks, pairs: Sequence[Pair]) -> dict[str, _Sums]:
         image = paired.truth.images[index]
         size_hw = image.height, image.width
         truth = union([pair.truth for pair in own], size_hw)
-        meant = [pair.found for pair in own if pair.found is not None]
+        meant = [entry for entry in paired.counted.get(index, []) if category_id in (None, entry.category_id)]
         masks = union([entry.region for entry in meant if entry.region is not None], size_hw)
         boxes = union([entry.box for entry in meant if entry.box is not None], size_hw)
         assert truth is not None
@@ -115,11 +118,7 @@ def _metric(sums: _Sums, pairs: Sequence[Pair], weights: Floats | None) -> Metri
     if not images:
         return Metric(None, 0, 0, reason="no instance")
     value = float(sums.mean(np.ones((1, len(sums.counts))))[0])
-    if weights is None or images < 2:
-        return Metric(value, images, instances, reason="no resampling" if weights is None else "one photo")
-    ends = interval(sums.mean(weights))
-    assert ends is not None
-    return Metric(value, images, instances, low=ends[0], high=ends[1])
+    return bootstrapped(value, images, instances, None if weights is None or images < 2 else sums.mean(weights))
 
 
 def _average_precision(paired: PairedMasks, weights: Floats | None) -> dict[str, Metric]:
@@ -164,14 +163,14 @@ def _precision(figures: CocoFigures, thresholds: slice, stat: int, weights: Floa
     value = float(figures.stats[stat])
     if value < 0:
         return Metric(None, figures.images, instances, reason="no instance")
+    if np.count_nonzero(sum(matches.instances for matches in of_classes)) < 2:
+        return Metric(value, figures.images, instances, reason="one photo")
     if weights is None:
-        return Metric(value, figures.images, instances, reason="no resampling")
+        return bootstrapped(value, figures.images, instances, None)
     table = np.stack([average_precision(matches, weights)[:, thresholds].mean(axis=1) for matches in of_classes])
     defined = (~np.isnan(table)).sum(axis=0)
     means = np.where(defined > 0, np.nansum(table, axis=0) / np.maximum(defined, 1), np.nan)
-    ends = interval(means)
-    assert ends is not None
-    return Metric(value, figures.images, instances, low=ends[0], high=ends[1])
+    return bootstrapped(value, figures.images, instances, means)
 
 
 def worst(paired: PairedMasks, count: int = 10) -> list[Pair]:

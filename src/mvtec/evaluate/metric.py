@@ -30,8 +30,8 @@ class Metric:
         return asdict(self)
 
     def text(self) -> str:
-        """`0.571 (0.32 to 0.80)`."""
+        """`0.571 (0.322 to 0.804)`."""
         if self.value is None:
             return f"– ({self.reason})"
-        interval = "" if self.low is None else f" ({self.low:.2f} to {self.high:.2f})"
+        interval = "" if self.low is None else f" ({self.low:.3f} to {self.high:.3f})"
         return f"{self.value:.3f}{interval}"

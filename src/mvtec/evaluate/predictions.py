@@ -52,8 +52,10 @@ def load(truth_path: Path, results_path: Path) -> Judged:
     if not truth.images:
         raise InputError(truth_path, "holds no image", "Give the annotations of the test part")
     if provenance is None:
+        silent = {image.id for image in truth.images} - {result.image_id for result in results}
         warnings: tuple[str, ...] = (
-            f"{results_path} has no provenance.json beside it: whether the model saw these images cannot be checked",
+            f"{results_path} has no provenance.json beside it: whether the model saw these images cannot be checked"
+            + (f", nor whether it was asked about the {len(silent)} of them that have no box" if silent else ""),
         )
         _check_ids(truth, results, truth_path, results_path)
     else:
