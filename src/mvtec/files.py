@@ -205,7 +205,7 @@ def write_tensors(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path, what: str) -> Any:
-    """Parse the JSON file `path`.
+    """Parse the JSON file `path`. NaN and Infinity, which JSON does not have, are read as null.
 
     Args:
         path: The file.
@@ -215,7 +215,7 @@ def read_json(path: Path, what: str) -> Any:
         InputError: There is no such file, or it is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(path.read_bytes(), parse_constant=lambda _: None)
     except FileNotFoundError as error:
         raise InputError(path, "no such file", f"Give the path of {what}") from error
     except OSError as error:

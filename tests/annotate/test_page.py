@@ -170,6 +170,21 @@ def test_brush_and_eraser_mark_the_pixels_under_them(desk: Desk, server: Running
     assert (_mask(_stored(server, "good/000")["annotations"][0]) == painted).all()
 
 
+def test_brackets_behind_altgr_or_option_size_the_brush(desk: Desk):
+    """On German keyboards `[` is AltGr+8, which Windows reports as Ctrl and Alt, and Option+5 on a Mac."""
+    desk.tool("brush")
+    for held in ({"ctrlKey": True, "altKey": True}, {"altKey": True}, {}):
+        before = int(desk.page.locator("#brush-size").input_value())
+        desk.page.evaluate(
+            "held => document.body.dispatchEvent(new KeyboardEvent('keydown', {key: ']', bubbles: true, ...held}))",
+            held,
+        )
+        expect(desk.page.locator("#brush-size")).not_to_have_value(str(before))
+    before = desk.page.locator("#brush-size").input_value()
+    desk.key("Control+]")  # the browser's own
+    expect(desk.page.locator("#brush-size")).to_have_value(before)
+
+
 def test_a_polygon_is_what_pycocotools_paints_and_its_vertices_move(desk: Desk, server: Running):
     desk.tool("polygon")
     for corner in ((50, 50), (150, 60), (140, 150), (60, 140)):

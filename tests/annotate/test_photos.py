@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import struct
+import unicodedata
 import zlib
 from pathlib import Path
 
@@ -10,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from conftest import Category, noise, write_png
+from workplaces import open_workplace
 
+from mvtec.annotate.opening import open_store
 from mvtec.annotate.photos import PhotoFolder, find_photos
 from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError
@@ -98,3 +102,43 @@ def test_a_cut_photo_is_said(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadPhotoError, match="cut off"):
         PhotoFolder(tmp_path).thumb("a.png")
+
+
+def test_photos_that_only_look_like_a_category_are_photos(tmp_path: Path):
+    """A `test/` that holds photos and no folders, as Roboflow exports COCO."""
+    for name in ("train/b.png", "test/a.png"):
+        write_png(tmp_path / name, noise(1))
+    assert find_photos(tmp_path) == (["test/a.png", "train/b.png"], 0)
+    work = open_workplace(tmp_path, tmp_path / "ann.json")
+    rows = work.store.rows("SELECT name FROM photo ORDER BY name")
+    assert [row["name"] for row in rows] == ["test/a.png", "train/b.png"]
+    work.close()
+
+
+def test_a_photo_without_a_mask_begins_without_labels(category: Category, tmp_path: Path):
+    category.mask("crack", 0).unlink()
+    names, _ = find_photos(category.root)
+    opened = open_store(category.root, names, tmp_path / "ann.json")
+    assert len(opened.unread) == 1
+    assert "000.png: has no ground-truth mask" in opened.unread[0]
+    rows = opened.store.rows("SELECT name, here FROM photo WHERE name LIKE 'test/crack/%' ORDER BY name")
+    assert [row["name"] for row in rows] == [f"test/crack/{n:03}.png" for n in range(5)]
+    assert opened.store.categories() == {1: "crack", 2: "stain"}
+    opened.store.close()
+
+
+def test_photos_of_a_file_are_found_by_other_spellings(tmp_path: Path):
+    disk = unicodedata.normalize("NFD", "sub/fläche.png")
+    write_png(tmp_path / "photos" / disk, noise(1))
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 5, 5], "area": 25, "iscrowd": 0}
+    name = unicodedata.normalize("NFC", "sub\\fläche.png")
+    content = {
+        "images": [{"id": 1, "file_name": name, "width": 48, "height": 40}],
+        "annotations": [{**box, "score": float("nan")}],
+        "categories": [{"id": 1, "name": "crack"}],
+    }
+    (tmp_path / "ann.json").write_text(json.dumps(content))
+    work = open_workplace(tmp_path / "photos", tmp_path / "ann.json")
+    (row,) = work.store.rows("SELECT name, here FROM photo")
+    assert (row["name"], row["here"]) == (disk, 1)
+    work.close()

@@ -90,7 +90,7 @@ def yolo_detect(image: LabelledImage, folder: Path) -> LabelledImage:
 
 
 def label_studio(image: LabelledImage, folder: Path) -> LabelledImage:
-    write_label_studio([image], folder / "ls.json", defects=CLASSES, receipt=Receipt(""))
+    write_label_studio([image], folder / "ls.json", receipt=Receipt(""))
     assert set(read_label_studio_classes(folder / "ls.json")) == {i.defect for i in image.instances}
     (again,) = read_label_studio(folder / "ls.json", folder, Receipt(""))
     assert again.path == image.path

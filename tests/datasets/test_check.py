@@ -166,11 +166,11 @@ def test_a_mask_that_is_to_be_shown_turned_is_named(category: Category):
 
 
 def test_images_that_are_not_read_are_named(category: Category):
-    for place in ("test/good/new.webp", "test/rust/000.JFIF", "test/good/._new.webp"):
+    for place in ("test/good/new.gif", "test/rust/000.JFIF", "test/good/._new.gif"):
         path = category.root / place
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"an image")
-    assert kinds(category) == [("unread-photo", "test/good/new.webp"), ("unread-photo", "test/rust/000.JFIF")]
+    assert kinds(category) == [("unread-photo", "test/good/new.gif"), ("unread-photo", "test/rust/000.JFIF")]
 
 
 def test_a_link_in_the_place_of_a_defect_type_that_leads_to_nothing_is_named(category: Category):

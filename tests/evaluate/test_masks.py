@@ -122,7 +122,7 @@ def test_false_masks_lower_the_iou_of_their_photo(truth: Path, tmp_path: Path):
     assert metrics["IoU_image/stain"].value == 1
 
 
-def test_ids_that_only_happen_to_be_the_truths_pair_nothing(truth: Path, tmp_path: Path):
+def test_ids_that_only_happen_to_be_the_truths_pair_nothing(tmp_path: Path):
     first, second = rectangle(0, 0, 10, 10), rectangle(20, 20, 10, 10)
     two = [(1, 1, first, [0, 0, 10, 10]), (1, 1, second, [20, 20, 10, 10])]
     there = coco(tmp_path / "two.json", two)

@@ -9,12 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from mvtec.annotate.kept import Kept, Record, to_json
+from mvtec.annotate.photos import category_of
 from mvtec.annotate.store import Store
 from mvtec.annotate.worth import standing
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
+from mvtec.convert.fitting import spellings
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
-from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError, OutputError
 from mvtec.files import sha256_file
 
@@ -29,11 +30,13 @@ class Opened:
     Attributes:
         store: The store.
         missing: How many photos of the file are not in the folder; they stay in the file.
+        unread: The error line of each photo whose masks could not be read when the store began; it has no labels yet.
         aside: Where the former store lies, if another program has changed the file since.
     """
 
     store: Store
     missing: int
+    unread: tuple[str, ...]
     aside: Path | None
 
 
@@ -48,7 +51,8 @@ def open_store(
     """Open the working store of an annotation file, and begin one where there is none.
 
     A new store begins with the file, or without one with the masks in the tree, or with nothing. An old one goes on
-    where it was. Photos that have come into the folder since are added.
+    where it was. Photos that have come into the folder since are added. A photo without a mask that can be read begins
+    without labels.
 
     Args:
         root: The folder of the photos.
@@ -57,12 +61,12 @@ def open_store(
         on_photo: Called while masks are read.
 
     Raises:
-        InputError: The file is none, a mask breaks a rule, or another program has changed the file while the store
-            has changes of its own.
+        InputError: The file is none, or another program has changed it while the store has changes of its own.
         OutputError: The store cannot be made.
     """
     path = store_path(annotations)
-    aside = None
+    aside, here = None, set(names)
+    unread: list[str] = []
     try:
         annotations.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,8 +82,8 @@ def open_store(
             path.replace(aside)
             store = Store(path, standing)
         if is_new:
-            _begin(store, root, annotations, on_photo)
-        missing = _add_photos(store, set(names))
+            unread = _begin(store, root, here, annotations, on_photo)
+        missing = _add_photos(store, here)
     except BaseException:
         store.close()
         if is_new:
@@ -87,7 +91,7 @@ def open_store(
             if aside is not None:
                 aside.replace(path)
         raise
-    return Opened(store, missing, aside)
+    return Opened(store, missing, tuple(unread), aside)
 
 
 def _is_begun(store: Store) -> bool:
@@ -110,26 +114,31 @@ def _file_is_newer(store: Store, annotations: Path) -> bool:
     )
 
 
-def _begin(store: Store, root: Path, annotations: Path, on_photo: Callable[[], None]) -> None:
+def _begin(store: Store, root: Path, names: set[str], annotations: Path, on_photo: Callable[[], None]) -> list[str]:
+    """Returns the error lines of photos whose masks cannot be read."""
+    unread: list[str] = []
     with store.transaction():
         if annotations.is_file():
             digest = sha256_file(annotations)
-            _take(store, read_coco(annotations))
+            _take(store, read_coco(annotations), names)
             store.set("file_sha256", digest)
-        elif root.is_dir() and layout_of(root) is not None:
+        elif (dataset := category_of(root)) is not None:
             with tempfile.TemporaryDirectory() as folder:
                 made = Path(folder) / "instances.json"
-                masks_to_coco(read_tree(root), made, options=InstanceOptions(), on_sample=on_photo)
-                _take(store, read_coco(made))
+                options = InstanceOptions(on_error="skip")
+                _, receipt = masks_to_coco(dataset, made, options=options, on_sample=on_photo)
+                unread = receipt.skipped
+                _take(store, read_coco(made), names)
             store.changed()
         else:
             store.set("more", {"info": {"description": f"{root.resolve().name}, annotated with mvtec annotate"}})
             store.changed()
         store.set("written_changes", store.get("changes") if annotations.is_file() else None)
+    return unread
 
 
-def _take(store: Store, content: CocoDataset) -> None:
-    """Put an annotation file into an empty store."""
+def _take(store: Store, content: CocoDataset, here: set[str]) -> None:
+    """Put an annotation file into an empty store; its photos get the names they have in the folder."""
     store.set("more", {**(content.model_extra or {}), "info": content.info})
     numbers = {
         "image": [image.id for image in content.images],
@@ -149,8 +158,9 @@ def _take(store: Store, content: CocoDataset) -> None:
         key = f"a{annotation.id}"
         store.execute("INSERT INTO identity VALUES (?, ?, ?)", (key, annotation.image_id, annotation.id))
         of_image.setdefault(annotation.image_id, []).append(record_of(annotation, key))
-    names = set()
+    names: set[str] = set()
     for image in content.images:
+        image.file_name = next((name for name in spellings(image.file_name) if name in here), image.file_name)
         if image.file_name in names:
             raise InputError("the annotation file", f"has {image.file_name} twice", "Join the two")
         names.add(image.file_name)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mvtec.datasets.images import BadPhotoError, Photo, photo_size_wh, read_photo
-from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.datasets.samples import IMAGE_SUFFIXES, Dataset
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError, no_folder
 
@@ -20,7 +20,13 @@ _THUMB_SIDE = 160
 _MOST_THUMBS = 2000  # kept in memory, about 5 kB each
 _MOST_PNGS = 4  # of photos that browsers do not know, as large as the photo
 _MOST_SIZES = 10_000
-_SHOWN_AS_IT_IS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".bmp": "image/bmp"}
+_SHOWN_AS_IT_IS = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".bmp": "image/bmp",
+    ".webp": "image/webp",
+}
 
 
 def find_photos(root: Path) -> tuple[list[str], int]:
@@ -36,10 +42,10 @@ def find_photos(root: Path) -> tuple[list[str], int]:
     """
     if not root.is_dir():
         raise no_folder(root, "Give a folder of photos, or a category")
-    if layout_of(root) is not None or any(map(layout_of, _folders(root))):
-        names = [sample.path for sample in read_tree(root).samples]
-    else:
-        names = _images_below(root)
+    if layout_of(root) is None and any(map(layout_of, _folders(root))):
+        read_tree(root)  # says that these are several categories
+    dataset = category_of(root)
+    names = _images_below(root) if dataset is None else [sample.path for sample in dataset.samples]
     inside = root.resolve()
     found = [name for name in names if not (root / name).is_symlink() or _leads_into(root / name, inside)]
     if odd := next((name for name in found if not _is_text(name)), None):
@@ -48,6 +54,16 @@ def find_photos(root: Path) -> tuple[list[str], int]:
     if not found:
         raise InputError(root, "holds no photo", f"Give a folder of photos ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return found, len(names) - len(found)
+
+
+def category_of(root: Path) -> Dataset | None:
+    """The category of a folder; None where it is in no layout, or has no labelled photo where its layout has them."""
+    if not root.is_dir() or layout_of(root) is None:
+        return None
+    try:
+        return read_tree(root)
+    except InputError:  # as of a `test/` with photos and no folders, which other tools export
+        return None
 
 
 def _folders(root: Path) -> list[Path]:

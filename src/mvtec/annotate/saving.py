@@ -39,7 +39,7 @@ def write_file(store: Store, annotations: Path) -> None:
     beside = annotations.with_name(f".{annotations.name}.new")
     try:
         write_coco_parts(beside, parts, overwrite=True)
-        with beside.open("rb") as written:
+        with beside.open("rb+") as written:
             os.fsync(written.fileno())
         # The digest is noted before the file is moved in: a crash in between is then no change by others.
         store.set("writing_sha256", sha256_file(beside))

@@ -81,6 +81,9 @@ def prepare(
     notes = []
     if links:
         notes.append(f"{links} links lead out of {root} and are left out")
+    if opened.unread:
+        count, first = len(opened.unread), opened.unread[0]
+        notes.append(f"{count} photo{'s' * (count > 1)} without a mask that can be read, to be labelled here: {first}")
     if opened.aside is not None:
         notes.append(
             f"{annotations} was changed by another program: it was read anew, its history is in {opened.aside}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -67,6 +68,8 @@ def make_app(work: Workplace, *, save_every: float = _SAVE_EVERY) -> FastAPI:
         dependencies=[Depends(check_store)],
     )
     app.openapi_version = "3.0.3"  # the newest that the bundled page of Swagger reads
+    for kind, ending in (("text/javascript", ".js"), ("text/css", ".css")):
+        mimetypes.add_type(kind, ending)  # Windows may have been told otherwise, and then no script would run
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     _answer_errors(app, work)
     _add_pages(app)

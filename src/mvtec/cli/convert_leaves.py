@@ -55,7 +55,7 @@ def coco_to_labelstudio(
     config = out.with_name(f"{out.stem}.label_config.xml")
     check_output(config, overwrite=overwrite)
     found = labelled_images(coco, annotations, None, receipt, skip_errors=on_error is OnError.skip)
-    write_label_studio(found, out, defects=defects, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
+    write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
     with staged_file(config, overwrite=overwrite) as staged:
         staged.write_text(label_config(defects), encoding="utf-8", newline="\n")
     keep_receipt(receipt, out)

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Any
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mvtec.convert.rle import decode_rle
 from mvtec.errors import InputError
 from mvtec.files import read_json, staged_file
 
@@ -70,7 +73,7 @@ class CocoDataset(BaseModel):
 
     info: dict[str, Any] = {}
     images: list[CocoImage]
-    annotations: list[CocoAnnotation]
+    annotations: list[CocoAnnotation] = []
     categories: list[CocoCategory]
 
     def category_names(self) -> dict[int, str]:
@@ -230,17 +233,21 @@ def _append(stream: IO[str], record: Any, number: int) -> None:
 def read_coco(path: Path) -> CocoDataset:
     """Read an annotation file and check that its ids fit together.
 
+    What other tools leave out or write otherwise is put right: an `area` that is missing becomes that of the polygons,
+    of the RLE, or of the box; `iscrowd` and `info` that are null become 0 and none; a `segmentation` of empty lists is
+    none; of two categories of one name, one that no annotation has goes.
+
     Raises:
         InputError: It is missing, no COCO annotation file, or an id is used twice or refers to nothing.
     """
-    content = read_json(path, "a COCO annotation file")
+    content = _as_meant(read_json(path, "a COCO annotation file"))
     try:
         dataset = CocoDataset.model_validate(content)
     except ValidationError as error:
         raise InputError(
             path,
             f"is no COCO annotation file: {first_complaint(error)}",
-            "Give one made by mvtec convert masks-to-coco",
+            "Mend it, or give one such as mvtec convert masks-to-coco writes",
         ) from error
     for kind, records in (
         ("image", dataset.images),
@@ -252,6 +259,7 @@ def read_coco(path: Path) -> CocoDataset:
             if record.id in seen:
                 raise InputError(path, f"{kind} id {record.id} is used twice", f"Give each {kind} an id of its own")
             seen.add(record.id)
+    _drop_unused_doubles(path, dataset)
     images = {image.id for image in dataset.images}
     categories = {category.id for category in dataset.categories}
     for annotation in dataset.annotations:
@@ -262,6 +270,63 @@ def read_coco(path: Path) -> CocoDataset:
                 "Add it, or remove the annotation",
             )
     return dataset
+
+
+def _as_meant(content: Any) -> Any:
+    """The content of a file with what `read_coco` puts right in its records; other content stays as it is."""
+    if not isinstance(content, dict):
+        return content
+    annotations = content.get("annotations") or []
+    if isinstance(annotations, list):
+        annotations = [_annotation_as_meant(one) if isinstance(one, dict) else one for one in annotations]
+    return {**content, "info": content.get("info") or {}, "annotations": annotations}
+
+
+def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
+    mended = dict(annotation)
+    if isinstance(shapes := mended.get("segmentation"), list) and shapes and not any(shapes):
+        mended["segmentation"] = []
+    if "iscrowd" in mended and mended["iscrowd"] is None:
+        mended["iscrowd"] = 0
+    if mended.get("area") is None:
+        mended["area"] = _area(mended.get("segmentation"), mended.get("bbox"))
+    return mended
+
+
+def _area(segmentation: Any, bbox: Any) -> float | None:
+    """In pixels, of the polygons, the RLE or the box; None where they are none, of which others will complain."""
+    try:
+        if isinstance(segmentation, dict):
+            return float(decode_rle(segmentation).sum())
+        if segmentation:
+            return float(sum(_polygon_area(np.array(polygon, np.float64)) for polygon in segmentation))
+        return max(0.0, float(bbox[2]) * float(bbox[3]))
+    except (TypeError, ValueError, IndexError, KeyError):
+        return None
+
+
+def _polygon_area(numbers: npt.NDArray[np.float64]) -> float:
+    """Of a closed polygon x, y, x, y, …, by the shoelace formula."""
+    x, y = numbers[0::2], numbers[1::2]
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _drop_unused_doubles(path: Path, dataset: CocoDataset) -> None:
+    """Of categories of one name keep the one that annotations have; some tools add the super-category to the list.
+
+    Raises:
+        InputError: Annotations have two of one name.
+    """
+    used = {annotation.category_id for annotation in dataset.annotations}
+    kept: dict[str, CocoCategory] = {}
+    for category in dataset.categories:
+        before = kept.get(category.name)
+        if before is not None and {before.id, category.id} <= used:
+            raise InputError(path, f"has two categories {category.name}", "Give each its own name")
+        if before is None or category.id in used:
+            kept[category.name] = category
+    if len(kept) < len(dataset.categories):
+        dataset.categories = [category for category in dataset.categories if kept[category.name] is category]
 
 
 def read_results(path: Path) -> list[CocoResult]:

@@ -13,7 +13,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from mvtec.convert.geometry import BoxXYWH, Region, box_iou, region_of
+from mvtec.convert.fitting import fitted
+from mvtec.convert.geometry import BoxXYWH, Region, region_of
 from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import region_of_polygons
@@ -42,7 +43,11 @@ def write_cvat(
             element = _image(image, number)
             stream.write(ET.tostring(element, encoding="unicode") + "\n")
             again = [_read_shape(shape, image.size_wh) for shape in element]
-            receipt.add(image.path, [i.defect for i in image.instances], list(map(_iou, image.instances, again)))
+            receipt.add(
+                image.path,
+                [i.defect for i in image.instances],
+                [i.iou(read) for i, read in zip(image.instances, again, strict=True)],
+            )
         stream.write("</annotations>\n")
 
 
@@ -67,14 +72,6 @@ def _runs(region: Region) -> list[int]:
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     runs = np.diff(changes, prepend=0, append=flat.size).tolist()
     return [0, *runs] if flat[0] else runs
-
-
-def _iou(instance: Instance, again: Instance | None) -> float:
-    if again is None:
-        return 0.0
-    if instance.region is None or again.region is None:
-        return box_iou(instance.box_xywh, again.box_xywh)
-    return instance.region.iou(again.region)
 
 
 def read_cvat_classes(path: Path) -> tuple[str, ...]:
@@ -124,7 +121,7 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
                 receipt.skipped.append(str(problem))
             else:
                 instances.append(instance)
-        yield LabelledImage(name, None, size_wh, tuple(instances))
+        yield fitted(LabelledImage(name, None, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
 
 
 _SHAPES = ("box", "polygon", "mask")
@@ -158,7 +155,12 @@ def _read_runs(text: str, place: BoxXYWH, size_wh: tuple[int, int]) -> Region | 
 
 
 def _elements(path: Path) -> Iterator[ET.Element]:
-    """Each `label` and `image` of the file, whole, one at a time."""
+    """Each `label` and `image` of the file, whole, one at a time.
+
+    Raises:
+        InputError: The file cannot be understood, is CVAT's for video, or has no image.
+    """
+    images = 0
     try:
         root: ET.Element | None = None
         for event, element in ET.iterparse(path, ("start", "end")):
@@ -166,9 +168,14 @@ def _elements(path: Path) -> Iterator[ET.Element]:
                 root = element
                 if root.tag != "annotations":
                     raise InputError(path, "has no root <annotations>", "Export CVAT for images 1.1")
+            elif element.tag == "track":
+                raise InputError(path, "is CVAT for video", "Export CVAT for images 1.1")
             elif event == "end" and element.tag in {"image", "label"}:
+                images += element.tag == "image"
                 yield element
                 if element.tag == "image":
                     root.clear()
     except (ET.ParseError, OSError, LookupError, ValueError) as error:  # an unknown encoding is a LookupError
         raise InputError(path, f"is no readable XML file ({error})", "Export CVAT for images 1.1") from error
+    if not images:
+        raise InputError(path, "holds no image", "Export CVAT for images 1.1")

@@ -60,6 +60,11 @@ class Region:
         mask[y : y + h, x : x + w] = self.crop
         return mask
 
+    def paint(self, canvas: npt.NDArray[np.uint8], value: int) -> None:
+        """Set its pixels of a photo's canvas, uint8 H×W, to a value."""
+        x, y, w, h = self.box_xywh
+        canvas[y : y + h, x : x + w][self.crop] = value
+
     def iou(self, other: Region) -> float:
         """Intersection over union of two regions of one photo."""
         x, y = max(self.box_xywh[0], other.box_xywh[0]), max(self.box_xywh[1], other.box_xywh[1])

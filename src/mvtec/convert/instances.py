@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.geometry import Region
+from mvtec.convert.geometry import Region, box_iou
+from mvtec.datasets.images import MOST_PIXELS
 from mvtec.errors import InputError
 
-_LARGEST_SIDE, _MOST_PIXELS = 1 << 20, 1 << 30  # what OpenCV opens
+_LARGEST_SIDE = 1 << 20  # what OpenCV opens
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,14 @@ class Instance:
     def of(defect: str, region: Region) -> Instance:
         """An instance with the tight box of its pixels."""
         return Instance(defect, region.box_xywh, region)
+
+    def iou(self, again: Instance | None) -> float:
+        """Intersection over union with what a reader gives back, of the boxes where one has no pixels; 0 with none."""
+        if again is None:
+            return 0.0
+        if self.region is None or again.region is None:
+            return box_iou(self.box_xywh, again.box_xywh)
+        return self.region.iou(again.region)
 
     @property
     def area(self) -> float:
@@ -64,5 +73,5 @@ def check_size(source: Path, name: str, size_wh: tuple[int, int]) -> None:
         InputError: A side is less than a pixel, or the photo is larger than OpenCV opens.
     """
     width, height = size_wh
-    if min(size_wh) < 1 or max(size_wh) > _LARGEST_SIDE or width * height > _MOST_PIXELS:
+    if min(size_wh) < 1 or max(size_wh) > _LARGEST_SIDE or width * height > MOST_PIXELS:
         raise InputError(source, f"{name} is said to be {width}×{height} pixels", "Correct its size")

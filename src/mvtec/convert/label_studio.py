@@ -18,11 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mvtec.convert.brush import decode_brush, encode_brush
 from mvtec.convert.coco import FiniteFloat, first_complaint
-from mvtec.convert.geometry import box_iou, region_of
+from mvtec.convert.fitting import fitted, photo_named
+from mvtec.convert.geometry import region_of
 from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import region_of_polygons
 from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
 from mvtec.files import read_json, staged_file
 
@@ -32,6 +34,7 @@ LOCAL_FILES = "/data/local-files/?d="
 _Percent = FiniteFloat
 _UPLOAD_HASH = re.compile(r"^[0-9a-f]{8}-")
 _KINDS = {"brushlabels", "rectanglelabels", "polygonlabels"}
+_OF_THE_PHOTO = {"choices", "datetime", "number", "pairwise", "rating", "taxonomy", "textarea"}
 
 
 class _Value(BaseModel):
@@ -76,17 +79,15 @@ def write_label_studio(
     found: Iterable[LabelledImage],
     out: Path,
     *,
-    defects: Sequence[str],
     receipt: Receipt,
     url_prefix: str = LOCAL_FILES,
     overwrite: bool = False,
 ) -> None:
-    """Write tasks to import into a project whose labelling interface is `label_config(defects)`.
+    """Write tasks to import into a project whose labelling interface is that of `label_config`.
 
     Args:
         found: The images.
         out: The file to write.
-        defects: The defect types.
         receipt: Is filled.
         url_prefix: What goes before a photo's name: the default is where Label Studio serves local files.
         overwrite: Replace what is there.
@@ -94,7 +95,6 @@ def write_label_studio(
     Raises:
         OutputError: `out` exists already or cannot be written.
     """
-    del defects  # tasks do not list them
     with (
         staged_file(out, overwrite=overwrite) as staged,
         staged.open("w", encoding="utf-8", newline="\n") as stream,
@@ -106,7 +106,11 @@ def write_label_studio(
             task = {"data": {"image": url}, "annotations": [{"result": results}]}
             stream.write((",\n" if number else "\n") + json.dumps(task, ensure_ascii=False, sort_keys=True))
             again = [_read_result(_Result.model_validate(result), image.size_wh) for result in results]
-            receipt.add(image.path, [i.defect for i in image.instances], list(map(_iou, image.instances, again)))
+            receipt.add(
+                image.path,
+                [i.defect for i in image.instances],
+                [i.iou(read) for i, read in zip(image.instances, again, strict=True)],
+            )
         stream.write("\n]\n")
 
 
@@ -140,14 +144,6 @@ def _result(instance: Instance, image: LabelledImage, index: int) -> dict[str, A
         "image_rotation": 0,
         "value": {**value, kind: [instance.defect]},
     }
-
-
-def _iou(instance: Instance, again: Instance | None) -> float:
-    if again is None:
-        return 0.0
-    if instance.region is None or again.region is None:
-        return box_iou(instance.box_xywh, again.box_xywh)
-    return instance.region.iou(again.region)
 
 
 def read_label_studio_classes(path: Path) -> tuple[str, ...]:
@@ -185,6 +181,7 @@ def read_label_studio(
     """
     for number, task in enumerate(_tasks(path), start=1):
         name = _photo_name(path, number, task)
+        name = name if photos is None else photo_named(photos, name) or name
         given = [annotation for annotation in task.annotations if not annotation.was_cancelled]
         if len(given) > 1:
             receipt.notes.append(f"{name} has {len(given)} annotations; the first is taken")
@@ -199,6 +196,9 @@ def read_label_studio(
         check_size(path, name, size_wh)
         instances = []
         for result in results:
+            if result.type in _OF_THE_PHOTO:
+                receipt.skipped.append(f"{path}: a result of {name}: {result.type} is about the whole photo.")
+                continue
             try:
                 if result.type not in _KINDS:
                     raise ValueError(f"{result.type} is no brush, rectangle or polygon")
@@ -213,7 +213,8 @@ def read_label_studio(
                 receipt.skipped.append(str(problem))
             else:
                 instances.append(instance)
-        yield LabelledImage(name, None if photos is None else photos / name, size_wh, tuple(instances))
+        photo = None if photos is None else photos / name
+        yield fitted(LabelledImage(name, photo, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
 
 
 def _tasks(path: Path) -> list[_Task]:
@@ -227,9 +228,10 @@ def _tasks(path: Path) -> list[_Task]:
 
 def _photo_name(path: Path, number: int, task: _Task) -> str:
     """`test/crack/000.png` of `/data/local-files/?d=test/crack/000.png`, `000.png` of `/data/upload/1/…-000.png`."""
-    url = next((value for value in task.data.values() if isinstance(value, str) and value), None)
-    if url is None:
+    texts = [value for value in (task.data.get("image"), *task.data.values()) if isinstance(value, str) and value]
+    if not texts:
         raise InputError(path, f"task {number} names no photo", "Export it again")
+    url = next((text for text in texts if _names_image(text)), texts[0])
     if "?d=" in url:
         return unquote(url.split("?d=", 1)[1]).lstrip("/")
     parts = urlsplit(url)
@@ -237,6 +239,12 @@ def _photo_name(path: Path, number: int, task: _Task) -> str:
     if "/upload/" in name:
         return _UPLOAD_HASH.sub("", PurePosixPath(name).name)
     return PurePosixPath(name).name if parts.scheme else name.lstrip("/")
+
+
+def _names_image(text: str) -> bool:
+    """Whether a value of a task ends as the name of an image does, before what a web address says of its use."""
+    endings = (PurePosixPath(text).suffix, PurePosixPath(urlsplit(text).path).suffix)
+    return any(ending.lower() in IMAGE_SUFFIXES for ending in endings)
 
 
 def _read_result(result: _Result, size_wh: tuple[int, int]) -> Instance | None:

@@ -56,6 +56,8 @@ def images_to_masks(
         for image in found:
             types = sorted({instance.defect for instance in image.instances})
             defect = GOOD if not types else types[0] if len(types) == 1 else COMBINED
+            if GOOD in types:
+                raise InputError(image.path, f"has a defect called {GOOD}, which is for none", "Rename the category")
             _check_folder_name(defect)
             stem = unique_stem(PurePosixPath(image.path).name, taken.setdefault(defect.casefold(), set()))
             if image.photo is not None:
@@ -78,8 +80,7 @@ def _union(image: LabelledImage) -> np.ndarray[tuple[int, int], np.dtype[np.uint
             raise InputError(
                 image.path, "has an instance with a box and no mask", "Give it a mask, or convert to YOLO boxes"
             )
-        x, y, w, h = instance.region.box_xywh
-        mask[y : y + h, x : x + w][instance.region.crop] = 255
+        instance.region.paint(mask, 255)
     return mask
 
 

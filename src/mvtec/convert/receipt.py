@@ -35,6 +35,7 @@ class Receipt:
         images: Images converted.
         instances: Instances written, by defect type.
         dropped: Instances smaller than `--min-area`.
+        cut: Boxes that reached out of their photo by a pixel or more, and were cut to it.
         skipped: The error line of each image or annotation left out.
         notes: Other things a user should know, each a sentence.
         odd_masks: The masks that can be used and are hardly what was meant, by what is odd about them.
@@ -44,6 +45,7 @@ class Receipt:
     images: int = 0
     instances: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
+    cut: int = 0
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     odd_masks: dict[OddMask, list[str]] = field(default_factory=lambda: {kind: [] for kind in _ODD})
@@ -92,7 +94,7 @@ class Receipt:
             "instances": dict(sorted(self.instances.items())),
             "dropped_below_min_area": self.dropped,
             "skipped": self.skipped,
-            "notes": [*self.notes, *self._odd()],
+            "notes": [*self.notes, *self._cut(), *self._odd()],
             "reader": self.reader,
             "iou": {
                 "n": self._compared,
@@ -114,7 +116,13 @@ class Receipt:
 
     def warnings(self) -> list[str]:
         dropped = [f"{self.dropped} instances below --min-area were dropped"] if self.dropped else []
-        return [f"left out: {line}" for line in self.skipped] + self.notes + self._odd() + dropped
+        return [f"left out: {line}" for line in self.skipped] + self.notes + self._cut() + self._odd() + dropped
+
+    def _cut(self) -> list[str]:
+        if not self.cut:
+            return []
+        boxes = "1 box reaches" if self.cut == 1 else f"{self.cut} boxes reach"
+        return [f"{boxes} out of the photo by a pixel or more; what is outside was cut off"]
 
     def _odd(self) -> list[str]:
         said = []

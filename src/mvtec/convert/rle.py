@@ -48,6 +48,8 @@ def decode_rle(rle: Rle) -> Mask:
         height, width = (int(side) for side in rle["size"])
         counts = rle["counts"]
         if isinstance(counts, list):
+            if min(counts, default=0) < 0:
+                raise ValueError("is no run-length encoding")
             changes = np.cumsum(np.array(counts, np.int64))
         else:
             changes = _unpack(counts.encode("ascii") if isinstance(counts, str) else counts)

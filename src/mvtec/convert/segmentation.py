@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels, CocoResult
+from mvtec.convert.fitting import fitted, photo_named
 from mvtec.convert.geometry import Region
 from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.polygons import edge_polygons
@@ -83,7 +84,7 @@ def _paint(polygons: Sequence[Sequence[float]], size_hw: tuple[int, int]) -> Rle
 def labelled_images(
     coco: CocoDataset, source: Path, photos: Path | None, receipt: Receipt, *, skip_errors: bool = False
 ) -> Iterator[LabelledImage]:
-    """The images of an annotation file with their instances, in the order of the file.
+    """The images of an annotation file with their instances, in the order of the file, see `fitted`.
 
     Annotations of crowds are left out, and the receipt says so.
 
@@ -95,7 +96,7 @@ def labelled_images(
         skip_errors: Leave out an annotation that breaks a rule, instead of stopping.
 
     Raises:
-        InputError: An annotation breaks a rule, or a photo is not under `photos`.
+        InputError: An annotation breaks a rule, or a photo is not under `photos` or has another size.
     """
     names = coco.category_names()
     of_image: dict[int, list[CocoAnnotation]] = {}
@@ -103,9 +104,14 @@ def labelled_images(
         of_image.setdefault(annotation.image_id, []).append(annotation)
     for image in coco.images:
         check_size(source, image.file_name, (image.width, image.height))
-        photo = None if photos is None else photos / image.file_name
-        if photo is not None and not photo.is_file():
-            raise InputError(photo, "no such photo", f"Give the folder that {source.name} was made for as --images")
+        name, photo = image.file_name, None
+        if photos is not None:
+            found = photo_named(photos, name)
+            if found is None:
+                raise InputError(
+                    photos / name, "no such photo", f"Give the folder that {source.name} was made for as --images"
+                )
+            name, photo = found, photos / found
         instances = []
         for annotation in of_image.get(image.id, []):
             if annotation.iscrowd:
@@ -125,7 +131,8 @@ def labelled_images(
                 continue
             defect = names[annotation.category_id]
             instances.append(Instance(defect, annotation.bbox, None) if region is None else Instance.of(defect, region))
-        yield LabelledImage(image.file_name, photo, (image.width, image.height), tuple(instances))
+        labelled = LabelledImage(name, photo, (image.width, image.height), tuple(instances))
+        yield fitted(labelled, source, receipt, skip_errors=skip_errors)
 
 
 def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple[int, int]) -> Region | None:
@@ -140,7 +147,7 @@ def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple
             raise ValueError("has a box without area and no segmentation")
         return None
     if isinstance(segmentation, dict):
-        if list(segmentation.get("size", [])) != list(size_hw):
+        if segmentation.get("size") not in (list(size_hw), size_hw):
             raise ValueError(f"its segmentation is not {size_hw[1]}×{size_hw[0]} pixels as its image")
         region = decode_region(segmentation)
     else:
@@ -165,6 +172,7 @@ def _polygons(segmentation: Any) -> list[list[float]]:
             arrays = [np.array(polygon, np.float64) for polygon in segmentation]
         except (TypeError, ValueError):
             arrays = []
+        arrays = [array for array in arrays if array.ndim != 1 or len(array) not in (2, 4)]  # a point, a line
         if arrays and all(_is_polygon(array) for array in arrays):
             if sum(_length(array) for array in arrays) > _LONGEST:
                 raise ValueError("its outline is longer than any in a photo")  # pycocotools takes memory by its length

@@ -22,7 +22,7 @@ from mvtec.convert.palette_png import VOID, Numbers, read_numbers, write_numbers
 from mvtec.convert.place import ImagesBy, place, unique_stem
 from mvtec.convert.receipt import RECEIPT, Receipt
 from mvtec.datasets.images import photo_size_wh
-from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.datasets.layouts.folders import images_in
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
@@ -68,8 +68,7 @@ def _painted(image: LabelledImage, number_of: dict[str, int]) -> Numbers:
     for instance in image.instances:
         if instance.region is None:
             raise InputError(image.path, "has an instance with a box and no mask", "Give it a mask")
-        x, y, w, h = instance.region.box_xywh
-        numbers[y : y + h, x : x + w][instance.region.crop] = number_of[instance.defect]
+        instance.region.paint(numbers, number_of[instance.defect])
     return numbers
 
 
@@ -109,7 +108,7 @@ def read_semantic(root: Path) -> Iterator[LabelledImage]:
         InputError: A mask is missing, is not of its photo's size, or has a value without a class.
     """
     names = read_classes(root)
-    photos = sorted(file for file in (root / "images").glob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    photos = [root / path for path in images_in(root, "images")]
     if not photos:
         raise InputError(root / "images", "holds no photo", "Put the photos there, named as their masks")
     for photo in photos:

@@ -21,13 +21,14 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 
+from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import BoxFloat, box_iou, region_of
 from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.palette_png import VOID, Numbers, read_numbers, voc_palette, write_numbers
 from mvtec.convert.place import ImagesBy, place, unique_stem
 from mvtec.convert.receipt import RECEIPT, Receipt
 from mvtec.datasets.images import photo_size_wh
-from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.datasets.layouts.folders import images_in
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
@@ -85,8 +86,7 @@ def _objects(image: LabelledImage) -> Numbers:
     numbers = np.zeros(image.size_hw, np.uint8)
     for number, instance in enumerate(image.instances, start=1):
         if instance.region is not None:
-            x, y, w, h = instance.region.box_xywh
-            numbers[y : y + h, x : x + w][instance.region.crop] = number
+            instance.region.paint(numbers, number)
     return numbers
 
 
@@ -173,16 +173,17 @@ def read_voc(
     files = _files(root)
     for path in files:
         try:
-            yield _read_one(root, path, receipt, from_zero)
+            image = _read_one(root, path, receipt, from_zero)
+            yield fitted(image, path, receipt, skip_errors=skip_errors)
         except InputError as error:
             if not skip_errors:
                 raise
             receipt.skipped.append(str(error))
     annotated = {path.relative_to(root / "Annotations").with_suffix("") for path in files}
-    for photo in sorted((root / "JPEGImages").rglob("*")):
-        known = photo.relative_to(root / "JPEGImages").with_suffix("") in annotated
-        if photo.suffix.lower() in IMAGE_SUFFIXES and not known:
-            yield LabelledImage(photo.relative_to(root).as_posix(), photo, photo_size_wh(photo), ())
+    for name in images_in(root, "JPEGImages", deep=True):
+        photo = root / name
+        if photo.relative_to(root / "JPEGImages").with_suffix("") not in annotated:
+            yield LabelledImage(name, photo, photo_size_wh(photo), ())
 
 
 def _read_one(root: Path, path: Path, receipt: Receipt, from_zero: bool) -> LabelledImage:
@@ -220,7 +221,7 @@ def _box(element: ET.Element, from_zero: bool) -> BoxFloat:
 
 
 def _files(root: Path) -> list[Path]:
-    files = sorted((root / "Annotations").rglob("*.xml"))
+    files = sorted(file for file in (root / "Annotations").rglob("*.xml") if not file.name.startswith("."))
     if not files:
         raise InputError(root, "is no Pascal VOC folder: there is no Annotations/*.xml", "Give the folder above it")
     return files

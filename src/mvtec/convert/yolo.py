@@ -23,7 +23,7 @@ from mvtec.errors import InputError
 Task = Literal["detect", "segment"]
 
 DIGITS = 8  # 8 decimals give back a box of an 8000 px photo to within 0.0001 px
-_LARGEST = 1.01  # Ultralytics allows as much
+_BEYOND = 0.01  # Ultralytics allows as much
 _WHOLE = 0.01  # a number of pixels this near to a whole one was a whole one
 
 
@@ -108,14 +108,17 @@ def read_label(file: Path, names: Sequence[str], size_wh: tuple[int, int]) -> tu
 def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int]) -> Instance:
     words = line.split()
     try:
-        label = int(words[0])
+        label = int(float(words[0]))  # numpy.savetxt writes 0.0
         numbers = _numbers(line)
-    except ValueError:
+        if label != float(words[0]):
+            raise ValueError
+    except (ValueError, OverflowError):
         raise ValueError("is not a class number and coordinates") from None
     if not 0 <= label < len(names):
         raise ValueError(f"has class {label}, and there are {len(names)} classes")
-    if not (np.isfinite(numbers).all() and numbers.min(initial=0) >= 0 and numbers.max(initial=0) <= _LARGEST):
+    if not (np.isfinite(numbers).all() and (np.abs(numbers - 0.5) <= 0.5 + _BEYOND).all()):
         raise ValueError("has coordinates outside of 0 to 1")
+    numbers = np.maximum(numbers, 0)
     if len(numbers) == 4:
         if numbers[2] == 0 or numbers[3] == 0:
             raise ValueError("has a box without area")

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
+from mvtec.convert.fitting import fitted
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import read_label
 from mvtec.datasets.images import photo_size_wh
-from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.split import PARTS, Part, Split, read_split
 from mvtec.errors import InputError
+
+_Name = Annotated[str, BeforeValidator(lambda name: str(name) if isinstance(name, int) else name)]
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,19 @@ def read_yolo_folder(path: Path) -> YoloFolder:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(data_yaml, "is no readable YAML file", "Make one with mvtec convert masks-to-yolo") from error
     try:
-        names = TypeAdapter(dict[int, str] | list[str]).validate_python(content.get("names"))
+        names = TypeAdapter(dict[int, _Name] | list[_Name]).validate_python(content.get("names"))
     except (ValidationError, AttributeError) as error:
         raise InputError(data_yaml, "has no list of class names", "Give names: {0: crack, 1: stain}") from error
     if isinstance(names, dict):
-        names = [names[index] for index in sorted(names)]
+        if sorted(names) != list(range(len(names))):
+            raise InputError(
+                data_yaml,
+                f"numbers its classes {', '.join(map(str, sorted(names)))}",
+                "Number them from 0, without gaps",
+            )
+        names = [names[index] for index in range(len(names))]
+    if double := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(data_yaml, f"has two classes {double}", "Give each its own name")
     root = (data_yaml.parent / str(content.get("path") or "")).resolve()
     listed = {part: _photos(root, content.get(part)) for part in PARTS}
     if not listed["train"]:
@@ -85,16 +97,26 @@ def read_yolo_folder(path: Path) -> YoloFolder:
 
 
 def _photos(root: Path, places: object) -> tuple[Path, ...]:
-    """The photos of a part: a folder, a text file that lists photos, or a list of those."""
+    """The photos of a part: a folder, a text file that lists photos, or a list of those; hidden files are none.
+
+    Raises:
+        InputError: A list is no text file.
+    """
     photos: list[Path] = []
     for place in places if isinstance(places, list) else [places] if places else []:
         at = root / str(place)
         if not at.exists() and str(place).startswith("../"):  # as Roboflow writes it; Ultralytics allows for it, too
             at = root / str(place)[3:]
         if at.suffix == ".txt" and at.is_file():
-            photos += [at.parent / line.strip() for line in at.read_text(encoding="utf-8").splitlines() if line.strip()]
+            try:
+                lines = at.read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(
+                    at, "is no readable list of photos", "Save it as UTF-8, a path in each line"
+                ) from error
+            photos += [at.parent / line.strip() for line in lines if line.strip()]
         elif at.is_dir():
-            photos += [file for file in at.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES]
+            photos += [at / path for path in images_in(at, "", deep=True)]
     return tuple(sorted(photos))
 
 
@@ -137,7 +159,8 @@ def labelled_photos(
         else:
             root = folder.root.resolve()
             path = photo.relative_to(root) if photo.is_relative_to(root) else photo
-            yield LabelledImage(path.as_posix(), photo, size_wh, instances)
+            image = LabelledImage(path.as_posix(), photo, size_wh, instances)
+            yield fitted(image, file, receipt, skip_errors=skip_errors)
         on_photo()
     if without:
         receipt.notes.append(f"{without} photos of {part} have no label file and count as good")

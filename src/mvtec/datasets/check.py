@@ -11,7 +11,7 @@ from mvtec.datasets.layouts.folders import folders_in
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.files import sha256_file
 
-_UNREAD = frozenset({".avif", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".webp"})  # endings of images
+_UNREAD = frozenset({".avif", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2"})  # endings of images
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
     """Open every photo and mask, and list what is wrong, sorted by file.
 
     Args:
-        dataset: The data set; each of its images is decoded once.
+        dataset: The data set.
         on_sample: Called after each sample, for a progress bar.
     """
     problems = []
@@ -116,9 +116,10 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
         try:
             covered = float(read_mask(sample).mean())
             share = grey_share(sample)
-        except BadMaskError as error:
+        except (BadMaskError, BadPhotoError) as error:
             file = Path(error.file).relative_to(dataset.root).as_posix()
-            problems.append(Problem(error.kind, file, error.problem, error.mend))
+            kind = error.kind if isinstance(error, BadMaskError) else "unreadable-photo"
+            problems.append(Problem(kind, file, error.problem, error.mend))
         else:
             if share:
                 text = f"has grey values in {share:.1%} of its defect pixels, and any value but 0 is defect"

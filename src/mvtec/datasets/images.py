@@ -8,7 +8,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -23,16 +23,17 @@ Mask = npt.NDArray[np.bool_]
 MaskLayer = npt.NDArray[np.uint8]
 Photo = npt.NDArray[np.uint8]
 
+MOST_PIXELS = 1 << 30  # what OpenCV opens
 NEARLY_ALL = 0.9  # of a photo: a mask that marks more is hardly meant so
 
 _EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 258  # BitsPerSample, one number a channel
 _TRANSPOSED = frozenset({5, 6, 7, 8})
-_TURNED_BY_EXIF = frozenset({"JPEG", "MPO", "PNG"})  # of a TIFF, Pillow has turned the size already
+_TURNED_BY_EXIF = frozenset({"JPEG", "MPO", "PNG", "WEBP"})  # of a TIFF, Pillow has turned the size already
 _WITH_ENDING = frozenset({"JPEG", "PNG", "MPO"})
 # The bytes a complete file ends with. Decoders fill in what is missing from a cut file instead of failing.
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_ENDINGS = {_PNG_SIGNATURE[:4]: b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
+_PNG_SIGNATURE, _JPEG_SIGNATURE, _RIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"
+_ENDINGS = {_PNG_SIGNATURE[:4]: b"IEND\xaeB`\x82", _JPEG_SIGNATURE: b"\xff\xd9"}
 _HEAD = 1024
 _OPENS_ANY_PATH = os.name != "nt"  # OpenCV opens no path with an umlaut on Windows
 _TAIL = 4096  # some cameras pad their files
@@ -41,6 +42,8 @@ _DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSErro
 
 _MEND_PHOTO = "Replace it with the original, or take it out of the data set"
 _MEND_MASK = "Draw or export it again"
+
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # else Pillow takes a sixth of it for an attack
 
 
 class BadPhotoError(InputError):
@@ -85,44 +88,54 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
     try:
         with photo.open("rb") as stream:
             head = stream.read(_HEAD)
+            size_wh = _png_size_wh(stream, head)
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - _TAIL))
             tail = stream.read()
-        size_wh = _png_size_wh(head) or _size_wh(photo)
+        size_wh = size_wh or _size_wh(photo)
     except FileNotFoundError as error:
         raise BadPhotoError(photo, "no such file", _MEND_PHOTO) from error
     except _DECODING_ERRORS as error:
         raise BadPhotoError(photo, "is not a readable image, or is cut off", _MEND_PHOTO) from error
-    if _ends_short(head[:4], tail):
+    if _ends_short(head[:4], tail) and not _decodes_whole(photo):
         raise BadPhotoError(photo, "is cut off: the end of the file is missing", _MEND_PHOTO)
+    if size_wh[0] * size_wh[1] > MOST_PIXELS:
+        raise BadPhotoError(
+            photo, f"is {size_wh[0]}×{size_wh[1]} pixels, too large to be opened", "Divide it into tiles"
+        )
     return size_wh
 
 
-def _png_size_wh(head: bytes) -> tuple[int, int] | None:
-    """The size a PNG's first bytes tell; None if they are no PNG's, or do not rule out an EXIF rotation.
+def _png_size_wh(stream: IO[bytes], head: bytes) -> tuple[int, int] | None:
+    """The size a PNG's first bytes tell; None if they are no PNG's, or it has EXIF data, which may turn it.
 
     A PNG is a signature and then chunks of length, type, data and CRC-32, the first of them IHDR with the size
     (https://www.w3.org/TR/png-3/).
     """
-    if not head.startswith(_PNG_SIGNATURE) or head[12:16] != b"IHDR":
+    if not head.startswith(_PNG_SIGNATURE) or head[12:16] != b"IHDR" or _png_has_exif(stream):
         return None
+    width, height = struct.unpack_from(">II", head, 16)
+    return (width, height) if width and height else None
+
+
+def _png_has_exif(stream: IO[bytes]) -> bool:
+    """Whether a PNG has an eXIf chunk; ImageMagick writes it behind the pixels, where OpenCV finds it, too."""
     at = len(_PNG_SIGNATURE)
-    while at + 8 <= len(head):
-        length, kind = struct.unpack_from(">I4s", head, at)
-        if kind == b"IDAT":
-            width, height = struct.unpack_from(">II", head, 16)
-            return (width, height) if width and height else None
-        if kind == b"eXIf":
-            return None
+    while True:
+        stream.seek(at)
+        chunk = stream.read(8)
+        if len(chunk) < 8:
+            return False
+        length, kind = struct.unpack(">I4s", chunk)
+        if kind in (b"eXIf", b"IEND"):
+            return bool(kind == b"eXIf")
         at += 12 + length
-    return None
 
 
 def _size_wh(photo: Path) -> tuple[int, int]:
     with Image.open(photo) as image:
         width, height = image.size
-        has_exif = image.format in _TURNED_BY_EXIF and "exif" in image.info  # asking a PNG without decodes it
-        transposed = has_exif and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+        transposed = image.format in _TURNED_BY_EXIF and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
         if image.format not in _WITH_ENDING:
             image.load()  # only decoding tells whether it is whole
     return (height, width) if transposed else (width, height)
@@ -268,7 +281,8 @@ def _is_turned(file: Path) -> bool:
     """Whether a readable image's EXIF data says that it is to be shown turned or mirrored."""
     with file.open("rb") as stream:
         head = stream.read(_HEAD)
-    if b"eXIf" not in head and b"Exif" not in head:
+        has_exif = _png_has_exif(stream) if head.startswith(_PNG_SIGNATURE) else b"Exif" in head
+    if not (has_exif or head.startswith(_RIFF)):
         return False
     with Image.open(file) as image:
         return image.getexif().get(_EXIF_ORIENTATION, 1) != 1
@@ -314,7 +328,7 @@ def empty_mask(sample: Sample, threshold: int = 0) -> BadMaskError:
 def _decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDArray[np.generic] | None:
     """Decode with OpenCV; None if cut off or no image."""
     data = np.fromfile(file, dtype=np.uint8)
-    if not data.size or _ends_short(data[:4].tobytes(), data[-_TAIL:].tobytes()):
+    if not data.size or (_ends_short(data[:4].tobytes(), data[-_TAIL:].tobytes()) and not _decodes_whole(file)):
         return None
     try:
         if data[:8].tobytes() == _PNG_SIGNATURE and not _png_is_whole(data.data):
@@ -341,6 +355,15 @@ def _png_is_whole(data: memoryview) -> bool:
         if kind == b"IEND":
             return True
         at = end + 4
+    return False
+
+
+def _decodes_whole(file: Path) -> bool:
+    """Whether a JPEG is whole although it does not end as one: phones put a film behind the photo."""
+    with suppress(*_DECODING_ERRORS), Image.open(file) as image:
+        if image.format in ("JPEG", "MPO"):
+            image.load()
+            return True
     return False
 
 

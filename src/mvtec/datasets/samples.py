@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 GOOD = "good"
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 
 OfficialSplit = Literal["train", "test"]
 

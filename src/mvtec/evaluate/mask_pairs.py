@@ -293,6 +293,5 @@ def union(regions: list[Region], size_hw: tuple[int, int]) -> Region | None:
     """All pixels of some regions of one photo as one."""
     mask = np.zeros(size_hw, np.uint8)
     for region in regions:
-        x, y, w, h = region.box_xywh
-        mask[y : y + h, x : x + w] |= region.crop.view(np.uint8)
+        region.paint(mask, 1)
     return region_of(mask)

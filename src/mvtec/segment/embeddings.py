@@ -1,7 +1,7 @@
 """Keeps image embeddings on disk, found again by what made them: the photo's bytes and the image encoder.
 
-A file is `KEY.npy`, float16 C×64×64: 2 MiB for the 256 channels of an embedding. It is written beside and moved in, so
-that several programs can share the folder; one that cannot be read counts as absent.
+A file is `KEY.npy`, float16 C×64×64: 2 MiB for the 256 channels of an embedding, more before the neck. It is written
+beside and moved in, so that several programs can share the folder; one that cannot be read counts as absent.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class EmbeddingCache:
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self.folder = folder
-        self._most = max(1, most_bytes // (2 * int(np.prod(EMBEDDING))))
+        self._most = most_bytes
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(folder, f"cannot be made ({error.strerror})", "Give another folder as --cache") from error
-        self._count = sum(1 for _ in folder.glob("*.npy"))
+        self._bytes = sum(size for _, size, _ in self._files())
 
     def get(self, key: str) -> torch.Tensor | None:
         """The embedding kept under a key, or None."""
@@ -69,17 +69,30 @@ class EmbeddingCache:
             try:
                 with os.fdopen(descriptor, "wb") as stream:
                     np.save(stream, embedding.numpy(), allow_pickle=False)
+                size = Path(name).stat().st_size
                 Path(name).replace(self.folder / f"{key}.npy")
             except BaseException:
                 Path(name).unlink(missing_ok=True)
                 raise
-            self._count += 1
-            if self._count > self._most:
+            self._bytes += size
+            if self._bytes > self._most:
                 self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         """Down to nine tenths, so that not every new one costs a look at the folder."""
-        kept = sorted(self.folder.glob("*.npy"), key=lambda path: (path.stat().st_mtime, path.name))
-        for path in kept[: max(0, len(kept) - self._most * 9 // 10)]:
+        found = self._files()
+        self._bytes = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if self._bytes <= self._most * 9 // 10:
+                return
             path.unlink(missing_ok=True)
-        self._count = min(len(kept), self._most * 9 // 10)
+            self._bytes -= size
+
+    def _files(self) -> list[tuple[float, int, Path]]:
+        """When each file was last used, its bytes, and where it is; others may take some away meanwhile."""
+        found = []
+        for path in self.folder.glob("*.npy"):
+            with suppress(FileNotFoundError):
+                stat = path.stat()
+                found.append((stat.st_mtime, stat.st_size, path))
+        return found

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, read_coco, read_results, write_coco
+from mvtec.convert.fitting import photo_named
 from mvtec.convert.geometry import box_iou, region_of
 from mvtec.convert.provenance import Provenance, read_provenance
 from mvtec.convert.rle import encode_region
@@ -195,9 +197,12 @@ def _jobs(
         of_image.setdefault(record.image_id, []).append(record)
     jobs = []
     for number in sorted(of_image, key=lambda number: names[number]):
-        photo = root / names[number]
-        if not photo.is_file():
-            raise InputError(photo, "no such photo", f"Give the folder that {source.name} was made for as --images")
+        name = photo_named(root, names[number])
+        if name is None:
+            raise InputError(
+                root / names[number], "no such photo", f"Give the folder that {source.name} was made for as --images"
+            )
+        photo = root / name
         size_wh = photo_size_wh(photo)
         if sizes.get(number, size_wh) != size_wh:
             raise InputError(
@@ -298,7 +303,9 @@ def _point(
     record: Record, box_xyxy: tuple[float, float, float, float], size_hw: tuple[int, int]
 ) -> tuple[float, float]:
     """A point of the object, x and y: of the old mask the pixel farthest from its edge, else the middle of the box."""
-    region = region_of_annotation(record, size_hw) if getattr(record, "segmentation", None) else None
+    region = None
+    with suppress(ValueError):  # a segmentation that is none
+        region = region_of_annotation(record, size_hw) if record.segmentation else None
     if region is None:
         return (box_xyxy[0] + box_xyxy[2]) / 2, (box_xyxy[1] + box_xyxy[3]) / 2
     padded: npt.NDArray[np.uint8] = np.pad(region.crop.view(np.uint8), 1)

@@ -17,11 +17,17 @@ function onStage() {
   return activeElement === document.body || activeElement === byId("canvas");
 }
 
+/** Many keyboards have signs such as [ behind AltGr, which is Ctrl and Alt on Windows, or behind Option. */
+function isSign(event) {
+  return event.key.length === 1 && !/[a-z0-9]/i.test(event.key);
+}
+
 function nameOf(event) {
   const key = event.key.toLowerCase();
   // Shift is part of a sign such as ? already.
   const shift = event.shiftKey && (key.length > 1 || (key >= "a" && key <= "z"));
-  return (event.ctrlKey || event.metaKey ? "ctrl+" : "") + (shift ? "shift+" : "") + key;
+  const ctrl = (event.ctrlKey || event.metaKey) && !(event.altKey && isSign(event));
+  return (ctrl ? "ctrl+" : "") + (shift ? "shift+" : "") + key;
 }
 
 function stageKey(event) {
@@ -66,7 +72,7 @@ function keydown(event) {
     event.preventDefault();
     return;
   }
-  if (event.altKey) return;
+  if (event.altKey && !isSign(event)) return;
   const name = nameOf(event);
   if (name.length === 1 && !singleKeys()) return;
   if (/^[1-9]$/.test(name)) {

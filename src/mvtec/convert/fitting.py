@@ -1,0 +1,80 @@
+"""Fits labels of other tools to their photos: finds the photo a file names, compares sizes, cuts boxes to the photo."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+
+from mvtec.convert.geometry import BoxFloat
+from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.receipt import Receipt
+from mvtec.datasets.images import photo_size_wh
+from mvtec.errors import InputError
+
+_HARDLY = 1.0  # pixels; rounding moves a side by less
+
+
+def spellings(name: str) -> list[str]:
+    """The name of a photo as it stands, with `/` for the `\\` of Windows, and each in both forms of Unicode."""
+    plain = (name, name.replace("\\", "/"))
+    return list(
+        dict.fromkeys([*plain, *(unicodedata.normalize(form, own) for form in ("NFC", "NFD") for own in plain)])
+    )
+
+
+def photo_named(root: Path, name: str) -> str | None:
+    """How the photo that a file calls `name` is called in the folder `root`; None where it is not there."""
+    return next((spelling for spelling in spellings(name) if (root / spelling).is_file()), None)
+
+
+def fitted(image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors: bool = False) -> LabelledImage:
+    """A labelled image whose size is its photo's, where that is known, and whose boxes lie in it.
+
+    What of a box reaches out of the photo is cut off, and the receipt counts it: readers of YOLO labels pass over
+    photos with such boxes.
+
+    Args:
+        image: The image as a file has it.
+        source: The file, for error lines.
+        receipt: Is told of boxes that were cut or left out.
+        skip_errors: Leave out a box that is not in the photo, instead of stopping.
+
+    Raises:
+        BadPhotoError: The photo cannot be read.
+        InputError: The photo has another size, or a box is not in it.
+    """
+    if image.photo is not None and image.photo.is_file():
+        width, height = photo_size_wh(image.photo)
+        if (width, height) != image.size_wh:
+            raise InputError(
+                image.photo,
+                f"is {width}×{height} pixels, and {source.name} says {image.size_wh[0]}×{image.size_wh[1]}",
+                "Give the same photos; where it has an EXIF orientation, label it as it is shown",
+            )
+    instances: list[Instance] = []
+    for instance in image.instances:
+        if instance.region is not None:
+            instances.append(instance)
+            continue
+        box = _cut(instance.box_xywh, image.size_wh)
+        if box is not None:
+            moved = max(abs(side - before) for side, before in zip(box, instance.box_xywh, strict=True))
+            receipt.cut += moved >= _HARDLY
+            instances.append(instance if box == instance.box_xywh else replace(instance, box_xywh=box))
+            continue
+        problem = InputError(source, f"a box of {image.path} is not in the photo", "Mend it, or pass --on-error skip")
+        if not skip_errors:
+            raise problem
+        receipt.skipped.append(str(problem))
+    return replace(image, instances=tuple(instances))
+
+
+def _cut(box_xywh: BoxFloat, size_wh: tuple[int, int]) -> BoxFloat | None:
+    """What of a box lies in the photo; None if nothing does."""
+    x, y, w, h = box_xywh
+    if x >= 0 and y >= 0 and x + w <= size_wh[0] and y + h <= size_wh[1]:
+        return box_xywh
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + w, size_wh[0]), min(y + h, size_wh[1])
+    return (left, top, right - left, bottom - top) if left < right and top < bottom else None
