@@ -21,9 +21,11 @@ from mvtec.detect.train import train
 from mvtec.detect.weights import MODEL, Start, find_start
 from mvtec.errors import InputError, MvtecError
 from mvtec.evaluate.boxes import evaluate_boxes
+from mvtec.evaluate.matching import match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import load
 from mvtec.evaluate.report import write_report
+from mvtec.evaluate.thresholds import operating_points
 from mvtec.files import fresh_folder, write_json
 from mvtec.run import prepare_run
 
@@ -120,13 +122,15 @@ def _run_steps(
     truth = out / "yolo" / "annotations" / "instances_test.json"
     with stage("scoring", None):
         judged = load(truth, out / "predictions" / "predictions.json")
-        metrics = evaluate_boxes(judged, seed=seed)
+        figures = match(judged.truth_json, judged.results)
+        metrics = evaluate_boxes(judged, figures=figures, seed=seed)
         write_json(out / "metrics.json", {name: metric.to_json() for name, metric in metrics.items()}, overwrite=False)
         write_report(
             out / "report.html",
             title="Demo: a detector for synthetic bottles",
             judged=judged,
             metrics=metrics,
+            points=operating_points(judged, figures),
             photo_root=source.root,
             run=run,
             data_card=card,

@@ -115,6 +115,13 @@ def test_photos_that_only_look_like_a_category_are_photos(tmp_path: Path):
     work.close()
 
 
+def test_a_category_that_breaks_a_rule_is_not_opened_as_any_folder(tmp_path: Path):
+    write_png(tmp_path / "test" / "Good" / "000.png", noise(1))
+    write_png(tmp_path / "ground_truth" / "crack" / "000_mask.png", noise(2))
+    with pytest.raises(InputError, match="Rename it"):
+        find_photos(tmp_path)
+
+
 def test_a_photo_without_a_mask_begins_without_labels(category: Category, tmp_path: Path):
     category.mask("crack", 0).unlink()
     names, _ = find_photos(category.root)

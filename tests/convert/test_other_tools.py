@@ -69,8 +69,9 @@ def test_boxes_are_cut_to_their_photo(photos: Path, tmp_path: Path, mvtec, box: 
     assert again.bbox == pytest.approx(left)
 
 
-def test_a_box_that_is_not_in_its_photo_is_refused_or_left_out(photos: Path, tmp_path: Path, mvtec):
-    source = coco(tmp_path / "i.json", {"bbox": [60, 5, 10, 10]}, {})
+@pytest.mark.parametrize("box", [[60, 5, 10, 10], [47.9999999, 3, 10, 10]])
+def test_a_box_that_is_not_in_its_photo_is_refused_or_left_out(photos: Path, tmp_path: Path, mvtec, box: list[float]):
+    source = coco(tmp_path / "i.json", {"bbox": box}, {})
     words = ("convert", "coco-to-yolo", source, "--images", photos, "--out", tmp_path / "y")
     refused = mvtec(*words)
     assert refused.code == 2
@@ -90,6 +91,16 @@ def test_a_size_that_is_not_the_photos_is_refused(photos: Path, tmp_path: Path, 
     assert done.code == 2
     assert "t.jpg: is 40×48 pixels, and i.json says 48×40" in done.err
     assert not (tmp_path / "y").exists()
+    content = json.loads(source.read_text())
+    content["images"].append({"id": 2, "file_name": "a.png", "width": 48, "height": 40})
+    content["images"].append({"id": 3, "file_name": "cut.png", "width": 48, "height": 40})
+    source.write_text(json.dumps(content))
+    (photos / "cut.png").write_bytes((photos / "a.png").read_bytes()[:-20])
+    words = ("coco-to-yolo", source, "--images", photos, "--out", tmp_path / "y", "--on-error", "skip")
+    left = mvtec("convert", *words)
+    assert left.code == 0, left.err
+    assert left.err.count("left out: ") == 2
+    assert [path.name for path in (tmp_path / "y" / "images" / "train").iterdir()] == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -129,6 +140,20 @@ def test_points_and_lines_among_polygons_mark_nothing(tmp_path: Path):
     one, other = image.instances
     assert one.region is not None
     assert one.iou(other) == 1
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"segmentation": {"size": [1_000_000, 1_000_000], "counts": [10**12]}},
+        {"bbox": [0, 0, 10**400, 1]},
+        {"segmentation": [[10**400, 1, 2, 3, 4, 5]]},
+    ],
+)
+def test_an_area_that_cannot_be_computed_is_no_traceback(photos: Path, tmp_path: Path, mvtec, own: dict[str, Any]):
+    source = coco(tmp_path / "i.json", {"area": None, **own})
+    done = mvtec("convert", "coco-to-yolo", source, "--images", photos, "--out", tmp_path / "y")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
 
 
 @pytest.mark.parametrize("shape", [{"size": None, "counts": "1"}, {"size": [40, 48], "counts": [-3, 8, 1915]}])
@@ -184,6 +209,7 @@ def boxes_of(folder: Path, mvtec) -> list[tuple[str, tuple[float, ...]]]:
     [
         ("{1: crack, 2: stain}", "numbers its classes 1, 2"),
         ("[crack, crack]", "has two classes crack"),
+        ("[no, crack]", "has no list of class names"),
     ],
 )
 def test_class_names_that_shift_or_merge_classes_are_refused(yolo: Path, tmp_path: Path, mvtec, names, complaint):
@@ -248,7 +274,7 @@ def test_the_photo_of_a_task_is_what_looks_like_one(tmp_path: Path, mvtec):
     (tmp_path / "ls.json").write_text(json.dumps(tasks))
     done = mvtec("convert", "labelstudio-to-coco", tmp_path / "ls.json", "--out", tmp_path / "o.json")
     assert done.code == 0, done.err
-    assert "choices is about the whole photo" in done.err
+    assert "1 results are about whole photos, such as choices, and are left out" in done.err
     content = read_coco(tmp_path / "o.json")
     assert [image.file_name for image in content.images] == ["a.png"]
     assert len(content.annotations) == 1
@@ -321,10 +347,14 @@ def test_a_mask_with_an_orientation_is_named(tmp_path: Path, mvtec, write: Calla
 def test_a_jpeg_that_is_cut_off_and_padded_is_no_photo(tmp_path: Path):
     Image.fromarray(np.tile(noise(3), (8, 8, 1))).save(tmp_path / "a.jpg")
     whole = (tmp_path / "a.jpg").read_bytes()
-    (tmp_path / "a.jpg").write_bytes(whole[: len(whole) // 2])
-    for read in (photo_size_wh, read_photo):
-        with pytest.raises(BadPhotoError, match="cut off"):
-            read(tmp_path / "a.jpg")
+    for part in (0.3, 0.5, 0.9, 0.99):
+        for padding in (0, 10, 20_000):
+            (tmp_path / "a.jpg").write_bytes(whole[: int(len(whole) * part)] + bytes(padding))
+            for read in (photo_size_wh, read_photo):
+                with pytest.raises(BadPhotoError, match="cut off"):
+                    read(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(whole + bytes(20_000))
+    assert read_photo(tmp_path / "a.jpg").shape == (320, 384, 3)
 
 
 def test_a_photo_of_two_hundred_megapixels_is_read(tmp_path: Path, recwarn: pytest.WarningsRecorder):

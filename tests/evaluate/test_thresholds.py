@@ -20,6 +20,10 @@ def only(truth, scores: dict[int, list[float]]):
     return judge(truth, results)
 
 
+def points_of(judged):
+    return operating_points(judged, match(judged.truth_json, judged.results))
+
+
 def plate(bad: int, good: int):
     """Photos with one crack each, and then good ones."""
     return {
@@ -38,7 +42,7 @@ def plate(bad: int, good: int):
 @pytest.mark.parametrize("seed", range(6))
 def test_the_counts_are_those_of_the_boxes_that_are_left(seed: int):
     truth, results = random_case(seed)
-    for point in operating_points(judge(truth, results)):
+    for point in points_of(judge(truth, results)):
         left = [result for result in results if result["score"] >= point.min_score]
         matches = [one for (_, area), one in match(truth, left).matches.items() if area == "all"]
         assert point.found == sum(int(one.hit[IOU50].sum()) for one in matches)
@@ -52,30 +56,36 @@ def test_the_counts_are_those_of_the_boxes_that_are_left(seed: int):
 
 def test_two_scores_are_chosen_by_the_photos():
     judged = only(plate(20, 3), {**{n: [0.3 + n / 100] for n in range(1, 21)}, 21: [0.41239, 0.2], 22: [0.1]})
-    points = operating_points(judged)
+    points = points_of(judged)
     assert [point.min_score for point in points] == sorted([*SHOWN, 0.32, 0.413])
     chosen = {point.why: point for point in points if point.why}
     assert (chosen[CATCHING].caught, chosen[CATCHING].alarms) == (19, 1)
-    assert chosen[CATCHING].false_positive_rate.value == evaluate_boxes(judged)["FPR95"].value
+    assert chosen[CATCHING].false_alarm_share.value == evaluate_boxes(judged)["FPR95"].value
     assert (chosen[SILENT].caught, chosen[SILENT].alarms) == (9, 0)
     assert chosen[SILENT].sensitivity.text() == "0.450 (0.258 to 0.658)"
     assert at_default(points).found == 20
 
 
 def test_where_one_score_does_both_there_is_one_line():
-    chosen = [point for point in operating_points(only(plate(2, 1), {1: [0.9], 2: [0.801], 3: [0.8]})) if point.why]
+    chosen = [point for point in points_of(only(plate(2, 1), {1: [0.9], 2: [0.801], 3: [0.8]})) if point.why]
     assert [(point.min_score, point.why) for point in chosen] == [(0.801, f"{CATCHING}, {SILENT}")]
     assert (chosen[0].caught, chosen[0].alarms) == (2, 0)
 
 
 def test_no_score_catches_photos_without_a_box():
-    points = operating_points(only(plate(2, 1), {1: [0.9]}))
+    points = points_of(only(plate(2, 1), {1: [0.9]}))
     assert [point.why for point in points if point.why] == [SILENT]
     assert max(point.caught for point in points) == 1
 
 
 def test_photos_of_one_kind_choose_none():
     for judged in (only(plate(2, 0), {1: [0.9]}), only(plate(0, 2), {1: [0.9]})):
-        points = operating_points(judged)
+        points = points_of(judged)
         assert [point.min_score for point in points] == list(SHOWN)
-        assert None in (points[0].sensitivity.value, points[0].false_positive_rate.value)
+        assert None in (points[0].sensitivity.value, points[0].false_alarm_share.value)
+
+
+def test_a_good_photo_with_the_highest_score_leaves_no_silent_score():
+    points = points_of(only(plate(2, 1), {1: [0.9], 2: [0.8], 3: [1.0]}))
+    assert [point.why for point in points if point.why] == [CATCHING]
+    assert max(point.min_score for point in points) < 1

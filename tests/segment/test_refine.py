@@ -179,6 +179,9 @@ def test_a_full_cache_drops_what_was_not_used_for_longest(tmp_path: Path):
     cache.put("4", torch.zeros(EMBEDDING, dtype=torch.float16))
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["2", "3", "4"]
     assert cache.get("3")[0, 0, 0] == 3
+    large = torch.zeros((3 * EMBEDDING[0], *EMBEDDING[1:]), dtype=torch.float16)  # as those before the neck are
+    cache.put("large", large)
+    assert [path.stem for path in tmp_path.iterdir()] == ["large"]
 
 
 def test_results_of_a_detector(annotations: Path, category: Category, tmp_path: Path):

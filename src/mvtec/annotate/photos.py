@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mvtec.datasets.images import BadPhotoError, Photo, photo_size_wh, read_photo
+from mvtec.datasets.layouts.folders import NoLabelledPhotoError
 from mvtec.datasets.samples import IMAGE_SUFFIXES, Dataset
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError, no_folder
@@ -57,12 +58,16 @@ def find_photos(root: Path) -> tuple[list[str], int]:
 
 
 def category_of(root: Path) -> Dataset | None:
-    """The category of a folder; None where it is in no layout, or has no labelled photo where its layout has them."""
+    """The category of a folder; None where it is in no layout, or has no labelled photo where its layout has them.
+
+    Raises:
+        InputError: It breaks a rule of its layout.
+    """
     if not root.is_dir() or layout_of(root) is None:
         return None
     try:
         return read_tree(root)
-    except InputError:  # as of a `test/` with photos and no folders, which other tools export
+    except NoLabelledPhotoError:  # as of a `test/` with photos and no folders, which other tools export
         return None
 
 

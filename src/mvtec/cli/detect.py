@@ -171,7 +171,9 @@ def predict(
         else []
     )
     if as_json:
-        print_json("predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective=defective)
+        print_json(
+            "predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective_photos=defective
+        )
         return
     for line in notes:
         warn(line)

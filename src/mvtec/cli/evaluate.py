@@ -33,6 +33,7 @@ def boxes(
     """Score boxes: pycocotools' twelve figures, per class too, with 95 % bootstrap intervals over images."""
     from mvtec.evaluate.boxes import PER_CLASS, count_instances, evaluate_boxes
     from mvtec.evaluate.cross_check import cross_check as check_tools
+    from mvtec.evaluate.matching import match
     from mvtec.evaluate.predictions import load
     from mvtec.evaluate.report import report_predictions
     from mvtec.evaluate.thresholds import operating_points
@@ -41,11 +42,12 @@ def boxes(
     if report is not None:
         check_output(report, overwrite=overwrite, inputs=[truth, predictions])
     judged = load(truth, predictions)
-    metrics = evaluate_boxes(judged, resamples=resamples, seed=seed)
-    points = operating_points(judged)
+    figures = match(judged.truth_json, judged.results)
+    metrics = evaluate_boxes(judged, figures=figures, resamples=resamples, seed=seed)
+    points = operating_points(judged, figures)
     checked = check_tools(judged) if cross_check else None
     if report is not None:
-        report_predictions(report, judged=judged, metrics=metrics, overwrite=overwrite)
+        report_predictions(report, judged=judged, metrics=metrics, points=points, overwrite=overwrite)
     if as_json:
         print_json(
             "evaluate boxes",

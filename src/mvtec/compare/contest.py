@@ -44,7 +44,9 @@ from mvtec.evaluate.compare import compare
 from mvtec.evaluate.detector_errors import detector_errors
 from mvtec.evaluate.heat import heat_shares
 from mvtec.evaluate.mask_pairs import PairedMasks, pair_masks
+from mvtec.evaluate.matching import match
 from mvtec.evaluate.predictions import Judged, load
+from mvtec.evaluate.thresholds import operating_points
 from mvtec.files import write_json
 from mvtec.run import RunRecord, keep_plan, read_run
 
@@ -171,7 +173,7 @@ def run_contest(
         records[ANOMALY] = third.record
         efforts[ANOMALY] = Effort(third.model.parameters, third.record.seconds, unlike.seconds_per_photo, "cpu")
     with stage("judging", None):
-        best = best_boxes(judged)
+        best, matched = best_boxes(judged), match(judged.truth_json, judged.results)
         thresholds, how_chosen = _thresholds(dataset, split, out, runs, best, truth, cross_validate, threshold)
         comparison = compare(
             truth,
@@ -186,7 +188,8 @@ def run_contest(
             samples=samples,
             folds=len(split.folds) if cross_validate else 0,
             judged=judged,
-            boxes=evaluate_boxes(judged, seed=seed),
+            boxes=evaluate_boxes(judged, figures=matched, seed=seed),
+            points=operating_points(judged, matched),
             errors=detector_errors(judged),
             comparison=comparison,
             thresholds=thresholds,

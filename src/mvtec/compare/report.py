@@ -17,7 +17,7 @@ from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.report import CHART_WH, Curve, make_curve, read_curves, template, worst_first
-from mvtec.evaluate.thresholds import OperatingPoint, at_default, operating_points
+from mvtec.evaluate.thresholds import OperatingPoint, at_default
 from mvtec.files import read_json, staged_file
 
 REPORT = "report.html"
@@ -87,12 +87,12 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
     figures = {name: comparison.figures[name].metrics for name in comparison.figures}
     if contest.unlike is not None:
         figures[ANOMALY] = {name: contest.unlike.metrics[name] for name in WHOLE}
-    metrics, points = contest.metrics, operating_points(judged)
+    metrics = contest.metrics
     page = template("compare.html.jinja").render(
         title=f"{contest.dataset.category}: {_all_of(list(figures))} on the same {len(contest.samples)} photos",
         contest=contest,
-        verdict=verdict(contest, at_default(points)),
-        points=points,
+        verdict=verdict(contest, at_default(contest.points)),
+        points=contest.points,
         sides=list(figures),
         naming=[DETECTOR, CLASSIFIER],
         chart=CHART_WH,

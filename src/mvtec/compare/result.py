@@ -20,6 +20,7 @@ from mvtec.evaluate.mask_pairs import PairedMasks
 from mvtec.evaluate.masks import evaluate_masks
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.thresholds import OperatingPoint
 from mvtec.files import sha256_file
 from mvtec.run import RunRecord
 
@@ -54,6 +55,7 @@ class Contest:
         folds: The number of folds, or 0 where both were given as they are.
         judged: Truth and boxes.
         boxes: The detector's figures, as `mvtec evaluate boxes` has them.
+        points: What the detector does from which score on.
         errors: The detector's errors, by kind.
         comparison: Both, judged on the classes of whole photos.
         thresholds: The score from which on a box counts, for each photo.
@@ -75,6 +77,7 @@ class Contest:
     folds: int
     judged: Judged
     boxes: dict[str, Metric]
+    points: list[OperatingPoint]
     errors: dict[str, ErrorKind]
     comparison: Comparison
     thresholds: dict[str, float]
@@ -140,6 +143,7 @@ def comparison_json(contest: Contest) -> dict[str, Any]:
             "only_classifier": len(comparison.only_second),
             "p_value": comparison.p_value,
         },
+        "operating_points": [point.to_json() for point in contest.points],
         "detector_errors": {
             kind: {"count": error.count, "cost": round(error.cost, 5)} for kind, error in contest.errors.items()
         },

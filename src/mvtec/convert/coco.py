@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mvtec.convert.rle import decode_rle
+from mvtec.convert.rle import run_lengths
 from mvtec.errors import InputError
 from mvtec.files import read_json, staged_file
 
@@ -297,11 +297,12 @@ def _area(segmentation: Any, bbox: Any) -> float | None:
     """In pixels, of the polygons, the RLE or the box; None where they are none, of which others will complain."""
     try:
         if isinstance(segmentation, dict):
-            return float(decode_rle(segmentation).sum())
+            counts = segmentation["counts"]
+            return float(sum((counts if isinstance(counts, list) else run_lengths(segmentation))[1::2]))
         if segmentation:
             return float(sum(_polygon_area(np.array(polygon, np.float64)) for polygon in segmentation))
         return max(0.0, float(bbox[2]) * float(bbox[3]))
-    except (TypeError, ValueError, IndexError, KeyError):
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
         return None
 
 

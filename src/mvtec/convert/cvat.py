@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from mvtec.convert.fitting import fitted
+from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.geometry import BoxXYWH, Region, region_of
 from mvtec.convert.instances import Instance, LabelledImage, check_size
 from mvtec.convert.receipt import Receipt
@@ -121,7 +121,7 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
                 receipt.skipped.append(str(problem))
             else:
                 instances.append(instance)
-        yield fitted(LabelledImage(name, None, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
+        yield cut_boxes(LabelledImage(name, None, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
 
 
 _SHAPES = ("box", "polygon", "mask")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mvtec.datasets.images import photo_size_wh
 from mvtec.errors import InputError
 
 _HARDLY = 1.0  # pixels; rounding moves a side by less
+_LEAST = 0.01  # pixels
 
 
 def spellings(name: str) -> list[str]:
@@ -28,30 +30,52 @@ def photo_named(root: Path, name: str) -> str | None:
     return next((spelling for spelling in spellings(name) if (root / spelling).is_file()), None)
 
 
-def fitted(image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors: bool = False) -> LabelledImage:
-    """A labelled image whose size is its photo's, where that is known, and whose boxes lie in it.
-
-    What of a box reaches out of the photo is cut off, and the receipt counts it: readers of YOLO labels pass over
-    photos with such boxes.
+def fitted(
+    image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors: bool = False
+) -> Iterator[LabelledImage]:
+    """The image with `cut_boxes`, if its size is that of its photo, where the photo is there.
 
     Args:
         image: The image as a file has it.
         source: The file, for error lines.
+        receipt: Is told what is left out.
+        skip_errors: Leave the image out, instead of stopping.
+
+    Raises:
+        BadPhotoError: The photo cannot be read.
+        InputError: The photo has another size, or see `cut_boxes`.
+    """
+    try:
+        if image.photo is not None and image.photo.is_file():
+            width, height = photo_size_wh(image.photo)
+            if (width, height) != image.size_wh:
+                raise InputError(
+                    image.photo,
+                    f"is {width}×{height} pixels, and {source.name} says {image.size_wh[0]}×{image.size_wh[1]}",
+                    "Give the same photos; where it has an EXIF orientation, label it as it is shown",
+                )
+    except InputError as error:
+        if not skip_errors:
+            raise
+        receipt.skipped.append(str(error))
+    else:
+        yield cut_boxes(image, source, receipt, skip_errors=skip_errors)
+
+
+def cut_boxes(image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors: bool = False) -> LabelledImage:
+    """The image with what of its boxes reaches out of it cut off.
+
+    Readers of YOLO labels pass over photos with such boxes. The receipt counts those cut by a pixel or more.
+
+    Args:
+        image: The image.
+        source: The file it comes from, for error lines.
         receipt: Is told of boxes that were cut or left out.
         skip_errors: Leave out a box that is not in the photo, instead of stopping.
 
     Raises:
-        BadPhotoError: The photo cannot be read.
-        InputError: The photo has another size, or a box is not in it.
+        InputError: A box is not in the photo.
     """
-    if image.photo is not None and image.photo.is_file():
-        width, height = photo_size_wh(image.photo)
-        if (width, height) != image.size_wh:
-            raise InputError(
-                image.photo,
-                f"is {width}×{height} pixels, and {source.name} says {image.size_wh[0]}×{image.size_wh[1]}",
-                "Give the same photos; where it has an EXIF orientation, label it as it is shown",
-            )
     instances: list[Instance] = []
     for instance in image.instances:
         if instance.region is not None:
@@ -71,10 +95,10 @@ def fitted(image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors:
 
 
 def _cut(box_xywh: BoxFloat, size_wh: tuple[int, int]) -> BoxFloat | None:
-    """What of a box lies in the photo; None if nothing does."""
+    """What of a box lies in the photo; None if nothing does, or less than any label can say."""
     x, y, w, h = box_xywh
     if x >= 0 and y >= 0 and x + w <= size_wh[0] and y + h <= size_wh[1]:
         return box_xywh
     left, top = max(x, 0.0), max(y, 0.0)
     right, bottom = min(x + w, size_wh[0]), min(y + h, size_wh[1])
-    return (left, top, right - left, bottom - top) if left < right and top < bottom else None
+    return (left, top, right - left, bottom - top) if min(right - left, bottom - top) >= _LEAST else None

@@ -179,6 +179,7 @@ def read_label_studio(
     Raises:
         InputError: The file is no export of Label Studio, a result cannot be read, or a photo's size is not known.
     """
+    about_photos = 0
     for number, task in enumerate(_tasks(path), start=1):
         name = _photo_name(path, number, task)
         name = name if photos is None else photo_named(photos, name) or name
@@ -197,7 +198,7 @@ def read_label_studio(
         instances = []
         for result in results:
             if result.type in _OF_THE_PHOTO:
-                receipt.skipped.append(f"{path}: a result of {name}: {result.type} is about the whole photo.")
+                about_photos += 1
                 continue
             try:
                 if result.type not in _KINDS:
@@ -214,7 +215,9 @@ def read_label_studio(
             else:
                 instances.append(instance)
         photo = None if photos is None else photos / name
-        yield fitted(LabelledImage(name, photo, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
+        yield from fitted(LabelledImage(name, photo, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
+    if about_photos:
+        receipt.notes.append(f"{about_photos} results are about whole photos, such as choices, and are left out")
 
 
 def _tasks(path: Path) -> list[_Task]:

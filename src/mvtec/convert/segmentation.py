@@ -132,7 +132,7 @@ def labelled_images(
             defect = names[annotation.category_id]
             instances.append(Instance(defect, annotation.bbox, None) if region is None else Instance.of(defect, region))
         labelled = LabelledImage(name, photo, (image.width, image.height), tuple(instances))
-        yield fitted(labelled, source, receipt, skip_errors=skip_errors)
+        yield from fitted(labelled, source, receipt, skip_errors=skip_errors)
 
 
 def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple[int, int]) -> Region | None:

@@ -174,11 +174,12 @@ def read_voc(
     for path in files:
         try:
             image = _read_one(root, path, receipt, from_zero)
-            yield fitted(image, path, receipt, skip_errors=skip_errors)
         except InputError as error:
             if not skip_errors:
                 raise
             receipt.skipped.append(str(error))
+        else:
+            yield from fitted(image, path, receipt, skip_errors=skip_errors)
     annotated = {path.relative_to(root / "Annotations").with_suffix("") for path in files}
     for name in images_in(root, "JPEGImages", deep=True):
         photo = root / name

@@ -10,7 +10,7 @@ from typing import Annotated
 import yaml
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from mvtec.convert.fitting import fitted
+from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import read_label
@@ -19,7 +19,7 @@ from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.split import PARTS, Part, Split, read_split
 from mvtec.errors import InputError
 
-_Name = Annotated[str, BeforeValidator(lambda name: str(name) if isinstance(name, int) else name)]
+_Name = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]  # a bool is YAML's `no`
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def labelled_photos(
             root = folder.root.resolve()
             path = photo.relative_to(root) if photo.is_relative_to(root) else photo
             image = LabelledImage(path.as_posix(), photo, size_wh, instances)
-            yield fitted(image, file, receipt, skip_errors=skip_errors)
+            yield cut_boxes(image, file, receipt, skip_errors=skip_errors)
         on_photo()
     if without:
         receipt.notes.append(f"{without} photos of {part} have no label file and count as good")

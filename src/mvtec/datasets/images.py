@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,6 +14,16 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from mvtec.datasets.image_bytes import (
+    JPEG,
+    PNG,
+    ends,
+    ends_short,
+    jpeg_is_whole,
+    png_has_exif,
+    png_is_whole,
+    png_size_wh,
+)
 from mvtec.datasets.samples import Sample
 from mvtec.errors import InputError
 
@@ -31,12 +39,7 @@ _TIFF_BITS = 258  # BitsPerSample, one number a channel
 _TRANSPOSED = frozenset({5, 6, 7, 8})
 _TURNED_BY_EXIF = frozenset({"JPEG", "MPO", "PNG", "WEBP"})  # of a TIFF, Pillow has turned the size already
 _WITH_ENDING = frozenset({"JPEG", "PNG", "MPO"})
-# The bytes a complete file ends with. Decoders fill in what is missing from a cut file instead of failing.
-_PNG_SIGNATURE, _JPEG_SIGNATURE, _RIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF"
-_ENDINGS = {_PNG_SIGNATURE[:4]: b"IEND\xaeB`\x82", _JPEG_SIGNATURE: b"\xff\xd9"}
-_HEAD = 1024
 _OPENS_ANY_PATH = os.name != "nt"  # OpenCV opens no path with an umlaut on Windows
-_TAIL = 4096  # some cameras pad their files
 
 _DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
 
@@ -80,56 +83,29 @@ class MaskMemory:
 
 
 def photo_size_wh(photo: Path) -> tuple[int, int]:
-    """Width and height in pixels, from the file's header alone, as a viewer shows the photo (EXIF rotation applied).
+    """Width and height in pixels as a viewer shows the photo (EXIF rotation applied).
+
+    Of PNG and JPEG only the beginning and the end of the file are read, others are decoded.
 
     Raises:
         BadPhotoError: The file is missing, cut off, or no image.
     """
     try:
-        with photo.open("rb") as stream:
-            head = stream.read(_HEAD)
-            size_wh = _png_size_wh(stream, head)
-            stream.seek(0, 2)
-            stream.seek(max(0, stream.tell() - _TAIL))
-            tail = stream.read()
+        head, tail = ends(photo)
+        size_wh = None if png_has_exif(photo, head, tail) else png_size_wh(head)
         size_wh = size_wh or _size_wh(photo)
+        cut_off = ends_short(head, tail) and not (head.startswith(JPEG) and jpeg_is_whole(photo.read_bytes()))
     except FileNotFoundError as error:
         raise BadPhotoError(photo, "no such file", _MEND_PHOTO) from error
     except _DECODING_ERRORS as error:
         raise BadPhotoError(photo, "is not a readable image, or is cut off", _MEND_PHOTO) from error
-    if _ends_short(head[:4], tail) and not _decodes_whole(photo):
+    if cut_off:
         raise BadPhotoError(photo, "is cut off: the end of the file is missing", _MEND_PHOTO)
     if size_wh[0] * size_wh[1] > MOST_PIXELS:
         raise BadPhotoError(
             photo, f"is {size_wh[0]}×{size_wh[1]} pixels, too large to be opened", "Divide it into tiles"
         )
     return size_wh
-
-
-def _png_size_wh(stream: IO[bytes], head: bytes) -> tuple[int, int] | None:
-    """The size a PNG's first bytes tell; None if they are no PNG's, or it has EXIF data, which may turn it.
-
-    A PNG is a signature and then chunks of length, type, data and CRC-32, the first of them IHDR with the size
-    (https://www.w3.org/TR/png-3/).
-    """
-    if not head.startswith(_PNG_SIGNATURE) or head[12:16] != b"IHDR" or _png_has_exif(stream):
-        return None
-    width, height = struct.unpack_from(">II", head, 16)
-    return (width, height) if width and height else None
-
-
-def _png_has_exif(stream: IO[bytes]) -> bool:
-    """Whether a PNG has an eXIf chunk; ImageMagick writes it behind the pixels, where OpenCV finds it, too."""
-    at = len(_PNG_SIGNATURE)
-    while True:
-        stream.seek(at)
-        chunk = stream.read(8)
-        if len(chunk) < 8:
-            return False
-        length, kind = struct.unpack(">I4s", chunk)
-        if kind in (b"eXIf", b"IEND"):
-            return bool(kind == b"eXIf")
-        at += 12 + length
 
 
 def _size_wh(photo: Path) -> tuple[int, int]:
@@ -143,9 +119,8 @@ def _size_wh(photo: Path) -> tuple[int, int]:
 
 def is_deep(photo: Path) -> bool:
     """Whether a readable photo has more than 8 bits a channel, by its header; `read_photo` keeps the upper 8 of 16."""
-    with photo.open("rb") as stream:
-        head = stream.read(_HEAD)
-    if head.startswith(_PNG_SIGNATURE):
+    head, _ = ends(photo)
+    if head.startswith(PNG):
         return head[24] == 16  # IHDR: width, height, bit depth
     with suppress(*_DECODING_ERRORS), Image.open(photo) as image:
         bits = image.tag_v2.get(_TIFF_BITS, (8,)) if isinstance(image, TiffImageFile) else (8,)
@@ -279,10 +254,9 @@ def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None
 
 def _is_turned(file: Path) -> bool:
     """Whether a readable image's EXIF data says that it is to be shown turned or mirrored."""
-    with file.open("rb") as stream:
-        head = stream.read(_HEAD)
-        has_exif = _png_has_exif(stream) if head.startswith(_PNG_SIGNATURE) else b"Exif" in head
-    if not (has_exif or head.startswith(_RIFF)):
+    head, tail = ends(file)
+    has_exif = png_has_exif(file, head, tail) if head.startswith(PNG) else b"Exif" in head
+    if not (has_exif or head.startswith(b"RIFF")):
         return False
     with Image.open(file) as image:
         return image.getexif().get(_EXIF_ORIENTATION, 1) != 1
@@ -328,10 +302,13 @@ def empty_mask(sample: Sample, threshold: int = 0) -> BadMaskError:
 def _decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDArray[np.generic] | None:
     """Decode with OpenCV; None if cut off or no image."""
     data = np.fromfile(file, dtype=np.uint8)
-    if not data.size or (_ends_short(data[:4].tobytes(), data[-_TAIL:].tobytes()) and not _decodes_whole(file)):
+    if not data.size:
+        return None
+    head = data[:8].tobytes()
+    if ends_short(head, data[-4096:].tobytes()) and not (head.startswith(JPEG) and jpeg_is_whole(data.tobytes())):
         return None
     try:
-        if data[:8].tobytes() == _PNG_SIGNATURE and not _png_is_whole(data.data):
+        if head == PNG and not png_is_whole(data.data):
             return None  # libpng would print its complaint and go on
         if memory is not None and memory.pixels is not None and _OPENS_ANY_PATH:
             with suppress(cv2.error):  # it is of another size or depth than the last
@@ -342,30 +319,3 @@ def _decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDA
     if memory is not None and pixels is not None and pixels.ndim == 2 and pixels.dtype == np.uint8:
         memory.pixels = pixels.view(np.uint8)
     return pixels
-
-
-def _png_is_whole(data: memoryview) -> bool:
-    """Whether every chunk of a PNG is there and has the CRC-32 it should have."""
-    at = len(_PNG_SIGNATURE)
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        end = at + 8 + length
-        if end + 4 > len(data) or zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
-            return False
-        if kind == b"IEND":
-            return True
-        at = end + 4
-    return False
-
-
-def _decodes_whole(file: Path) -> bool:
-    """Whether a JPEG is whole although it does not end as one: phones put a film behind the photo."""
-    with suppress(*_DECODING_ERRORS), Image.open(file) as image:
-        if image.format in ("JPEG", "MPO"):
-            image.load()
-            return True
-    return False
-
-
-def _ends_short(head: bytes, tail: bytes) -> bool:
-    return any(head.startswith(magic) and ending not in tail for magic, ending in _ENDINGS.items())

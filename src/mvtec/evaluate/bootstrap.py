@@ -7,6 +7,8 @@ table of counts by image. Precision between two hits never shows: interpolation 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -91,7 +93,7 @@ def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None)
         value: The figure.
         n: The number of photos.
         instances: The number of instances.
-        resampled: float64 R, its value in each resample, NaN where it is undefined; None without resamples.
+        resampled: float64 R, its value in each resample, NaN where it is undefined; None or empty without resamples.
 
     >>> bootstrapped(1.0, 16, 16, np.ones(1000)).reason
     'no resample differs'
@@ -104,6 +106,11 @@ def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None)
     if np.nanmax(resampled) - np.nanmin(resampled) < 1e-9:  # sums in another order differ by as much
         return Metric(value, n, instances, reason="no resample differs")
     return Metric(value, n, instances, *ends)
+
+
+def held_by_one_photo(of_classes: Sequence[Matches]) -> bool:
+    """Whether all instances of some classes are in one photo, so that resamples can only hold it or not."""
+    return int(np.count_nonzero(sum(matches.instances for matches in of_classes))) < 2
 
 
 def interval(values: Floats) -> tuple[float, float] | None:

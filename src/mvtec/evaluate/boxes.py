@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_photos, draw_weights, recall
+from mvtec.evaluate.bootstrap import (
+    average_precision,
+    bootstrapped,
+    draw_photos,
+    draw_weights,
+    held_by_one_photo,
+    recall,
+)
 from mvtec.evaluate.good_or_defect import false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric
@@ -62,7 +69,9 @@ FIGURES = (
 PER_CLASS = ("AP", "AP50", "AP75", "AR100")
 
 
-def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> dict[str, Metric]:
+def evaluate_boxes(
+    judged: Judged, *, figures: CocoFigures | None = None, resamples: int = 1000, seed: int = 0
+) -> dict[str, Metric]:
     """Score predictions.
 
     The values over all classes are pycocotools' own. The intervals are percentile bootstrap intervals over images
@@ -70,6 +79,7 @@ def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> d
 
     Args:
         judged: Truth and predictions.
+        figures: What `match` says of them, where that is known.
         resamples: How often to draw; 0 for no intervals.
         seed: Seed of the draw.
 
@@ -77,7 +87,7 @@ def evaluate_boxes(judged: Judged, *, resamples: int = 1000, seed: int = 0) -> d
         The twelve figures by name, then `AP/defect`, `AP50/defect`, `AP75/defect`, `AR100/defect` of each class, and
         `FPR95`: the share of good photos with an alarm where 95 % of the defective ones have one.
     """
-    figures = match(judged.truth_json, judged.results)
+    figures = figures or match(judged.truth_json, judged.results)
     as_it_is = np.ones((1, figures.images))
     weights = draw_weights(figures.images, resamples, seed) if resamples and figures.images > 1 else None
     metrics = {}
@@ -148,7 +158,7 @@ def _metric(
     if value is None:
         size = "" if definition.area == "all" else f" of {definition.area} size"
         return Metric(None, figures.images, instances, reason=f"no instance{size}")
-    if np.count_nonzero(sum(matches.instances for matches in of_classes)) < 2:
+    if held_by_one_photo(of_classes):
         return Metric(value, figures.images, instances, reason="one photo")
     resampled = None if weights is None else mean_of_classes(definition, of_classes, weights)
     return bootstrapped(value, figures.images, instances, resampled)

@@ -53,7 +53,7 @@ def gains(
         name: bootstrapped(float(column[0]), photos, instances, column[1:])
         if not np.isnan(column[0])
         else Metric(None, photos, instances, reason=_UNDEFINED)
-        for name, column in zip(GAINS[:-1], (mine - other).T, strict=False)
+        for name, column in zip(GAINS[:-1], (mine - other).T[:-1], strict=True)
     }
     good = photos - int(photo_scores(ours[0])[0].sum())
     return found | {GAINS[-1]: _of_shares(mine[:, -1], other[:, -1], good)}
@@ -70,7 +70,7 @@ def _of_shares(ours: Floats, theirs: Floats, good: int) -> Metric:
         return Metric(None, good, good, reason=_UNDEFINED)
     ends = interval((ours - theirs)[1:])
     if ends is None:
-        return Metric(mine - other, good, good, reason="no resampling")
+        return bootstrapped(mine - other, good, good, (ours - theirs)[1:])
     (mine_low, mine_high), (low, high) = (wilson(round(share * good), good) for share in (mine, other))
     below = mine - other - float(np.hypot(mine - mine_low, high - other))
     above = mine - other + float(np.hypot(mine_high - mine, other - low))

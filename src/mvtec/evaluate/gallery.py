@@ -54,13 +54,13 @@ class Card:
         return sum(not box.agrees for box in self.truth)
 
     @property
-    def false_alarms(self) -> int:
+    def false_boxes(self) -> int:
         return sum(not box.agrees for box in self.found)
 
     @property
     def verdict(self) -> str:
         parts = [f"{self.missed} missed"] if self.missed else []
-        parts += [f"{self.false_alarms} false"] if self.false_alarms else []
+        parts += [f"{self.false_boxes} false"] if self.false_boxes else []
         if parts:
             return ", ".join(parts)
         return "all found" if self.truth else "good, no alarm"

@@ -29,7 +29,7 @@ def auroc(defective: npt.NDArray[np.bool_], scores: Floats, drawn: list[npt.NDAr
     if defective.all() or not defective.any():
         return Metric(None, len(scores), len(scores), reason="photos of one kind only")
     both = [at for at in drawn if 0 < int(defective[at].sum()) < len(at)]
-    resampled = np.array([roc_auc_score(defective[at], scores[at]) for at in both])
+    resampled = np.array([roc_auc_score(defective[at], scores[at]) for at in both] or [np.nan] * len(drawn))
     return bootstrapped(float(roc_auc_score(defective, scores)), len(scores), len(scores), resampled)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvtec.convert.rle import encode_region
-from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_weights
+from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_weights, held_by_one_photo
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
 from mvtec.evaluate.matching import CocoFigures, Floats, match
 from mvtec.evaluate.metric import Metric
@@ -163,7 +163,7 @@ def _precision(figures: CocoFigures, thresholds: slice, stat: int, weights: Floa
     value = float(figures.stats[stat])
     if value < 0:
         return Metric(None, figures.images, instances, reason="no instance")
-    if np.count_nonzero(sum(matches.instances for matches in of_classes)) < 2:
+    if held_by_one_photo(of_classes):
         return Metric(value, figures.images, instances, reason="one photo")
     if weights is None:
         return bootstrapped(value, figures.images, instances, None)

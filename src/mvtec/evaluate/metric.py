@@ -30,8 +30,8 @@ class Metric:
         return asdict(self)
 
     def text(self) -> str:
-        """`0.571 (0.322 to 0.804)`."""
+        """`0.571 (0.322 to 0.804)`, or `1.000 (no resample differs)`."""
         if self.value is None:
             return f"– ({self.reason})"
-        interval = "" if self.low is None else f" ({self.low:.3f} to {self.high:.3f})"
-        return f"{self.value:.3f}{interval}"
+        interval = f"{self.low:.3f} to {self.high:.3f}" if self.low is not None else self.reason or "no interval"
+        return f"{self.value:.3f} ({interval})"

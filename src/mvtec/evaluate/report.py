@@ -16,7 +16,7 @@ from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances, label_sour
 from mvtec.evaluate.gallery import Card, make_cards
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
-from mvtec.evaluate.thresholds import at_default, operating_points
+from mvtec.evaluate.thresholds import OperatingPoint, at_default
 from mvtec.files import staged_file
 from mvtec.run import RunRecord, read_run
 
@@ -52,6 +52,7 @@ def write_report(
     title: str,
     judged: Judged,
     metrics: dict[str, Metric],
+    points: list[OperatingPoint],
     photo_root: Path,
     run: Path | None = None,
     data_card: DataCard | None = None,
@@ -65,6 +66,7 @@ def write_report(
         title: Its heading.
         judged: Truth and predictions.
         metrics: What `evaluate_boxes` said of them.
+        points: What `operating_points` did.
         photo_root: The folder the file names of the truth are relative to.
         run: The run folder, for curves and settings.
         data_card: The whole data set in numbers.
@@ -76,7 +78,6 @@ def write_report(
         OutputError: `out` exists already or cannot be written.
     """
     cards = make_cards(judged, photo_root, DEFAULT_THRESHOLD)
-    points = operating_points(judged)
     record: RunRecord | None = None if run is None else read_run(run)
     page = template("report.html.jinja").render(
         title=title,
@@ -116,7 +117,9 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def report_predictions(out: Path, *, judged: Judged, metrics: dict[str, Metric], overwrite: bool = False) -> None:
+def report_predictions(
+    out: Path, *, judged: Judged, metrics: dict[str, Metric], points: list[OperatingPoint], overwrite: bool = False
+) -> None:
     """Write the page of predictions made by `mvtec predict`, which say where photos and run are.
 
     Raises:
@@ -133,6 +136,7 @@ def report_predictions(out: Path, *, judged: Judged, metrics: dict[str, Metric],
         title=f"Detector {run.name} on {len(judged.truth.images)} photos",
         judged=judged,
         metrics=metrics,
+        points=points,
         photo_root=Path(judged.provenance.image_root),
         run=run if (run / "run.json").is_file() else None,
         overwrite=overwrite,
@@ -167,4 +171,4 @@ def make_curve(name: str, values: list[float]) -> Curve:
 
 def worst_first(cards: list[Card]) -> list[Card]:
     """Most misses and false boxes first."""
-    return sorted(cards, key=lambda card: (-(card.missed + card.false_alarms), not card.truth, card.name))
+    return sorted(cards, key=lambda card: (-(card.missed + card.false_boxes), not card.truth, card.name))

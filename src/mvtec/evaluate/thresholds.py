@@ -11,7 +11,7 @@ from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import IOU50, photo_scores
 from mvtec.evaluate.classes import share
 from mvtec.evaluate.good_or_defect import catching_score
-from mvtec.evaluate.matching import match
+from mvtec.evaluate.matching import CocoFigures
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 
@@ -51,21 +51,26 @@ class OperatingPoint:
         return share(self.caught, self.defective)
 
     @property
-    def false_positive_rate(self) -> Metric:
+    def false_alarm_share(self) -> Metric:
         """The share of good photos with a box, with Wilson's 95 % interval."""
         return share(self.alarms, self.good)
 
     def to_json(self) -> dict[str, Any]:
-        shares = {"sensitivity": self.sensitivity, "false_positive_rate": self.false_positive_rate}
+        shares = {"sensitivity": self.sensitivity, "false_alarm_share": self.false_alarm_share}
         return asdict(self) | {name: metric.to_json() for name, metric in shares.items()}
 
 
-def operating_points(judged: Judged) -> list[OperatingPoint]:
+def operating_points(judged: Judged, figures: CocoFigures) -> list[OperatingPoint]:
     """Those of a few round scores, and of two that these photos choose, by rising score.
 
     The two are the highest score at which 95 % of the defective photos have a box, and the lowest at which no good
     photo has one, each to three places, towards more boxes and towards fewer. The first is missing where more than 5 %
-    of the defective photos have no box at all, both where the photos are of one kind.
+    of the defective photos have no box at all, the second where a good photo has the highest score there is, both where
+    the photos are of one kind.
+
+    Args:
+        judged: Truth and predictions.
+        figures: What `match` says of them.
     """
     defective, scores = photo_scores(judged)
     why: dict[float, list[str]] = {score: [] for score in SHOWN}
@@ -73,8 +78,9 @@ def operating_points(judged: Judged) -> list[OperatingPoint]:
         catching = catching_score(defective, scores)
         if catching > 0:
             why.setdefault(_to_three_places(catching) or catching, []).append(CATCHING)
-        why.setdefault(round(_to_three_places(float(scores[~defective].max())) + 0.001, 3), []).append(SILENT)
-    figures = match(judged.truth_json, judged.results)
+        silent = round(_to_three_places(float(scores[~defective].max())) + 0.001, 3)
+        if silent <= 1:
+            why.setdefault(silent, []).append(SILENT)
     matches = [figures.matches[k, "all"] for k in range(len(figures.names))]
     instances = int(sum(one.instances.sum() for one in matches))
     points = []

@@ -61,15 +61,19 @@ def by_stem(masks: Iterable[str], ending: str) -> dict[str, str]:
     return found
 
 
+class NoLabelledPhotoError(InputError):
+    """A folder that looks like a category and has no labelled photo where its layout has them."""
+
+
 def dataset(root: Path, layout: str, samples: list[Sample], masks: Iterable[str]) -> Dataset:
     """A data set of `samples`; of `masks`, those that none of them has are orphans.
 
     Raises:
-        InputError: There is no labelled photo.
+        NoLabelledPhotoError: There is no labelled photo.
     """
     if not any(sample.official_split == "test" for sample in samples):
         kinds = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(
+        raise NoLabelledPhotoError(
             root, f"holds no labelled photo where the layout {layout} has them", f"Put photos there ({kinds})"
         )
     samples = sorted(samples, key=lambda sample: sample.path)
