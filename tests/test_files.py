@@ -108,3 +108,21 @@ def test_a_fresh_folder_gives_back_what_it_replaced(tmp_path: Path):
     with fresh_folder(tmp_path / "out", overwrite=True):
         pass
     assert [path.name for path in tmp_path.rglob("*")] == ["out"]
+
+
+def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As where a virus scanner holds a file of the new one on Windows."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "conversion.json").write_text("old")
+    rename = Path.rename
+
+    def held(path: Path, target: Path) -> Path:
+        if path.suffix == ".tmp":
+            raise PermissionError(13, "used by another process")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", held)
+    with pytest.raises(PermissionError), staged_folder(tmp_path / "out", overwrite=True) as staged:
+        (staged / "new").write_text("")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "conversion.json").read_text() == "old"

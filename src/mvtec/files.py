@@ -50,7 +50,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
         raise OutputError(path, f"has a name of more than {_LONGEST_NAME} bytes", "Choose a shorter one")
     folder = path.absolute().parent
-    while not folder.exists():
+    while not folder.exists() and folder != folder.parent:  # of a drive that is not there, there is no parent
         folder = folder.parent
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -126,7 +126,12 @@ def staged_folder(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -
         older = staged.with_suffix(".old")
         if os.path.lexists(path):
             path.rename(older)
-        staged.rename(path)
+        try:
+            staged.rename(path)
+        except BaseException:
+            if os.path.lexists(older):
+                older.rename(path)
+            raise
         if os.path.lexists(older):
             remove(older)
     except BaseException:

@@ -181,7 +181,17 @@ def _remove_if_there(path: Path) -> None:
 
 
 def photos_seen_by(weights: Path | None) -> dict[str, str]:
-    """What the run that left these weights was trained on, as `RunRecord.train_images`; nothing if no run left them."""
-    if weights is None or not (weights.parent.parent / "run.json").is_file():
+    """What the run that left these weights was trained on, as `RunRecord.train_images`; nothing if no run left them.
+
+    Of an unfinished run that is what it set out to learn from.
+    """
+    if weights is None:
         return {}
-    return read_run(weights.parent.parent).train_images
+    weights = weights.resolve()
+    run = weights.parent.parent
+    if (run / "run.json").is_file():
+        return read_run(run).train_images
+    if weights.parent.name != "weights" or not (run / "plan.json").is_file():
+        return {}
+    plan = read_json(run / "plan.json", "the plan of a run")
+    return {**(plan.get("photos") or {}), **(plan.get("seen_before") or {})}

@@ -14,10 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from conftest import Category, make_category, write_png
 
 from mvtec.cli.main import main
 from mvtec.convert.coco import read_coco, read_results
+from mvtec.convert.yolo_dataset import label_file, read_yolo_folder
+from mvtec.detect.plan import has_polygons
+from mvtec.run import photos_seen_by
 
 pytestmark = pytest.mark.slow
 
@@ -148,7 +152,8 @@ def test_with_a_val_part_the_best_epoch_is_kept(category: Category, tmp_path: Pa
     assert "metrics/mAP50(B)" in json.loads((tmp_path / "run" / "run.json").read_text())["figures"]
 
 
-def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch):
+def stopped_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have trainings end as Ctrl-C ends them, until the patch is undone."""
     from mvtec.detect import train as module
 
     original = module._run_training
@@ -161,8 +166,12 @@ def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec
 
         return original(model, plan, out, device, resume, stop)
 
-    command = ("train-detector", category.root, "--out", tmp_path / "run", *TINY[:4], "3", *TINY[5:])
     monkeypatch.setattr(module, "_run_training", interrupted)
+
+
+def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch):
+    command = ("train-detector", category.root, "--out", tmp_path / "run", *TINY[:4], "3", *TINY[5:])
+    stopped_in_the_second_epoch(monkeypatch)
     outcome = mvtec(*command)
     assert outcome.code == 130
     assert "Traceback" not in outcome.err
@@ -175,6 +184,113 @@ def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec
     rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
     assert mvtec(*command, "--resume").code == 2
+
+
+def test_a_run_that_was_moved_goes_on_where_it_lies(
+    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    words = ("train-detector", category.root, *TINY[:4], "3", *TINY[5:])
+    stopped_in_the_second_epoch(monkeypatch)
+    assert mvtec(*words, "--out", tmp_path / "run").code == 130
+    monkeypatch.undo()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    outcome = mvtec(*words, "--out", tmp_path / "moved", "--resume")
+    assert outcome.code == 0, outcome.err
+    assert not (tmp_path / "run").exists()
+    rows = (tmp_path / "moved" / "results.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
+    checkpoint = torch.load(tmp_path / "moved" / "weights" / "last.pt", weights_only=False)
+    assert (checkpoint["epoch"], checkpoint["optimizer"]) == (-1, None)
+
+
+def test_what_a_resumed_run_did_not_begin_with_is_said(category: Category, run: Path, tmp_path: Path, mvtec):
+    shutil.copytree(run, tmp_path / "run", symlinks=True)
+    (tmp_path / "run" / "run.json").unlink()
+    mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json", "--seed", "7")
+    words = ("train-detector", category.root, "--out", tmp_path / "run", "--device", "cpu", "--resume")
+    other = mvtec(*words, "--split", tmp_path / "s.json")
+    assert other.code == 2
+    assert "--split: is not what the run began with" in other.err
+    outcome = mvtec(*words, "--weights", run / "weights" / "last.pt")
+    assert outcome.code == 0, outcome.err
+    assert f"{run / 'weights' / 'last.pt'} is not taken" in outcome.err
+
+
+def test_a_batch_that_is_found_leaves_steps_and_is_recorded(category: Category, tmp_path: Path, mvtec):
+    words = [*TINY[:7], "--batch", "-1", "--device", "cpu"]
+    assert mvtec("train-detector", category.root, "--out", tmp_path / "run", *words).code == 0
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert (settings["batch"], settings["nbs"]) == (8, 8)  # Ultralytics would take all 12, one step an epoch
+
+
+def test_a_copied_checkpoint_knows_what_it_has_seen(run: Path, category: Category, tmp_path: Path, mvtec):
+    (tmp_path / "own.pt").write_bytes((run / "weights" / "last.pt").read_bytes())
+    words = ("--weights", tmp_path / "own.pt", "--epochs", "1", "--imgsz", "64", "--device", "cpu")
+    mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json", "--seed", "7")
+    split = ("--split", tmp_path / "s.json")
+    assert mvtec("train-detector", category.root, "--out", tmp_path / "again", *split, *words).code == 0
+    before = json.loads((run / "run.json").read_text())["train_images"]
+    seen = json.loads((tmp_path / "again" / "run.json").read_text())["train_images"]
+    assert before.items() <= seen.items()
+    assert len(seen) > len(before)
+
+
+def test_an_unfinished_run_has_seen_what_it_set_out_to(run: Path, tmp_path: Path):
+    shutil.copytree(run, tmp_path / "run", symlinks=True)
+    (tmp_path / "run" / "run.json").unlink()
+    (tmp_path / "link.pt").symlink_to(tmp_path / "run" / "weights" / "last.pt")
+    expected = json.loads((run / "run.json").read_text())["train_images"]
+    assert photos_seen_by(tmp_path / "run" / "weights" / "last.pt") == expected
+    assert photos_seen_by(tmp_path / "link.pt") == expected
+
+
+def test_without_a_val_part_one_photo_is_held_twice(run: Path):
+    assert len((run / "train.txt").read_text().splitlines()) == 12
+    assert len((run / "val.txt").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("model", ["yolov8s-world.yaml", "yolov8n-pose.yaml"])
+def test_models_that_are_trained_otherwise_are_refused(category: Category, tmp_path: Path, mvtec, model: str):
+    words = ("--model", model, "--from-scratch", "--device", "cpu")
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *words)
+    assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+    assert "is trained otherwise" in outcome.err
+
+
+@pytest.mark.parametrize(("device", "message"), [("0,1", "0,1 are several"), ("mps", "there is no device mps")])
+def test_devices_that_are_not_one_are_refused(category: Category, tmp_path: Path, mvtec, device: str, message: str):
+    if device == "mps" and torch.backends.mps.is_available():
+        pytest.skip("this is a Mac with a GPU")
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *TINY[:-1], device)
+    assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+    assert message in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_photos_are_turned_only_where_all_labels_are_polygons(category: Category, tmp_path: Path, mvtec):
+    """Of a mixture Ultralytics keeps the boxes, and the box of a turned box is too large."""
+    mvtec("convert", "masks-to-yolo", category.root, "--out", tmp_path / "yolo", "--task", "segment")
+    folder = read_yolo_folder(tmp_path / "yolo")
+    assert has_polygons(folder)
+    label = label_file(folder.images["train"][-1])
+    label.write_text(label.read_text() + "0 0.5 0.5 0.1 0.1\n")
+    assert not has_polygons(folder)
+
+
+def test_without_the_right_to_link_photos_are_copied(
+    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(1314, "a required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    monkeypatch.setattr(os, "link", refused)
+    words = [*TINY[:3], "--epochs", "1", *TINY[5:]]
+    outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *words)
+    assert outcome.code == 0, outcome.err
+    photos = list((tmp_path / "run" / "data" / "images" / "train").iterdir())
+    assert photos
+    assert not any(photo.is_symlink() for photo in photos)
 
 
 def test_a_stop_while_a_checkpoint_is_written_leaves_the_one_before(

@@ -84,3 +84,15 @@ def test_boxes_are_not_turned_and_polygons_are():
     assert recipe.ultralytics_settings(has_polygons=False, pretrained=True)["degrees"] == 0
     assert recipe.ultralytics_settings(has_polygons=True, pretrained=True)["degrees"] == 180
     assert recipe.ultralytics_settings(has_polygons=True, pretrained=False)["freeze"] is None
+
+
+def test_a_path_that_is_not_there_is_no_name(weights: Path):
+    (weights / "yolo11n.pt").write_bytes(b"")
+    with pytest.raises(WeightsError, match="no such weights file"):
+        find_start("/no/such/place/yolo11n.pt")
+
+
+def test_weights_are_recorded_by_the_name_they_were_given_by(weights: Path, tmp_path: Path):
+    (tmp_path / "blob2").write_bytes(b"weights")
+    (weights / "yolo11n.pt").symlink_to(tmp_path / "blob2")
+    assert find_start("yolo11n.pt").record()["file"] == str(weights / "yolo11n.pt")

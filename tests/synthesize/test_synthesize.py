@@ -243,3 +243,22 @@ def test_mistakes_are_said(part: Path, split_file: Path, tmp_path: Path, mvtec):
     outcome = mvtec("datasets", "synthesize", part, *words)
     assert outcome.code == 2
     assert "good/000.png" in outcome.err
+
+
+@pytest.mark.parametrize("round_one", [True, False])
+def test_a_defect_is_laid_onto_a_smaller_photo_of_the_part(round_one: bool):
+    large, mask = _part(1, round_one=round_one), np.zeros((SIDE, SIDE), bool)
+    mask[70:90, 70:100] = True
+    small = find_foreground(cv2.resize(large, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA))
+    cutout = Cutout(large, mask, find_foreground(large), "a.png")
+    placed = [place(cutout, small, np.random.default_rng(seed)) for seed in range(8)]
+    assert all(one is not None for one in placed)
+    for one in placed:
+        assert 0.3 * mask.sum() / 4 <= one.mask.sum() <= 2 * mask.sum() / 4
+        assert one.mask.shape == (SIDE // 2, SIDE // 2)
+
+
+def test_a_defect_of_one_pixel_has_an_outline():
+    mask = np.zeros((9, 9), bool)
+    mask[4, 4] = True
+    assert new_outline([mask, mask], np.random.default_rng(0)).any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,11 +74,12 @@ def train_detector(
     from mvtec.detect.prepare import check_data, yolo_folder_for
     from mvtec.detect.train import checkpoint_of, train
     from mvtec.detect.weights import find_start
+    from mvtec.errors import WeightsError
     from mvtec.run import is_begun
 
     recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
     check_data(data)
-    start = None
+    start, asked = None, None
     if not (resume and is_begun(out)):
         with bar("downloading", None, as_bytes=True) as update:
             start = find_start(
@@ -87,10 +89,13 @@ def train_detector(
                 from_scratch=from_scratch,
                 on_bytes=lambda done, total: update(completed=done, total=total),
             )
+    elif model is not None or weights is not None or from_scratch:
+        with suppress(WeightsError):  # they may have gone since the run began
+            asked = find_start(model, weights=weights, from_scratch=from_scratch)
     if start is not None and not as_json:
         say(f"begins with {_described(start, freeze)}")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
-        for sentence in not_taken(recipe, out) if start is None else ():
+        for sentence in not_taken(recipe, asked, out) if start is None else ():
             warn(sentence)
         folder = yolo_folder_for(data, out, split_file, fold, warn=warn)
         with bar("training", recipe.epochs) as update:

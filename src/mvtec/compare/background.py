@@ -18,19 +18,19 @@ from typing import Any
 
 from mvtec.compare import Stage
 from mvtec.compare.arms import Arm, budget, judge_arm, write_truth
+from mvtec.compare.detectors import check_unseen
 from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, without_look_alikes
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, make_split
 from mvtec.detect.plan import start_and_recipe
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
-from mvtec.errors import LeakError
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import GAINS, gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.files import sha256_file, write_json
-from mvtec.run import RunRecord, keep_plan, photos_seen_by
+from mvtec.run import RunRecord, keep_plan
 from mvtec.synthesize.make import Method, linked_photos
 
 WORK = "imbalance"
@@ -179,8 +179,7 @@ def measure_backgrounds(
     whole, dataset = dataset, without_look_alikes(dataset)
     split = make_split(dataset, test_fraction=0, folds=folds, seed=seed)
     real = photos_per_defect(dataset, [split], max((ratio for ratio in ratios if ratio), default=1))
-    if seen := set(photos_seen_by(start.weights)) & set(split.images.values()):
-        raise LeakError("--like", f"began with weights that have seen {len(seen)} of these photos", "Give another run")
+    check_unseen(like, split)
     if methods:
         linked_photos(dataset, {sample.path for sample in dataset.samples}, methods)
     digests = {sample.path: sha256_file(sample.photo) for sample in dataset.samples}

@@ -138,6 +138,8 @@ def run_contest(
     )
     truth = {sample.path: sample.defect for sample in samples}
     needs_folds = cross_validate or (bool(split.folds) and threshold is None)
+    if needs_folds:
+        detectors.check_unseen(like[DETECTOR], split)
     runs = _train_folds(dataset, split, like[DETECTOR], out, command, stage) if needs_folds else []
     with stage("asking the detector", None):
         if cross_validate:

@@ -15,13 +15,14 @@ from mvtec.convert.provenance import Provenance, read_provenance
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split
 from mvtec.detect.model import load_model
-from mvtec.detect.plan import start_and_recipe
+from mvtec.detect.plan import seen_by, start_and_recipe
 from mvtec.detect.predict import PredictOptions, predict
 from mvtec.detect.prepare import yolo_folder_for
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of, train
 from mvtec.detect.weights import Start
+from mvtec.errors import LeakError
 from mvtec.files import read_json, sha256_json, staged_folder, write_json
 from mvtec.run import RunRecord, is_begun, prepare_run, read_run
 
@@ -67,6 +68,20 @@ def train_folds(
         told = partial(_tell, on_epoch, number)
         train_on(dataset.root, split.held_out(number), runs[-1], start, recipe, command=command, on_epoch=told)
     return runs
+
+
+def check_unseen(like: RunRecord, split: Split) -> None:
+    """See that what a run began with has seen no photo of the folds, before detectors like it are trained for them.
+
+    Raises:
+        LeakError: It has.
+        WeightsError: It is not there any more.
+    """
+    start, _ = start_and_recipe(like)
+    if seen := set(seen_by(start)) & {split.images[path] for fold in split.folds for path in fold}:
+        raise LeakError(
+            "the detector", f"began with weights that have seen {len(seen)} of these photos", "Give another run"
+        )
 
 
 def train_on(

@@ -6,23 +6,29 @@ import hashlib
 import os
 import shutil
 import unicodedata
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from mvtec.errors import OutputError
 
-ImagesBy = Literal["link", "copy", "hardlink"]
+ImagesBy = Literal["link", "copy", "hardlink", "any"]
 
 _LONGEST_STEM = 200  # bytes; file systems allow 255, and labels and masks add their endings
 
 
 def place(photo: Path, target: Path, by: ImagesBy) -> None:
-    """Link or copy a photo to `target`, making its folder.
+    """Link or copy a photo to `target`, making its folder; `any` takes the first of the three ways that works.
 
     Raises:
         OutputError: It cannot be done.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    if by == "any":  # Windows makes links only for those who may
+        for way in ("link", "hardlink"):
+            with suppress(OutputError):
+                return place(photo, target, way)
+        by = "copy"
     try:
         if by == "copy":
             shutil.copyfile(photo, target)

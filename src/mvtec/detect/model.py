@@ -8,7 +8,15 @@ from typing import Any
 
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError, WeightsError
+from mvtec.files import write_tensors
 from mvtec.offline import ultralytics
+
+_KINDS = frozenset({"DetectionModel", "SegmentationModel"})  # not RT-DETR, nor those that classes are told in words
+_SEEN = "mvtec_train_images"  # in a checkpoint
+_FINISHED = -1  # the epoch that Ultralytics writes when it has taken the optimiser out
+
+
+_STEPS, _SMALLEST_BATCH = 8, 8
 
 
 def choose_device(device: str) -> str:
@@ -24,10 +32,14 @@ def choose_device(device: str) -> str:
     ultralytics()
     from ultralytics.utils.torch_utils import select_device
 
+    if "," in device:  # with several, Ultralytics would begin processes of its own, and remove the run's folder first
+        raise InputError("--device", f"{device} are several", "Give the number of one GPU, or auto")
     try:
-        select_device(device, verbose=False)
+        kind = select_device(device, verbose=False).type
     except (ValueError, RuntimeError, AssertionError) as error:
         raise InputError("--device", f"there is no device {device}", "Give cpu, or a GPU's number, or auto") from error
+    if device in {"cpu", "mps"} and kind != device:
+        raise InputError("--device", f"there is no device {device}", "Give cpu, or a GPU's number, or auto")
     return device
 
 
@@ -58,13 +70,20 @@ def build_model(start: Start, seed: int, classes: int) -> tuple[Any, tuple[int, 
     layer's are not, of which it takes the rows of the classes that have the same name in both.
 
     Raises:
-        InputError: Ultralytics knows no such model.
+        InputError: Ultralytics knows no such model, or it is no YOLO that finds boxes or masks of given classes.
         WeightsError: The weights cannot be loaded, or fit fewer than a quarter of the tensors.
     """
     import torch
 
     torch.manual_seed(seed)
     model = load_model(start.architecture)
+    if type(model.model).__name__ not in _KINDS:
+        kind = type(model.model).__name__
+        raise InputError(
+            "--model",
+            f"{start.architecture} ({kind}) is trained otherwise",
+            "Give a YOLO for detection or segmentation",
+        )
     own = type(model.model)(copy.deepcopy(model.model.yaml), nc=classes, verbose=False).state_dict()
     if start.weights is None:
         return model, (0, len(own))
@@ -99,10 +118,20 @@ def trainer_class(task: str, has_val: bool) -> type:
     trainer.strip_optimizer = strip_whole
 
     class WholeCheckpoints(base):  # type: ignore[misc]
-        """Writes a checkpoint beside the one before, whose place it then takes: what is stopped meanwhile can go on."""
+        """Writes a checkpoint beside the one before, whose place it then takes: what is stopped meanwhile can go on.
 
+        A batch that is to be found is at most an eighth of the photos, and a step each: so an epoch has eight or more.
+        """
+
+        data: dict[str, Any]
         last: Path
         best: Path
+
+        def auto_batch(self) -> int:
+            count = len(Path(self.data["train"]).read_text(encoding="utf-8").splitlines())
+            found = min(int(super().auto_batch()), max(_SMALLEST_BATCH, count // _STEPS))
+            self.args.nbs = found
+            return found
 
         def save_model(self) -> Any:
             places = self.best, self.last  # in this order: the last one says how good the best is
@@ -154,6 +183,39 @@ def strip_whole(checkpoint: Path, updates: dict[str, Any] | None = None) -> dict
 def _part(checkpoint: Path) -> Path:
     """Where a checkpoint is written; of the same stem, which torch puts into the file."""
     return checkpoint.with_suffix(".part")
+
+
+def finish_checkpoint(checkpoint: Path, photos: dict[str, str]) -> None:
+    """Leave what a model needs in a checkpoint, and which photos it has seen: a copy of it says so, too.
+
+    One that was finished before stays as it is, byte for byte.
+
+    Args:
+        checkpoint: The file.
+        photos: As `RunRecord.train_images`.
+    """
+    import torch
+
+    content = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    if content["epoch"] != _FINISHED:
+        content = strip_whole(checkpoint)
+    elif content.get(_SEEN) == photos:
+        return
+    part = _part(checkpoint)
+    try:
+        write_tensors(part, {**content, _SEEN: photos})
+        part.replace(checkpoint)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def remembered_photos(checkpoint: Path | None) -> dict[str, str]:
+    """Which photos `finish_checkpoint` wrote; nothing of other checkpoints, or where there is none."""
+    if checkpoint is None or not checkpoint.is_file():
+        return {}
+    content = load_model(str(checkpoint)).ckpt
+    found = content.get(_SEEN) if isinstance(content, dict) else None
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def mixed_precision(device: str) -> str | bool:

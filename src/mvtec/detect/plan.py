@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,9 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mvtec.convert.yolo_dataset import YoloFolder
+from mvtec.convert.yolo_dataset import YoloFolder, label_file
 from mvtec.datasets.split import Part
+from mvtec.detect.model import remembered_photos
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start, starter
 from mvtec.errors import InputError
@@ -52,14 +52,19 @@ def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tup
         split=None if folder.split is None else folder.split.hash,
         has_val=bool(folder.images["val"]),
         photos={sha256_file(photo): photo.name for photo in photos},
-        seen_before=photos_seen_by(start.weights),
+        seen_before=seen_by(start),
         weights=start.record(),
         transferred=transferred,
         settings={
             "model": start.architecture,
-            **recipe.ultralytics_settings(has_polygons=_has_polygons(folder), pretrained=start.weights is not None),
+            **recipe.ultralytics_settings(has_polygons=has_polygons(folder), pretrained=start.weights is not None),
         },
     )
+
+
+def seen_by(start: Start) -> dict[str, str]:
+    """SHA-256 and name of the photos that the weights of a start have seen, as their run or they themselves say."""
+    return photos_seen_by(start.weights) | remembered_photos(None if start.is_starter else start.weights)
 
 
 def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
@@ -78,11 +83,24 @@ def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
     return replace(plan, transferred=(plan.transferred[0], plan.transferred[1]))
 
 
-def not_taken(recipe: Recipe, out: Path) -> list[str]:
-    """Sentences on the settings, other than the defaults, that are not those of the unfinished run in `out`."""
-    began = read_json(out / "plan.json", "the plan of a run").get("settings", {})
+def not_taken(recipe: Recipe, start: Start | None, out: Path) -> list[str]:
+    """Sentences on what was asked for, other than the defaults, and the unfinished run in `out` did not begin with.
+
+    Args:
+        recipe: The settings.
+        start: What to begin with; None where nothing was named.
+        out: The run's folder.
+    """
+    plan = read_json(out / "plan.json", "the plan of a run")
+    began, sentences = plan.get("settings", {}), []
+    weights = None if start is None else start.record()
+    if start is not None and ((weights or {}).get("sha256") != (plan.get("weights") or {}).get("sha256")):
+        sentences.append(
+            f"{start.weights or start.architecture} is not taken: a resumed run goes on as it began, with "
+            f"{(plan.get('weights') or {}).get('file', 'random weights')}"
+        )
     asked = {name: value for name, value in asdict(recipe).items() if value != getattr(Recipe, name)}
-    return [
+    return sentences + [
         f"--{name} {value} is not taken: a resumed run goes on as it began, with {began[name]}"
         for name, value in asked.items()
         if name in began and began[name] != value
@@ -108,30 +126,29 @@ def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
     ours = starter()
     if like.weights is not None and like.weights["sha256"] == (ours.record() or {})["sha256"]:
         return ours, Recipe(**chosen)
-    return Start(str(like.settings["model"]), like.weights_file()), Recipe(**chosen)
+    weights, model = like.weights_file(), str(like.settings["model"])
+    # A checkpoint that was its own architecture may have been named from another folder.
+    return Start(str(weights) if weights is not None and model.endswith(".pt") else model, weights), Recipe(**chosen)
 
 
 def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
     """Write the data set as Ultralytics is to read it, `out/data.yaml`: just our photos, and nothing to fetch or run.
 
-    Ultralytics would look for a relative path in other places than we do, and obey a `download:` line.
+    Ultralytics would look for a relative path in other places than we do, and obey a `download:` line. It wants a val
+    part: where there is none, one train photo is named, since it reads all of them into memory.
     """
     out = out.absolute()
-    parts: dict[Part, str] = {"train": "train.txt", "val": "val.txt" if folder.images["val"] else "train.txt"}
+    parts: dict[Part, str] = {"train": "train.txt", "val": "val.txt"}
     for part, name in parts.items():
-        if photos := folder.images[part]:
-            (out / name).write_text("".join(f"{photo}\n" for photo in photos), encoding="utf-8")
+        photos = folder.images[part] or folder.images["train"][:1]
+        (out / name).write_text("".join(f"{photo}\n" for photo in photos), encoding="utf-8")
     content = {part: str(out / name) for part, name in parts.items()} | {"names": dict(enumerate(folder.names))}
     (out / "data.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     return out / "data.yaml"
 
 
-def _has_polygons(folder: YoloFolder) -> bool:
-    """Whether any label of the train part is more than a box."""
-    for photo in folder.images["train"]:
-        before, found, after = str(photo).rpartition(f"{os.sep}images{os.sep}")  # as Ultralytics finds a label
-        label = Path(f"{before}{os.sep}labels{os.sep}{after}" if found else photo).with_suffix(".txt")
-        if label.is_file():
-            for line in label.read_text(encoding="utf-8").splitlines():
-                return len(line.split()) > 5
-    return False
+def has_polygons(folder: YoloFolder) -> bool:
+    """Whether the labels of the train part are polygons, all of them: of a mixture Ultralytics takes the boxes."""
+    labels = [label_file(photo) for photo in folder.images["train"]]
+    lines = [line.split() for label in labels if label.is_file() for line in label.read_text("utf-8-sig").splitlines()]
+    return all(len(words) > 5 for words in lines if words) and any(lines)

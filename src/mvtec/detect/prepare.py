@@ -48,22 +48,25 @@ def yolo_folder_for(
         warn: Told what the conversion's receipt warns of.
 
     Raises:
-        InputError: `data` is neither, or a photo or mask breaks a rule.
+        InputError: `data` is neither, a photo or mask breaks a rule, or a resumed run began with another split.
     """
     if is_yolo_folder(data):
         if split_file is not None or fold is not None:
             raise InputError("--split", f"{data} is a YOLO folder and has its parts already", "Leave it out")
         return data
-    converted = run / "data"
-    if converted.is_dir():  # a resumed run
-        return converted
-    dataset = read_tree(data)
     if split_file is None and fold is not None:
         raise InputError("--fold", "a fold of which split", "Give --split, too")
-    split = make_split(dataset) if split_file is None else read_split(split_file)
-    if fold is not None:
+    split = None if split_file is None else read_split(split_file)
+    if split is not None and fold is not None:
         split = split.fold(fold)
-    receipt = masks_to_yolo(dataset, converted, split=split, task="segment", options=InstanceOptions())
+    converted = run / "data"
+    if converted.is_dir():  # a resumed run
+        if split is not None and split.hash != read_split(converted / "split.json").hash:
+            raise InputError("--split", "is not what the run began with", "Give the same, or leave it out")
+        return converted
+    dataset = read_tree(data)
+    split = split or make_split(dataset)
+    receipt = masks_to_yolo(dataset, converted, split=split, task="segment", images="any", options=InstanceOptions())
     for warning in receipt.warnings():
         warn(warning)
     return converted

@@ -27,10 +27,10 @@ from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.detect.model import (
     build_model,
     choose_device,
+    finish_checkpoint,
     first_line,
     load_model,
     mixed_precision,
-    strip_whole,
     trainer_class,
 )
 from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
@@ -65,7 +65,7 @@ def train(
         out: The run folder, made by `run.prepare_run`.
         start: The model and the weights to begin with; may be None where a checkpoint is resumed.
         recipe: The settings.
-        device: `auto`, `cpu`, `mps`, or a GPU's number.
+        device: `auto`, `cpu`, `mps`, or the number of one GPU.
         resume: Go on with the unfinished run in `out`.
         command: The words of the command line, for the record.
         on_epoch: Called after each epoch with its number from 1, the number of epochs, and the losses.
@@ -94,21 +94,23 @@ def train(
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
         if resume and _is_over(model, plan):  # it was interrupted after its last epoch
-            for checkpoint in sorted((out / "weights").glob("*.pt")):
-                strip_whole(checkpoint)
             epoch_ends = [0.0, *_epoch_ends(out)]
-            seconds = epoch_ends[-1]
+            seconds, took = epoch_ends[-1], {}
         else:
             if resume:
                 _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
             seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
+            batch = getattr(getattr(model, "trainer", None), "batch_size", plan.settings["batch"])
+            took = {"batch": batch, "nbs": batch if plan.settings["batch"] < 0 else plan.settings["nbs"]}
         figures = _val_figures(model, out) if plan.has_val else {}
     if not plan.has_val:  # Ultralytics writes one all the same; nothing chose it
         (out / "weights" / "best.pt").unlink(missing_ok=True)
+    for checkpoint in sorted((out / "weights").glob("*.pt")):
+        finish_checkpoint(checkpoint, plan.photos | plan.seen_before)
     spans = [after - before for before, after in pairwise(epoch_ends)]
     record = RunRecord(
         command=command or [],
-        settings={**plan.settings, "device": chosen_device, "transferred": list(plan.transferred)},
+        settings={**plan.settings, **took, "device": chosen_device, "transferred": list(plan.transferred)},
         data=plan.data,
         split=plan.split,
         weights=plan.weights,
@@ -161,13 +163,14 @@ def _run_training(
             data=str(data_yaml),
             device=device,
             amp=mixed_precision(device),
+            patience=0,  # all epochs, whatever val says meanwhile
             project=str(data_yaml.parent.parent),
             name=data_yaml.parent.name,
             exist_ok=True,
             plots=False,
             val=plan.has_val,
             workers=min(8, os.cpu_count() or 1) if device not in {"cpu", "mps"} else 0,
-            **({"resume": str(data_yaml.parent / "weights" / "last.pt")} if resume else {}),
+            **(_resumed(data_yaml.parent) if resume else {}),
             **{name: value for name, value in plan.settings.items() if name != "model"},
         )
     except MvtecError:
@@ -177,6 +180,11 @@ def _run_training(
             plan.data, f"Ultralytics stopped: {first_line(error)}", "Check the data and options"
         ) from error
     return time.perf_counter() - began, ends
+
+
+def _resumed(out: Path) -> dict[str, str]:
+    """What makes Ultralytics go on in `out`, where the run lies now, and not where it lay when it was begun."""
+    return {"resume": str(out / "weights" / "last.pt"), "save_dir": str(out)}
 
 
 def _is_over(model: Any, plan: Plan) -> bool:

@@ -36,10 +36,10 @@ class Start:
         return self.weights == STARTER_FILE
 
     def record(self) -> dict[str, str] | None:
-        """The weights as the record of a run names them."""
-        return (
-            None if self.weights is None else {"file": str(self.weights.resolve()), "sha256": sha256_file(self.weights)}
-        )
+        """The weights as the record of a run names them; a link stays one, whose name may say what kind they are."""
+        if self.weights is None:
+            return None
+        return {"file": str(self.weights.absolute()), "sha256": sha256_file(self.weights)}
 
 
 def starter() -> Start:
@@ -103,6 +103,8 @@ def find_start(
         return Start(architecture, weights)
     if Path(model).suffix == ".pt" and Path(model).is_file():
         return Start(str(model), Path(model))
+    if Path(model).suffix == ".pt" and len(Path(model).parts) > 1:
+        raise WeightsError(model, "no such weights file", "Check the path after --model")
     name = f"{Path(stem).name}.pt"
     if (found := find_in(weights_folders(), name)) is not None:
         return Start(architecture if bare else str(found), found)

@@ -64,14 +64,15 @@ def place(cutout: Cutout, target: Foreground, rng: np.random.Generator) -> Place
         The defect; None if no place was found.
     """
     height, width = target.mask.shape
+    ratio = float(np.sqrt(target.mask.size / cutout.mask.size))  # between photos of two sizes
     bent_x, bent_y = _bending(cutout.mask, rng)
     photo = cv2.remap(cutout.photo, bent_x, bent_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     mask = cv2.remap(cutout.mask.astype(np.float32), bent_x, bent_y, cv2.INTER_LINEAR)
     for _ in range(_TRIES):
-        matrix = _around(cutout.foreground, target, rng) or _anywhere(cutout.mask, target, rng)
+        matrix = _around(cutout.foreground, target, rng) or _anywhere(cutout.mask, target, ratio, rng)
         moved = cv2.warpAffine(mask, np.array(matrix), (width, height), flags=cv2.INTER_LINEAR) > 0.5
         area = int(moved.sum())
-        if area < max(1.0, 0.3 * int(cutout.mask.sum())):
+        if area < max(1.0, 0.3 * ratio**2 * int(cutout.mask.sum())):
             continue  # most of it lies outside the photo
         if float(target.mask[moved].mean()) < min(0.98, cutout.share_on_object - 0.02):
             continue
@@ -109,14 +110,14 @@ def _around(source: Foreground, target: Foreground, rng: np.random.Generator) ->
     return [[*turn[0].tolist(), float(shift[0])], [*turn[1].tolist(), float(shift[1])]]
 
 
-def _anywhere(mask: Mask, target: Foreground, rng: np.random.Generator) -> list[list[float]]:
-    """The 2×3 matrix that turns a defect a little and brings it to a random place of the object."""
+def _anywhere(mask: Mask, target: Foreground, ratio: float, rng: np.random.Generator) -> list[list[float]]:
+    """The 2×3 matrix that turns a defect a little, scales it about `ratio`, and brings it to a place of the object."""
     x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
     middle = np.array([x + w / 2, y + h / 2])
     rows, columns = np.nonzero(target.mask)
     at = int(rng.integers(len(rows)))
     angle, mirror = np.deg2rad(rng.uniform(-20, 20)), rng.choice([-1.0, 1.0])
-    scale = rng.uniform(0.8, 1.2)
+    scale = rng.uniform(0.8, 1.2) * ratio
     a, b = scale * np.cos(angle), scale * np.sin(angle)
     turn = np.array([[a * mirror, -b], [b * mirror, a]])
     shift = np.array([columns[at], rows[at]]) - turn @ middle

@@ -12,7 +12,6 @@ Only photos of the train part are taken, so no pixel of a val or test photo is i
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ import numpy as np
 
 from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
 from mvtec.convert.geometry import split_mask
+from mvtec.convert.place import place as place_photo
 from mvtec.convert.rle import encode_region
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Dataset, Sample
@@ -112,7 +112,11 @@ def synthesize(
     linked = linked_photos(dataset, {sample.path for samples in chosen.values() for sample in samples}, methods)
     goods = [_good(sample) for sample in chosen["train"] if sample.is_good]
     if not goods:
-        raise InputError(dataset.root, "has no good photo in the train part to put defects on", "Give another --split")
+        raise InputError(
+            dataset.root,
+            "has no good photo in the train part to put defects on (those of train/good/ are in no part)",
+            "Move some from train/good/ to test/good/, and make a split anew",
+        )
     cutouts: dict[str, list[Cutout]] = defaultdict(list)
     for sample in chosen["train"]:
         if not sample.is_good:
@@ -218,12 +222,7 @@ def linked_photos(dataset: Dataset, own: set[str], methods: Sequence[Method]) ->
 
 def _link(sample: Sample, root: Path) -> None:
     """A photo of the data set, linked, and its mask."""
-    target = root / sample.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        target.symlink_to(sample.photo.resolve())
-    except OSError:  # a file system without links
-        shutil.copyfile(sample.photo, target)
+    place_photo(sample.photo, root / sample.path, "any")
     if not sample.is_good:
         _write_mask(root, sample.path, sample.defect, read_mask(sample))
 

@@ -126,6 +126,8 @@ def _radii(mask: Mask) -> npt.NDArray[np.float64]:
     radii = np.zeros(_RADII)
     np.maximum.at(radii, direction, np.hypot(dy, dx))
     known = np.flatnonzero(radii)
+    if not len(known):  # a single pixel
+        return np.ones(_RADII)
     return np.maximum(np.interp(np.arange(_RADII), known, radii[known], period=_RADII), 1.0)
 
 
