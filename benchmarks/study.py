@@ -7,8 +7,8 @@ perhaps a method of `mvtec datasets synthesize`, which adds --per-defect photos 
 fold. Every arm looks at as many photos in all: with twice the photos it takes half the epochs. In each of five folds
 over all labelled photos a detector is trained that does not see the fold, and answers for it. Each line has an arm's
 figures with 95 % intervals over photos, and its gains over the same resamples: with synthesis over the same start
-without, and else over scratch; and over the arm that --over names. Finished runs are kept in OUT: it can be
-interrupted, and arms can be added.
+without, and else over scratch; and over the arm that --over names. A last line has the mean gain of all methods, which
+is less at the mercy of single trainings. Finished runs are kept in OUT: it can be interrupted, and arms can be added.
 
 What an arm answered for each fold is kept in --answers, too (`benchmarks/study/`), and a fold whose answers are there,
 for the same photos, weights and settings, is judged by them and not trained again.
@@ -167,6 +167,13 @@ def main() -> None:
                 gained = gains(judged[name], judged[base], resamples=5000)
                 line |= {f"{figure} over {base}": signed(metric) for figure, metric in gained.items()}
         print(json.dumps(line))
+    for start in STARTS:
+        methods = [name for name in names if name.startswith(f"{start}+")]
+        if start in judged and len(methods) > 1:
+            every = [one for name in methods for one in judged[name]]
+            gained = gains(every, judged[start], resamples=5000)
+            line = {f"{figure} over {start}": signed(metric) for figure, metric in gained.items()}
+            print(json.dumps({"arm": f"mean of {', '.join(methods)}", **line}))
 
 
 if __name__ == "__main__":
