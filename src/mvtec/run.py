@@ -187,11 +187,13 @@ def photos_seen_by(weights: Path | None) -> dict[str, str]:
     """
     if weights is None:
         return {}
-    weights = weights.resolve()
-    run = weights.parent.parent
-    if (run / "run.json").is_file():
-        return read_run(run).train_images
-    if weights.parent.name != "weights" or not (run / "plan.json").is_file():
-        return {}
-    plan = read_json(run / "plan.json", "the plan of a run")
-    return {**(plan.get("photos") or {}), **(plan.get("seen_before") or {})}
+    seen: dict[str, str] = {}
+    for place in dict.fromkeys([weights.absolute(), weights.resolve()]):  # a run, or its weights/, may be a link
+        run = place.parent.parent
+        if (run / "run.json").is_file():
+            seen |= read_run(run).train_images
+        elif place.parent.name == "weights" and (run / "plan.json").is_file():
+            plan = read_json(run / "plan.json", "the plan of a run")
+            parts = [plan.get(name) for name in ("photos", "seen_before")] if isinstance(plan, dict) else []
+            seen |= {digest: name for part in parts if isinstance(part, dict) for digest, name in part.items()}
+    return seen

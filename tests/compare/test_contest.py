@@ -133,6 +133,21 @@ def test_an_anomaly_detector_must_not_have_seen_the_photos(category: Category, r
     assert mvtec(*words, "--split", split).code == 0
 
 
+def test_folds_are_not_trained_from_weights_that_have_seen_them(category: Category, runs: Path, tmp_path: Path, mvtec):
+    again = tmp_path / "again"
+    seen = ("--weights", runs / "detector" / "weights" / "last.pt", "--epochs", 1, "--imgsz", 64, "--device", "cpu")
+    split = tmp_path / "split.json"
+    assert mvtec("datasets", "split", category.root, "--out", split, "--folds", 2).code == 0
+    assert mvtec("train-detector", category.root, "--split", split, "--out", again, *seen).code == 0
+    words = ["evaluate", "compare", "--data", category.root, "--out", tmp_path / "out"]
+    words += ["--detector", again, "--classifier", runs / "classifier"]
+    for how in (["--folds", 2], ["--split", split]):
+        failed = mvtec(*words, *how)
+        assert (failed.code, "began with weights that have seen" in failed.err) == (2, True)
+        assert ("--threshold" in failed.err) == ("--split" in how)
+        assert not (tmp_path / "out").exists()
+
+
 def test_what_it_refuses(category: Category, runs: Path, anomaly: Path, tmp_path: Path, mvtec):
     detector, classifier, split = runs / "detector", runs / "classifier", runs / "split.json"
     out = tmp_path / "out"

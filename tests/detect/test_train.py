@@ -214,6 +214,12 @@ def test_what_a_resumed_run_did_not_begin_with_is_said(category: Category, run: 
     outcome = mvtec(*words, "--weights", run / "weights" / "last.pt")
     assert outcome.code == 0, outcome.err
     assert f"{run / 'weights' / 'last.pt'} is not taken" in outcome.err
+    (tmp_path / "run" / "run.json").unlink()
+    outcome = mvtec(*words, "--model", "yolov8n.yaml", "--from-scratch")
+    assert outcome.code == 0, outcome.err
+    assert "yolov8n.yaml is not taken: a resumed run goes on as it began, with yolov5n.yaml" in outcome.err
+    (tmp_path / "run" / "run.json").unlink()
+    assert "is not taken" not in mvtec(*words, "--model", "yolov5n.yaml", "--from-scratch").err
 
 
 def test_a_batch_that_is_found_leaves_steps_and_is_recorded(category: Category, tmp_path: Path, mvtec):
@@ -221,6 +227,10 @@ def test_a_batch_that_is_found_leaves_steps_and_is_recorded(category: Category, 
     assert mvtec("train-detector", category.root, "--out", tmp_path / "run", *words).code == 0
     settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
     assert (settings["batch"], settings["nbs"]) == (8, 8)  # Ultralytics would take all 12, one step an epoch
+    (tmp_path / "run" / "run.json").unlink()  # as if interrupted after the last epoch
+    assert mvtec("train-detector", category.root, "--out", tmp_path / "run", *words, "--resume").code == 0
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
+    assert (settings["batch"], settings["nbs"]) == (8, 8)
 
 
 def test_a_copied_checkpoint_knows_what_it_has_seen(run: Path, category: Category, tmp_path: Path, mvtec):
@@ -242,6 +252,11 @@ def test_an_unfinished_run_has_seen_what_it_set_out_to(run: Path, tmp_path: Path
     expected = json.loads((run / "run.json").read_text())["train_images"]
     assert photos_seen_by(tmp_path / "run" / "weights" / "last.pt") == expected
     assert photos_seen_by(tmp_path / "link.pt") == expected
+    (tmp_path / "run" / "weights").rename(tmp_path / "disk")
+    (tmp_path / "run" / "weights").symlink_to(tmp_path / "disk")
+    assert photos_seen_by(tmp_path / "run" / "weights" / "last.pt") == expected
+    (tmp_path / "run" / "plan.json").write_text("[1]")
+    assert photos_seen_by(tmp_path / "run" / "weights" / "last.pt") == {}
 
 
 def test_without_a_val_part_one_photo_is_held_twice(run: Path):
@@ -257,7 +272,9 @@ def test_models_that_are_trained_otherwise_are_refused(category: Category, tmp_p
     assert "is trained otherwise" in outcome.err
 
 
-@pytest.mark.parametrize(("device", "message"), [("0,1", "0,1 are several"), ("mps", "there is no device mps")])
+@pytest.mark.parametrize(
+    ("device", "message"), [("0,1", "0,1 are several"), ("mps", "no device mps"), ("-1", "no device -1")]
+)
 def test_devices_that_are_not_one_are_refused(category: Category, tmp_path: Path, mvtec, device: str, message: str):
     if device == "mps" and torch.backends.mps.is_available():
         pytest.skip("this is a Mac with a GPU")

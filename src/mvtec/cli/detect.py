@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -34,7 +33,7 @@ class Part(str, Enum):
     test = "test"
 
 
-Device = Annotated[str, typer.Option(help="auto, cpu, mps, or a GPU's number.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, mps, or the number of one GPU.")]
 
 
 def train_detector(
@@ -90,8 +89,10 @@ def train_detector(
                 on_bytes=lambda done, total: update(completed=done, total=total),
             )
     elif model is not None or weights is not None or from_scratch:
-        with suppress(WeightsError):  # they may have gone since the run began
+        try:
             asked = find_start(model, weights=weights, from_scratch=from_scratch)
+        except WeightsError as error:
+            warn(f"{error.file} is not taken, and is not there: a resumed run goes on as it began")
     if start is not None and not as_json:
         say(f"begins with {_described(start, freeze)}")
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):

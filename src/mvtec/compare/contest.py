@@ -124,6 +124,10 @@ def run_contest(
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or give --folds")
     samples = select(dataset, split, "train" if cross_validate else "test")
     _check_classes(dataset, samples)
+    needs_folds = cross_validate or (bool(split.folds) and threshold is None)
+    if needs_folds:
+        mend = "Give another run" if cross_validate else "Give another run, or --threshold, which needs no folds"
+        detectors.check_unseen(like[DETECTOR], split, mend)
     _, recipe, _, _ = classifiers.recipe_of(like[CLASSIFIER])
     model = None if cross_validate else classifiers.load(classifier, samples, split)
     third = None if anomaly_run is None else anomaly.load_unseen(anomaly_run, samples)
@@ -137,9 +141,6 @@ def run_contest(
         else (pair_masks(truth_file, masks), None if unrefined is None else pair_masks(truth_file, unrefined))
     )
     truth = {sample.path: sample.defect for sample in samples}
-    needs_folds = cross_validate or (bool(split.folds) and threshold is None)
-    if needs_folds:
-        detectors.check_unseen(like[DETECTOR], split)
     runs = _train_folds(dataset, split, like[DETECTOR], out, command, stage) if needs_folds else []
     with stage("asking the detector", None):
         if cross_validate:

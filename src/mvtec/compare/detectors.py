@@ -70,7 +70,7 @@ def train_folds(
     return runs
 
 
-def check_unseen(like: RunRecord, split: Split) -> None:
+def check_unseen(like: RunRecord, split: Split, mend: str = "Give another run") -> None:
     """See that what a run began with has seen no photo of the folds, before detectors like it are trained for them.
 
     Raises:
@@ -79,9 +79,7 @@ def check_unseen(like: RunRecord, split: Split) -> None:
     """
     start, _ = start_and_recipe(like)
     if seen := set(seen_by(start)) & {split.images[path] for fold in split.folds for path in fold}:
-        raise LeakError(
-            "the detector", f"began with weights that have seen {len(seen)} of these photos", "Give another run"
-        )
+        raise LeakError("the detector", f"began with weights that have seen {len(seen)} of these photos", mend)
 
 
 def train_on(
@@ -175,6 +173,9 @@ def differences(run: Path, like: RunRecord) -> list[str]:
     other augmentation; and whether that run had a val part to choose its epoch by, which no fold has."""
     record = read_run(run)
     others = {"device", "transferred"}
+    same = bool(record.weights and like.weights and record.weights["sha256"] == like.weights["sha256"])
+    if same and all(str(one.settings["model"]).endswith(".pt") for one in (record, like)):
+        others.add("model")  # the same file, perhaps by another path
     found = [
         name
         for name in sorted({*record.settings, *like.settings} - others)

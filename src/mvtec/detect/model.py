@@ -14,9 +14,8 @@ from mvtec.offline import ultralytics
 _KINDS = frozenset({"DetectionModel", "SegmentationModel"})  # not RT-DETR, nor those that classes are told in words
 _SEEN = "mvtec_train_images"  # in a checkpoint
 _FINISHED = -1  # the epoch that Ultralytics writes when it has taken the optimiser out
-
-
-_STEPS, _SMALLEST_BATCH = 8, 8
+_STEPS, _SMALLEST_BATCH = 8, 8  # a batch that is found leaves so many steps an epoch, if it is larger than that
+_DEVICES = "Give cpu, or a GPU's number, or auto"
 
 
 def choose_device(device: str) -> str:
@@ -27,6 +26,7 @@ def choose_device(device: str) -> str:
     """
     import torch
 
+    device = device.strip().lower()
     if device == "auto":
         return "0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     ultralytics()
@@ -37,9 +37,9 @@ def choose_device(device: str) -> str:
     try:
         kind = select_device(device, verbose=False).type
     except (ValueError, RuntimeError, AssertionError) as error:
-        raise InputError("--device", f"there is no device {device}", "Give cpu, or a GPU's number, or auto") from error
-    if device in {"cpu", "mps"} and kind != device:
-        raise InputError("--device", f"there is no device {device}", "Give cpu, or a GPU's number, or auto")
+        raise InputError("--device", f"there is no device {device}", _DEVICES) from error
+    if not device.isdigit() and (device not in {"cpu", "mps"} or kind != device):
+        raise InputError("--device", f"there is no device {device}", _DEVICES)
     return device
 
 
@@ -120,7 +120,7 @@ def trainer_class(task: str, has_val: bool) -> type:
     class WholeCheckpoints(base):  # type: ignore[misc]
         """Writes a checkpoint beside the one before, whose place it then takes: what is stopped meanwhile can go on.
 
-        A batch that is to be found is at most an eighth of the photos, and a step each: so an epoch has eight or more.
+        A batch that is to be found is at most an eighth of the photos, or 8 if that is more, and an optimiser step.
         """
 
         data: dict[str, Any]
@@ -194,9 +194,10 @@ def finish_checkpoint(checkpoint: Path, photos: dict[str, str]) -> None:
         checkpoint: The file.
         photos: As `RunRecord.train_images`.
     """
-    import torch
+    ultralytics()
+    from ultralytics.nn.tasks import torch_safe_load
 
-    content = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    content = torch_safe_load(str(checkpoint))[0]
     if content["epoch"] != _FINISHED:
         content = strip_whole(checkpoint)
     elif content.get(_SEEN) == photos:

@@ -28,7 +28,7 @@ class Plan:
         split: Hash of the split, if the data has one.
         has_val: Whether a val part chooses the checkpoint.
         photos: SHA-256 of each train and val photo, mapped to its file name.
-        seen_before: The same of the photos that the weights were trained on, where a run of ours made them.
+        seen_before: The same of the photos that the weights were trained on, where their run or they themselves say so.
         weights: File and SHA-256 of the weights trained from; None for random ones.
         transferred: How many of the model's tensors took a value from the weights, and how many there are.
         settings: Every setting given to Ultralytics.
@@ -93,12 +93,15 @@ def not_taken(recipe: Recipe, start: Start | None, out: Path) -> list[str]:
     """
     plan = read_json(out / "plan.json", "the plan of a run")
     began, sentences = plan.get("settings", {}), []
-    weights = None if start is None else start.record()
-    if start is not None and ((weights or {}).get("sha256") != (plan.get("weights") or {}).get("sha256")):
-        sentences.append(
-            f"{start.weights or start.architecture} is not taken: a resumed run goes on as it began, with "
-            f"{(plan.get('weights') or {}).get('file', 'random weights')}"
-        )
+    if start is not None:
+        weights, before = start.record() or {}, plan.get("weights") or {}
+        same_weights = weights.get("sha256") == before.get("sha256")
+        if not same_weights or (start.architecture != began.get("model") and not start.architecture.endswith(".pt")):
+            named = start.architecture if same_weights or start.weights is None else start.weights
+            sentences.append(
+                f"{named} is not taken: a resumed run goes on as it began, with {began.get('model')} and "
+                f"{before.get('file', 'random weights')}"
+            )
     asked = {name: value for name, value in asdict(recipe).items() if value != getattr(Recipe, name)}
     return sentences + [
         f"--{name} {value} is not taken: a resumed run goes on as it began, with {began[name]}"
@@ -135,7 +138,8 @@ def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
     """Write the data set as Ultralytics is to read it, `out/data.yaml`: just our photos, and nothing to fetch or run.
 
     Ultralytics would look for a relative path in other places than we do, and obey a `download:` line. It wants a val
-    part: where there is none, one train photo is named, since it reads all of them into memory.
+    part: where there is none, one train photo is named, since it reads all of them into memory. (It keeps what it has
+    found out of labels in one file for both, so it looks at the labels of the train part anew the next time.)
     """
     out = out.absolute()
     parts: dict[Part, str] = {"train": "train.txt", "val": "val.txt"}

@@ -15,7 +15,7 @@ class Recipe:
     Attributes:
         epochs: Passes over the train photos.
         imgsz: Photos are scaled so that their longer side has this many pixels; a multiple of 32.
-        batch: Photos per optimiser step; -1 lets Ultralytics find what fits the GPU, up to an eighth of the photos.
+        batch: Photos per optimiser step; -1 lets Ultralytics find what fits the GPU, up to an eighth of all, or 8.
         freeze: Layers, counted from the input, whose weights stay as they are; ignored from random weights.
         seed: Seed of all that is random.
     """

@@ -95,22 +95,27 @@ def train(
         own_yaml = write_data_yaml(folder, out)
         if resume and _is_over(model, plan):  # it was interrupted after its last epoch
             epoch_ends = [0.0, *_epoch_ends(out)]
-            seconds, took = epoch_ends[-1], {}
+            seconds, arguments = epoch_ends[-1], model.ckpt["train_args"]
         else:
             if resume:
                 _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
             seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
-            batch = getattr(getattr(model, "trainer", None), "batch_size", plan.settings["batch"])
-            took = {"batch": batch, "nbs": batch if plan.settings["batch"] < 0 else plan.settings["nbs"]}
+            arguments = vars(model.trainer.args)
         figures = _val_figures(model, out) if plan.has_val else {}
     if not plan.has_val:  # Ultralytics writes one all the same; nothing chose it
         (out / "weights" / "best.pt").unlink(missing_ok=True)
-    for checkpoint in sorted((out / "weights").glob("*.pt")):
-        finish_checkpoint(checkpoint, plan.photos | plan.seen_before)
+    for checkpoint in (out / "weights" / name for name in ("best.pt", "last.pt")):
+        if checkpoint.is_file():
+            finish_checkpoint(checkpoint, plan.photos | plan.seen_before)
     spans = [after - before for before, after in pairwise(epoch_ends)]
     record = RunRecord(
         command=command or [],
-        settings={**plan.settings, **took, "device": chosen_device, "transferred": list(plan.transferred)},
+        settings={
+            **plan.settings,
+            **{name: arguments[name] for name in ("batch", "nbs")},
+            "device": chosen_device,
+            "transferred": list(plan.transferred),
+        },
         data=plan.data,
         split=plan.split,
         weights=plan.weights,
@@ -153,6 +158,7 @@ def _run_training(
         if lost := sorted(name for digest, name in plan.photos.items() if digest not in read):
             more = f", like {len(lost) - 1} more" if lost[1:] else ""
             raise InputError(lost[0], f"or its label cannot be read{more}", "Replace it, or run mvtec datasets check")
+        trainer.stopper.patience = float("inf")  # all epochs, whatever val says meanwhile, and the checkpoint said
 
     model.add_callback("on_pretrain_routine_end", check_photos)
     model.add_callback("on_train_epoch_end", epoch_done)
@@ -163,7 +169,6 @@ def _run_training(
             data=str(data_yaml),
             device=device,
             amp=mixed_precision(device),
-            patience=0,  # all epochs, whatever val says meanwhile
             project=str(data_yaml.parent.parent),
             name=data_yaml.parent.name,
             exist_ok=True,
