@@ -259,11 +259,6 @@ def test_an_unfinished_run_has_seen_what_it_set_out_to(run: Path, tmp_path: Path
     assert photos_seen_by(tmp_path / "run" / "weights" / "last.pt") == {}
 
 
-def test_without_a_val_part_one_photo_is_held_twice(run: Path):
-    assert len((run / "train.txt").read_text().splitlines()) == 12
-    assert len((run / "val.txt").read_text().splitlines()) == 1
-
-
 @pytest.mark.parametrize("model", ["yolov8s-world.yaml", "yolov8n-pose.yaml"])
 def test_models_that_are_trained_otherwise_are_refused(category: Category, tmp_path: Path, mvtec, model: str):
     words = ("--model", model, "--from-scratch", "--device", "cpu")

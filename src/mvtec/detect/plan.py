@@ -138,14 +138,14 @@ def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
     """Write the data set as Ultralytics is to read it, `out/data.yaml`: just our photos, and nothing to fetch or run.
 
     Ultralytics would look for a relative path in other places than we do, and obey a `download:` line. It wants a val
-    part: where there is none, one train photo is named, since it reads all of them into memory. (It keeps what it has
-    found out of labels in one file for both, so it looks at the labels of the train part anew the next time.)
+    part, too: without one that is the train part, which it then holds in memory twice. (To check what fits there it
+    draws photos of both, so a shorter list would be another seed.)
     """
     out = out.absolute()
-    parts: dict[Part, str] = {"train": "train.txt", "val": "val.txt"}
+    parts: dict[Part, str] = {"train": "train.txt", "val": "val.txt" if folder.images["val"] else "train.txt"}
     for part, name in parts.items():
-        photos = folder.images[part] or folder.images["train"][:1]
-        (out / name).write_text("".join(f"{photo}\n" for photo in photos), encoding="utf-8")
+        if photos := folder.images[part]:
+            (out / name).write_text("".join(f"{photo}\n" for photo in photos), encoding="utf-8")
     content = {part: str(out / name) for part, name in parts.items()} | {"names": dict(enumerate(folder.names))}
     (out / "data.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     return out / "data.yaml"
