@@ -1,4 +1,4 @@
-"""Trains tiny models for real: two epochs of a nano YOLO at 64 pixels."""
+"""Trains tiny models for real: two epochs of a nano YOLO at 64 pixels. What is interrupted is in `test_resume.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,37 +15,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import Category, make_category, write_png
+from tiny import TINY, call
 
-from mvtec.cli.main import main
 from mvtec.convert.coco import read_coco, read_results
 from mvtec.convert.yolo_dataset import label_file, read_yolo_folder
 from mvtec.detect.plan import has_polygons
 from mvtec.run import photos_seen_by
 
 pytestmark = pytest.mark.slow
-
-TINY = (
-    "--model",
-    "yolov5n.yaml",
-    "--from-scratch",
-    "--epochs",
-    "2",
-    "--imgsz",
-    "64",
-    "--batch",
-    "4",
-    "--device",
-    "cpu",
-)
-
-
-def call(*words: object) -> int:
-    sys.argv = ["mvtec", *map(str, words)]
-    try:
-        main()
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -152,76 +128,6 @@ def test_with_a_val_part_the_best_epoch_is_kept(category: Category, tmp_path: Pa
     assert "metrics/mAP50(B)" in json.loads((tmp_path / "run" / "run.json").read_text())["figures"]
 
 
-def stopped_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have trainings end as Ctrl-C ends them, until the patch is undone."""
-    from mvtec.detect import train as module
-
-    original = module._run_training
-
-    def interrupted(model, plan, out, device, resume, on_epoch):
-        def stop(epoch: int, epochs: int, losses: dict[str, float]) -> None:
-            on_epoch(epoch, epochs, losses)
-            if epoch == 2:
-                raise KeyboardInterrupt
-
-        return original(model, plan, out, device, resume, stop)
-
-    monkeypatch.setattr(module, "_run_training", interrupted)
-
-
-def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch):
-    command = ("train-detector", category.root, "--out", tmp_path / "run", *TINY[:4], "3", *TINY[5:])
-    stopped_in_the_second_epoch(monkeypatch)
-    outcome = mvtec(*command)
-    assert outcome.code == 130
-    assert "Traceback" not in outcome.err
-    monkeypatch.undo()
-    assert mvtec("predict", tmp_path / "run", category.root, "--out", tmp_path / "p").code == 2
-    assert "is an unfinished run. Pass --resume" in mvtec(*command).err
-    outcome = mvtec(*command, "--resume", "--epochs", "9")
-    assert outcome.code == 0, outcome.err
-    assert "--epochs 9 is not taken: a resumed run goes on as it began, with 3" in outcome.err
-    rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
-    assert mvtec(*command, "--resume").code == 2
-
-
-def test_a_run_that_was_moved_goes_on_where_it_lies(
-    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
-):
-    words = ("train-detector", category.root, *TINY[:4], "3", *TINY[5:])
-    stopped_in_the_second_epoch(monkeypatch)
-    assert mvtec(*words, "--out", tmp_path / "run").code == 130
-    monkeypatch.undo()
-    (tmp_path / "run").rename(tmp_path / "moved")
-    outcome = mvtec(*words, "--out", tmp_path / "moved", "--resume")
-    assert outcome.code == 0, outcome.err
-    assert not (tmp_path / "run").exists()
-    rows = (tmp_path / "moved" / "results.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
-    checkpoint = torch.load(tmp_path / "moved" / "weights" / "last.pt", weights_only=False)
-    assert (checkpoint["epoch"], checkpoint["optimizer"]) == (-1, None)
-
-
-def test_what_a_resumed_run_did_not_begin_with_is_said(category: Category, run: Path, tmp_path: Path, mvtec):
-    shutil.copytree(run, tmp_path / "run", symlinks=True)
-    (tmp_path / "run" / "run.json").unlink()
-    mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json", "--seed", "7")
-    words = ("train-detector", category.root, "--out", tmp_path / "run", "--device", "cpu", "--resume")
-    other = mvtec(*words, "--split", tmp_path / "s.json")
-    assert other.code == 2
-    assert "--split: is not what the run began with" in other.err
-    outcome = mvtec(*words, "--weights", run / "weights" / "last.pt")
-    assert outcome.code == 0, outcome.err
-    assert f"{run / 'weights' / 'last.pt'} is not taken" in outcome.err
-    (tmp_path / "run" / "run.json").unlink()
-    outcome = mvtec(*words, "--model", "yolov8n.yaml", "--from-scratch")
-    assert outcome.code == 0, outcome.err
-    assert "yolov8n.yaml is not taken: a resumed run goes on as it began, with yolov5n.yaml" in outcome.err
-    (tmp_path / "run" / "run.json").unlink()
-    assert "is not taken" not in mvtec(*words, "--model", "yolov5n.yaml", "--from-scratch").err
-
-
 def test_a_batch_that_is_found_leaves_steps_and_is_recorded(category: Category, tmp_path: Path, mvtec):
     words = [*TINY[:7], "--batch", "-1", "--device", "cpu"]
     assert mvtec("train-detector", category.root, "--out", tmp_path / "run", *words).code == 0
@@ -305,44 +211,6 @@ def test_without_the_right_to_link_photos_are_copied(
     assert not any(photo.is_symlink() for photo in photos)
 
 
-def test_a_stop_while_a_checkpoint_is_written_leaves_the_one_before(
-    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
-):
-    run, write = tmp_path / "run", Path.write_bytes
-    command = ("train-detector", category.root, "--out", run, *TINY[:4], "3", *TINY[5:])
-
-    def torn(path: Path, content: bytes) -> int:
-        if path.stem == "last" and (run / "weights" / "last.pt").is_file():
-            write(path, content[: len(content) // 2])
-            os.kill(os.getpid(), signal.SIGTERM)
-        return write(path, content)
-
-    monkeypatch.setattr(Path, "write_bytes", torn)
-    outcome = mvtec(*command)
-    monkeypatch.undo()
-    assert (outcome.code, outcome.err.splitlines()[-1]) == (130, "interrupted")
-    assert f"the finished epochs are in {run}; go on with the same command and --resume" in outcome.err
-    assert [path.name for path in (run / "weights").iterdir() if path.stem == "last"] == ["last.pt"]
-    outcome = mvtec(*command, "--resume")
-    assert outcome.code == 0, outcome.err
-    rows = (run / "results.csv").read_text().splitlines()
-    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
-
-
-def test_a_run_without_a_checkpoint_says_how_to_begin_and_where_the_old_one_is(
-    run: Path, category: Category, tmp_path: Path, mvtec
-):
-    killed = tmp_path / "killed"
-    (killed / "data").mkdir(parents=True)
-    assert "--resume" not in mvtec("train-detector", category.root, "--out", killed, *TINY).err
-    resumed = mvtec("train-detector", category.root, "--out", killed, *TINY, "--resume")
-    assert resumed.code == 2
-    assert "is no run that could be resumed. Choose another --out, or pass --overwrite in the place of" in resumed.err
-    shutil.copytree(run, tmp_path / ".killed.old")
-    asked = mvtec("predict", killed, category.root, "--out", tmp_path / "p")
-    assert (asked.code, f"The run that it was to replace is {tmp_path / '.killed.old'}" in asked.err) == (2, True)
-
-
 def test_without_weights_ours_are_taken_and_the_command_says_so(category: Category, tmp_path: Path, mvtec):
     small = ("--epochs", 1, "--imgsz", 64, "--batch", 4, "--device", "cpu")
     outcome = mvtec("train-detector", category.root, "--out", tmp_path / "run", *small)
@@ -358,43 +226,6 @@ def test_without_weights_ours_are_taken_and_the_command_says_so(category: Catego
     again = mvtec("train-detector", category.root, "--out", tmp_path / "frozen", "--freeze", 10, "--json", *small)
     assert json.loads(again.out)["weights"] == record["weights"]
     assert json.loads((tmp_path / "frozen" / "run.json").read_text())["settings"]["freeze"] == 10
-
-
-def test_a_run_interrupted_after_its_last_epoch_lacks_its_record_alone(category: Category, tmp_path: Path, mvtec):
-    split, run = tmp_path / "split.json", tmp_path / "run"
-    assert mvtec("datasets", "split", category.root, "--out", split, "--folds", 2).code == 0
-    command = ("train-detector", category.root, "--split", split, "--fold", 0, "--out", run, *TINY)
-    assert mvtec(*command).code == 0
-    figures = json.loads((run / "run.json").read_text())["figures"]
-    weights = (run / "weights" / "best.pt").read_bytes()
-    seconds = json.loads((run / "run.json").read_text())["seconds"]
-    (run / "run.json").unlink()
-    outcome = mvtec(*command, "--resume")
-    assert outcome.code == 0, outcome.err
-    assert 0 < json.loads((run / "run.json").read_text())["seconds"] <= seconds
-    assert json.loads((run / "run.json").read_text())["figures"] == pytest.approx(figures, abs=0.02)
-    assert (run / "weights" / "best.pt").read_bytes() == weights
-
-
-def test_a_run_interrupted_while_it_is_tidied_goes_on(
-    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
-):
-    from ultralytics.utils import torch_utils
-
-    run = tmp_path / "run"
-    command = ("train-detector", category.root, "--out", run, *TINY)
-
-    def interrupted(*_arguments: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(torch_utils, "strip_optimizer", interrupted)
-    assert mvtec(*command).code == 130
-    monkeypatch.undo()
-    large = (run / "weights" / "last.pt").stat().st_size
-    outcome = mvtec(*command, "--resume")
-    assert outcome.code == 0, outcome.err
-    assert (run / "weights" / "last.pt").stat().st_size < large / 2
-    assert mvtec("predict", run, category.root, "--out", tmp_path / "p").code == 0
 
 
 def test_a_segmentation_model_predicts_masks(category: Category, tmp_path: Path, mvtec):
@@ -485,15 +316,6 @@ def test_photos_of_one_name_have_pictures_of_their_own(run: Path, category: Cate
         cv2.imwrite(str(tmp_path / "photos" / name), photo)
     assert mvtec("predict", run, tmp_path / "photos", "--out", tmp_path / "p").code == 0
     assert sorted(path.name for path in (tmp_path / "p/images").iterdir()) == ["a.bmp.jpg", "a.png.jpg", "b.jpg"]
-
-
-def test_a_failed_overwrite_gives_the_old_run_back(run: Path, category: Category, tmp_path: Path, mvtec):
-    shutil.copytree(run, tmp_path / "run")
-    words = ("train-detector", category.root, "--out", tmp_path / "run", "--overwrite")
-    assert mvtec(*words, "--model", "yolo99x.yaml", "--from-scratch").code == 2
-    assert (tmp_path / "run" / "run.json").read_bytes() == (run / "run.json").read_bytes()
-    assert mvtec(*words, *TINY).code == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_a_photo_that_ultralytics_would_leave_out_stops_the_training(category: Category, tmp_path: Path, mvtec):

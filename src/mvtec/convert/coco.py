@@ -17,11 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mvtec.convert.rle import run_lengths
+from mvtec.convert.coco_dialects import as_meant
 from mvtec.errors import InputError
 from mvtec.files import read_json, staged_file
 
@@ -233,14 +231,13 @@ def _append(stream: IO[str], record: Any, number: int) -> None:
 def read_coco(path: Path) -> CocoDataset:
     """Read an annotation file and check that its ids fit together.
 
-    What other tools leave out or write otherwise is put right: an `area` that is missing becomes that of the polygons,
-    of the RLE, or of the box; `iscrowd` and `info` that are null become 0 and none; a `segmentation` of empty lists is
-    none; of two categories of one name, one that no annotation has goes.
+    What other tools leave out or write otherwise is put right, see `coco_dialects.py`; of two categories of one name,
+    one that no annotation has goes.
 
     Raises:
         InputError: It is missing, no COCO annotation file, or an id is used twice or refers to nothing.
     """
-    content = _as_meant(read_json(path, "a COCO annotation file"))
+    content = as_meant(read_json(path, "a COCO annotation file"))
     try:
         dataset = CocoDataset.model_validate(content)
     except ValidationError as error:
@@ -270,46 +267,6 @@ def read_coco(path: Path) -> CocoDataset:
                 "Add it, or remove the annotation",
             )
     return dataset
-
-
-def _as_meant(content: Any) -> Any:
-    """The content of a file with what `read_coco` puts right in its records; other content stays as it is."""
-    if not isinstance(content, dict):
-        return content
-    annotations = content.get("annotations") or []
-    if isinstance(annotations, list):
-        annotations = [_annotation_as_meant(one) if isinstance(one, dict) else one for one in annotations]
-    return {**content, "info": content.get("info") or {}, "annotations": annotations}
-
-
-def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
-    mended = dict(annotation)
-    if isinstance(shapes := mended.get("segmentation"), list) and shapes and not any(shapes):
-        mended["segmentation"] = []
-    if "iscrowd" in mended and mended["iscrowd"] is None:
-        mended["iscrowd"] = 0
-    if mended.get("area") is None:
-        mended["area"] = _area(mended.get("segmentation"), mended.get("bbox"))
-    return mended
-
-
-def _area(segmentation: Any, bbox: Any) -> float | None:
-    """In pixels, of the polygons, the RLE or the box; None where they are none, of which others will complain."""
-    try:
-        if isinstance(segmentation, dict):
-            counts = segmentation["counts"]
-            return float(sum((counts if isinstance(counts, list) else run_lengths(segmentation))[1::2]))
-        if segmentation:
-            return float(sum(_polygon_area(np.array(polygon, np.float64)) for polygon in segmentation))
-        return max(0.0, float(bbox[2]) * float(bbox[3]))
-    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
-        return None
-
-
-def _polygon_area(numbers: npt.NDArray[np.float64]) -> float:
-    """Of a closed polygon x, y, x, y, …, by the shoelace formula."""
-    x, y = numbers[0::2], numbers[1::2]
-    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def _drop_unused_doubles(path: Path, dataset: CocoDataset) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 _HEAD, _TAIL = 1 << 10, 1 << 17  # EXIF data with a preview take up to 64 kB
 _ENDINGS = {PNG[:4]: b"IEND\xaeB`\x82", JPEG: b"\xff\xd9"}
-_PADDING = 4096  # that some cameras add
+PADDING = 4096  # that some cameras add
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _WITHOUT_LENGTH = (0x01, 0xD8)
 _END_OF_IMAGE = 0xD9
@@ -68,7 +69,19 @@ def png_is_whole(data: memoryview) -> bool:
     return False
 
 
-def jpeg_is_whole(data: bytes) -> bool:
+def is_cut_off(head: bytes, tail: bytes, data: Callable[[], bytes]) -> bool:
+    """Whether a PNG or JPEG does not end as one; decoders fill in what is missing instead of failing.
+
+    Args:
+        head: The first bytes, eight or more.
+        tail: The last, `PADDING` or more.
+        data: Reads all of the file; called of a JPEG that has something behind its end, or has none.
+    """
+    short = any(head.startswith(magic) and ending not in tail[-PADDING:] for magic, ending in _ENDINGS.items())
+    return short and not (head.startswith(JPEG) and _jpeg_is_whole(data()))
+
+
+def _jpeg_is_whole(data: bytes) -> bool:
     """Whether a JPEG has its end, whatever stands behind it: phones put a film there."""
     at = 0
     while found := _MARKER.search(data, at):
@@ -78,8 +91,3 @@ def jpeg_is_whole(data: bytes) -> bool:
         if kind not in _WITHOUT_LENGTH:
             at += int.from_bytes(data[at : at + 2], "big")
     return False
-
-
-def ends_short(head: bytes, tail: bytes) -> bool:
-    """Whether a PNG or JPEG does not end as one; decoders fill in what is missing instead of failing."""
-    return any(head.startswith(magic) and ending not in tail[-_PADDING:] for magic, ending in _ENDINGS.items())

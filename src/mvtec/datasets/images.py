@@ -14,16 +14,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from mvtec.datasets.image_bytes import (
-    JPEG,
-    PNG,
-    ends,
-    ends_short,
-    jpeg_is_whole,
-    png_has_exif,
-    png_is_whole,
-    png_size_wh,
-)
+from mvtec.datasets.image_bytes import PADDING, PNG, ends, is_cut_off, png_has_exif, png_is_whole, png_size_wh
 from mvtec.datasets.samples import Sample
 from mvtec.errors import InputError
 
@@ -94,7 +85,7 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
         head, tail = ends(photo)
         size_wh = None if png_has_exif(photo, head, tail) else png_size_wh(head)
         size_wh = size_wh or _size_wh(photo)
-        cut_off = ends_short(head, tail) and not (head.startswith(JPEG) and jpeg_is_whole(photo.read_bytes()))
+        cut_off = is_cut_off(head, tail, photo.read_bytes)
     except FileNotFoundError as error:
         raise BadPhotoError(photo, "no such file", _MEND_PHOTO) from error
     except _DECODING_ERRORS as error:
@@ -305,7 +296,7 @@ def _decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDA
     if not data.size:
         return None
     head = data[:8].tobytes()
-    if ends_short(head, data[-4096:].tobytes()) and not (head.startswith(JPEG) and jpeg_is_whole(data.tobytes())):
+    if is_cut_off(head, data[-PADDING:].tobytes(), data.tobytes):
         return None
     try:
         if head == PNG and not png_is_whole(data.data):

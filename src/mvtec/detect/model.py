@@ -117,10 +117,11 @@ def trainer_class(task: str, has_val: bool) -> type:
         raise InputError("--model", f"is made for the task {task}", "Give a detection or a segmentation model")
     trainer.strip_optimizer = strip_whole
 
-    class WholeCheckpoints(base):  # type: ignore[misc]
-        """Writes a checkpoint beside the one before, whose place it then takes: what is stopped meanwhile can go on.
+    class OwnTrainer(base):  # type: ignore[misc]
+        """Ultralytics' with two things of ours.
 
-        A batch that is to be found is at most an eighth of the photos, or 8 if that is more, and an optimiser step.
+        A checkpoint is written beside the one before, whose place it then takes: what is stopped meanwhile can go on. A
+        batch that is to be found is at most an eighth of the photos, or 8 if that is more, and an optimiser step.
         """
 
         data: dict[str, Any]
@@ -150,9 +151,9 @@ def trainer_class(task: str, has_val: bool) -> type:
                     _part(place).unlink(missing_ok=True)
 
     if has_val:
-        return WholeCheckpoints
+        return OwnTrainer
 
-    class TrainerWithoutVal(WholeCheckpoints):
+    class TrainerWithoutVal(OwnTrainer):
         def save_metrics(self, metrics: dict[str, float]) -> None:
             super().save_metrics({k: v for k, v in metrics.items() if k.startswith(("train/", "lr/"))})
 

@@ -158,9 +158,13 @@ def _run_training(
         if lost := sorted(name for digest, name in plan.photos.items() if digest not in read):
             more = f", like {len(lost) - 1} more" if lost[1:] else ""
             raise InputError(lost[0], f"or its label cannot be read{more}", "Replace it, or run mvtec datasets check")
-        trainer.stopper.patience = float("inf")  # all epochs, whatever val says meanwhile, and the checkpoint said
+
+    def train_all_epochs(trainer: Any) -> None:
+        """Whatever val says meanwhile, and the checkpoint of a resumed run said."""
+        trainer.stopper.patience = float("inf")
 
     model.add_callback("on_pretrain_routine_end", check_photos)
+    model.add_callback("on_pretrain_routine_end", train_all_epochs)
     model.add_callback("on_train_epoch_end", epoch_done)
     began = time.perf_counter()
     try:

@@ -1,0 +1,54 @@
+"""COCO annotations as other tools write them, brought to the form that `read_coco` checks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mvtec.convert.rle import run_lengths
+
+
+def as_meant(content: Any) -> Any:
+    """The content of a file with what tools leave out or write otherwise put right; other content stays as it is.
+
+    A missing `area` becomes that of the polygons, the RLE or the box; `iscrowd` and `info` that are null become 0 and
+    none; a `segmentation` of empty lists is none.
+    """
+    if not isinstance(content, dict):
+        return content
+    annotations = content.get("annotations") or []
+    if isinstance(annotations, list):
+        annotations = [_annotation_as_meant(one) if isinstance(one, dict) else one for one in annotations]
+    return {**content, "info": content.get("info") or {}, "annotations": annotations}
+
+
+def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
+    mended = dict(annotation)
+    if isinstance(shapes := mended.get("segmentation"), list) and shapes and not any(shapes):
+        mended["segmentation"] = []
+    if "iscrowd" in mended and mended["iscrowd"] is None:
+        mended["iscrowd"] = 0
+    if mended.get("area") is None:
+        mended["area"] = _area(mended.get("segmentation"), mended.get("bbox"))
+    return mended
+
+
+def _area(segmentation: Any, bbox: Any) -> float | None:
+    """In pixels, of the polygons, the RLE or the box; None where they are none, of which others will complain."""
+    try:
+        if isinstance(segmentation, dict):
+            counts = segmentation["counts"]
+            return float(sum((counts if isinstance(counts, list) else run_lengths(segmentation))[1::2]))
+        if segmentation:
+            return float(sum(_polygon_area(np.array(polygon, np.float64)) for polygon in segmentation))
+        return max(0.0, float(bbox[2]) * float(bbox[3]))
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+        return None
+
+
+def _polygon_area(numbers: npt.NDArray[np.float64]) -> float:
+    """Of a closed polygon x, y, x, y, …, by the shoelace formula."""
+    x, y = numbers[0::2], numbers[1::2]
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
