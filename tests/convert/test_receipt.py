@@ -44,7 +44,7 @@ def test_nothing_to_compare():
     receipt.add("good.png", [], [])
     assert receipt.meets(1.0)
     assert receipt.to_json()["iou"] == {"n": 0, "mean": None, "worst": None, "worst_instances": []}
-    assert receipt.lines() == ["1 photos, 0 instances (none)"]
+    assert receipt.lines() == ["1 photo, no instances (none)"]
 
 
 @pytest.fixture

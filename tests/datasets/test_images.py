@@ -1,3 +1,4 @@
+import os
 import zlib
 from pathlib import Path
 
@@ -77,3 +78,10 @@ def test_the_size_is_read_without_decoding(tmp_path: Path, monkeypatch: pytest.M
     Image.fromarray(noise(1)).save(path)
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _self: pytest.fail("decoded"))
     assert photo_size_wh(path) == (48, 40)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_among_the_photos_is_named_and_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(BadPhotoError, match=r"a\.png: no such file"):
+        photo_size_wh(tmp_path / "a.png")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mvtec.cli.console import bar, fail, say, warn
+from mvtec.words import counted
 
 
 def annotate(
@@ -60,7 +61,7 @@ def annotate(
         warn(note)
     if ready.work.sam is None:
         warn(f"no SAM behind the page: {ready.work.no_sam}")
-    say(f"{ready.photos} photos; labels go to {annotations}, and at once to {ready.work.store.path}")
+    say(f"{counted(ready.photos, 'photo')}; labels go to {annotations}, and at once to {ready.work.store.path}")
     problem = serve(ready.work, waiting, host, open_browser=open_browser, say=say)
     if problem is not None:
         fail(f"{problem} Nothing is lost: all changes are in {ready.work.store.path}.", code=1)

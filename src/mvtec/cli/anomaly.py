@@ -24,6 +24,7 @@ from mvtec.cli.console import (
 from mvtec.cli.evaluate import app as evaluate_app
 from mvtec.cli.segment import Cache, Device, Model
 from mvtec.cli.segment import app as segment_app
+from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.evaluate.anomaly import AnomalyFigures
@@ -164,7 +165,7 @@ def propose(
         warn(f"the detector has learnt from {done.seen} of these {done.photos} photos; it finds nothing odd in them")
     if done.refined is not None and done.refined.kept:
         warn(f"{done.refined.kept} proposals keep the hot region as shape; look for attributes.needs_review")
-    say(f"{done.proposals} proposals on {done.with_proposals} of {done.photos} photos")
+    say(f"{counted(done.proposals, 'proposal')} on {done.with_proposals} of {counted(done.photos, 'photo')}")
     say(str(out))
 
 

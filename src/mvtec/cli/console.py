@@ -68,11 +68,6 @@ def run_folder(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Pat
         raise
 
 
-def counted(number: int, what: str) -> str:
-    """`1 photo`, `2 photos`, `no photos`."""
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
-
-
 def say(text: str) -> None:
     """Print a line of the result."""
     _print(text, sys.stdout)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, Seed, bar, counted, print_json, print_table, progress, say, warn
+from mvtec.cli.console import AsJson, Overwrite, Seed, bar, print_json, print_table, progress, say, warn
+from mvtec.words import counted
 
 app = typer.Typer(help="Where images come from: check, describe, split, make, download.", no_args_is_help=True)
 

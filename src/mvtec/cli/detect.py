@@ -14,7 +14,6 @@ from mvtec.cli.console import (
     Seed,
     bar,
     command_words,
-    counted,
     print_json,
     progress,
     run_folder,
@@ -22,6 +21,7 @@ from mvtec.cli.console import (
     warn,
 )
 from mvtec.detect.recipe import Recipe
+from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.detect.weights import Start

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvtec.cli.console import AsJson, Overwrite, Seed, print_json, print_table, say, warn
+from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.evaluate.cross_check import CrossCheck
@@ -136,7 +137,8 @@ def masks(
         return
     for line in paired.warnings:
         warn(line)
-    say(f"{metrics['IoU_image'].n} photos, {len(paired.pairs)} instances; value (95 % interval)")
+    photos, instances = counted(metrics["IoU_image"].n, "photo"), counted(len(paired.pairs), "instance")
+    say(f"{photos}, {instances}; value (95 % interval)")
     say("")
     rows = [[name, metric.text(), str(metric.n)] for name, metric in metrics.items() if "/" not in name]
     print_table(["figure", "value", "photos"], rows)

@@ -12,6 +12,7 @@ import typer
 
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, run_folder, say, warn
 from mvtec.segment.recipe import FinetuneRecipe
+from mvtec.words import counted
 
 app = typer.Typer(help="SAM: turn boxes into masks, and teach it the part.", no_args_is_help=True)
 
@@ -128,7 +129,8 @@ def refine(
     if done.seen:
         warn(f"the model was fine-tuned on {done.seen} of these {done.photos} photos; figures on them mean little")
     rate = f"{done.photos / done.seconds:.1f} photos a second" if done.seconds else "nothing to do"
-    say(f"{done.masks} masks on {done.photos} photos, {done.encoded} of them newly encoded; {rate}")
+    masks, photos = counted(done.masks, "mask"), counted(done.photos, "photo")
+    say(f"{masks} on {photos}, {done.encoded or 'none'} of them newly encoded; {rate}")
     say(str(out))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mvtec.words import counted
+
 RECEIPT = "conversion.json"
 _WORST_KEPT = 20
 
@@ -107,7 +109,8 @@ class Receipt:
     def lines(self) -> list[str]:
         """What a person is told."""
         per_class = ", ".join(f"{count} {name}" for name, count in sorted(self.instances.items())) or "none"
-        said = [f"{self.images} photos, {self.instances.total()} instances ({per_class})"]
+        photos, instances = counted(self.images, "photo"), counted(self.instances.total(), "instance")
+        said = [f"{photos}, {instances} ({per_class})"]
         if self._worst:
             iou, file, _ = self.worst[0]
             where = f", worst {iou:.4f} in {file}" if iou < 1 else ""

@@ -82,12 +82,12 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
         BadPhotoError: The file is missing, cut off, or no image.
     """
     try:
+        if not photo.is_file():  # to open a pipe would be to wait for its other end
+            raise BadPhotoError(photo, "no such file", _MEND_PHOTO)
         head, tail = ends(photo)
         size_wh = None if png_has_exif(photo, head, tail) else png_size_wh(head)
         size_wh = size_wh or _size_wh(photo)
         cut_off = is_cut_off(head, tail, photo.read_bytes)
-    except FileNotFoundError as error:
-        raise BadPhotoError(photo, "no such file", _MEND_PHOTO) from error
     except _DECODING_ERRORS as error:
         raise BadPhotoError(photo, "is not a readable image, or is cut off", _MEND_PHOTO) from error
     if cut_off:
