@@ -121,8 +121,8 @@ def desk(browser: Browser, server: Running) -> Iterator[Desk]:
 
 
 def _stored(server: Running, photo: str) -> dict[str, Any]:
-    rows = server.ask("GET", f"/api/photos?q={photo}")[1]["photos"]
-    return server.ask("GET", f"/api/photos/{rows[0]['id']}")[1]
+    number, *_ = server.ask("GET", f"/api/photos?q={photo}")[1]["ids"]
+    return server.ask("GET", f"/api/photos/{number}")[1]
 
 
 def _mask(annotation: dict[str, Any]) -> np.ndarray:
@@ -325,13 +325,14 @@ def test_names_are_text_and_never_markup(browser: Browser, tmp_path: Path):
     write_png(photos / f"a{hostile.replace('/', '')}.png", noise(1, HEIGHT, WIDTH))
     with running(photos, tmp_path / "ann.json", "--no-sam") as server:
         server.ask("POST", "/api/categories", {"name": hostile})
-        rows = server.ask("GET", "/api/photos")[1]["photos"]
+        [number] = server.ask("GET", "/api/photos")[1]["ids"]
         edit = {"revision": 0, "change": "c", "client": "c", "annotations": []}
         shape = {"kind": "box", "bbox": [5, 5, 50, 50]}
         attributes = {"model": hostile, "source": hostile}
         edit["annotations"] = [{"key": "k", "category_id": 1, "attributes": attributes, "shape": shape}]
-        assert server.ask("PUT", f"/api/photos/{rows[0]['id']}", edit)[0] == 200
-        person = Desk(browser, server.address, rows[0]["name"])
+        status, photo = server.ask("PUT", f"/api/photos/{number}", edit)
+        assert status == 200
+        person = Desk(browser, server.address, photo["name"])
         person.labels(1)
         person.page.locator("#annotations [data-key]").first.click()
         person.key("y")
@@ -412,15 +413,15 @@ def test_a_turned_photo_is_shown_as_the_labels_see_it(browser: Browser, tmp_path
         image.save(photos / f"turned.{suffix}", exif=exif)
     with running(photos, tmp_path / "ann.json", "--no-sam") as server:
         person = Desk(browser, server.address, "turned.jpg")
-        for row in server.ask("GET", "/api/photos")[1]["photos"]:
-            photo = server.ask("GET", f"/api/photos/{row['id']}")[1]
+        for number in server.ask("GET", "/api/photos")[1]["ids"]:
+            photo = server.ask("GET", f"/api/photos/{number}")[1]
             assert (photo["width"], photo["height"]) == (60, 90)
             shown = person.page.evaluate(
                 """async (address) => {
                   const bitmap = await createImageBitmap(await (await fetch(address)).blob());
                   return [bitmap.width, bitmap.height];
                 }""",
-                f"/api/photos/{row['id']}/image",
+                f"/api/photos/{number}/image",
             )
-            assert shown == [60, 90], row["name"]
+            assert shown == [60, 90], photo["name"]
         person.close()

@@ -104,21 +104,27 @@ def test_a_page_of_another_file_cannot_save(page: TestClient, work: Workplace):
 
 def test_lists_are_filtered_and_sorted(page: TestClient, work: Workplace):
     def names(**query: object) -> list[str]:
-        return [row["name"] for row in page.get("/api/photos", params=query).json()["photos"]]
+        ids = page.get("/api/photos", params=query).json()["ids"]
+        rows = page.post("/api/rows", json={"ids": ids}).json()["photos"]
+        assert [row["id"] for row in rows] == ids
+        return [row["name"] for row in rows]
 
     everything = names()
     assert everything == sorted(everything)
     assert names(category=1) == [f"test/crack/{number:03}.png" for number in range(5)]
     assert names(only="unlabelled") == [f"test/good/{number:03}.png" for number in range(5)]
-    assert names(q="STAIN/00", limit=2, offset=1) == ["test/stain/001.png", "test/stain/002.png"]
+    assert names(q="STAIN/00") == [f"test/stain/{number:03}.png" for number in range(5)]
+    some = page.post("/api/rows", json={"ids": [3, 99, 1]}).json()["photos"]
+    assert [row["id"] for row in some] == [3, 1]
     number = number_of(work, "test/good/003.png")
     page.put(f"/api/photos/{number}", json=edit(0, [], state="good"))
     assert names(state="good") == names(state="reviewed") == ["test/good/003.png"]
     assert len(names(state="unreviewed")) == 14
     number = number_of(work, "test/good/004.png")
     page.put(f"/api/photos/{number}", json=edit(0, [], state="unsure"))
-    assert names(order="worth")[0] == "test/good/004.png"
-    assert page.get("/api/photos?limit=100000").status_code == 422
+    worth = names(order="worth")
+    assert (worth[0], worth[-1]) == ("test/good/004.png", "test/good/003.png")  # unsure first, what is done last
+    assert page.post("/api/rows", json={"ids": list(range(501))}).status_code == 422
 
 
 def test_shapes_are_worked_on(page: TestClient, work: Workplace):

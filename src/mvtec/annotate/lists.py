@@ -1,15 +1,17 @@
-"""The list of photos: filtered, sorted, a part at a time, so that 50,000 of them cost no more than what is seen."""
+"""The list of photos, filtered and sorted: its order whole, its rows a part at a time.
+
+The order is a number for each photo, and does not change under a person who works through it. The rows of what is seen
+are asked for by these numbers, so that 50,000 photos cost little more than what is seen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mvtec.annotate.records import Only, Order, Row, Rows
+from mvtec.annotate.records import Only, Order, Row
 from mvtec.annotate.store import Store
-
-MOST_ROWS = 500
 
 _STATES = {"unreviewed": "state IS NULL", "reviewed": "state IN ('reviewed', 'good')"}
 _ONLY: dict[str, str] = {
@@ -17,7 +19,7 @@ _ONLY: dict[str, str] = {
     "disagrees": "disagrees",
     "low-score": "low_score",
 }
-_ORDERS: dict[str, str] = {"name": "name", "worth": "worth DESC, name"}
+_ORDERS: dict[str, str] = {"name": "name", "worth": "state IS NOT NULL AND state != 'unsure', worth DESC, name"}
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,38 @@ class Filter:
     text: str = ""
 
 
-def list_photos(
-    store: Store, version: Callable[[str], str], *, only: Filter, order: Order, offset: int, limit: int
-) -> Rows:
-    """A part of the list.
+def order_of_photos(store: Store, only: Filter, order: Order) -> list[int]:
+    """The numbers of the photos that pass.
+
+    Args:
+        store: The store.
+        only: Which photos.
+        order: `name`, or `worth`: the one most worth a person's time first, what is good or reviewed last.
+    """
+    where, values = _condition(only)
+    return [row["id"] for row in store.rows(f"SELECT id FROM photo WHERE {where} ORDER BY {_ORDERS[order]}", values)]
+
+
+def rows_of(store: Store, version: Callable[[str], str], numbers: Sequence[int]) -> list[Row]:
+    """What the list shows of some photos, in their order; of those that are not there nothing.
 
     Args:
         store: The store.
         version: Tells a photo's version by its name.
-        only: Which photos.
-        order: `name`, or `worth`: the one most worth a person's time first.
-        offset: How many to leave out.
-        limit: How many at most.
+        numbers: The photos.
     """
+    marks = ", ".join("?" * len(numbers))
+    found = {
+        row["id"]: Row(**dict(row), version=version(row["name"]))
+        for row in store.rows(
+            f"SELECT id, name, state, labels, proposals, worth FROM photo WHERE here AND id IN ({marks})", numbers
+        )
+    }
+    return [found[number] for number in numbers if number in found]
+
+
+def _condition(only: Filter) -> tuple[str, list[str | int]]:
+    """The SQL that lets a photo through, and its values."""
     conditions = ["here"]
     values: list[str | int] = []
     if only.category is not None:
@@ -61,16 +82,9 @@ def list_photos(
     if only.only is not None:
         conditions.append(_ONLY[only.only])
     if only.text:
-        conditions.append("instr(lower(name), lower(?))")
+        conditions.append("instr(folded(name), folded(?))")
         values.append(only.text)
-    where = " AND ".join(conditions)
-    total = store.rows(f"SELECT count(*) AS n FROM photo WHERE {where}", values)[0]["n"]
-    found = store.rows(
-        f"SELECT id, name, state, labels, proposals, worth FROM photo WHERE {where} "
-        f"ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?",
-        [*values, limit, offset],
-    )
-    return Rows(total=total, offset=offset, photos=[Row(**dict(row), version=version(row["name"])) for row in found])
+    return " AND ".join(conditions), values
 
 
 def count_photos(store: Store) -> int:

@@ -17,13 +17,14 @@ from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file
 
 _LEAST_SCORE = 0.1  # below it a detector's answers are mostly noise
+_KEY = "p"  # the keys that the page makes are UUIDs, in which there is no p
 
 
 def propose(store: Store, predictions: Path) -> tuple[int, int]:
     """Put a model's answers into the store as proposals, once.
 
     An answer that a label fits already is none; nor is one of a score below 0.1. Proposals of earlier predictions that
-    nobody has accepted go.
+    nobody has accepted go. Given the same file again, photos that have come since get theirs.
 
     Args:
         store: The store.
@@ -39,25 +40,24 @@ def propose(store: Store, predictions: Path) -> tuple[int, int]:
     names, of_photo = _read(predictions)
     with store.transaction():
         known = {row["name"]: row["id"] for row in store.rows("SELECT id, name FROM photo")}
-        unknown = len(of_photo.keys() - known.keys())
+        waiting = set(known)
         if store.get("predictions_sha256") == digest:
-            return int(store.rows("SELECT sum(proposals) AS n FROM photo")[0]["n"] or 0), unknown
+            waiting = {row["name"] for row in store.rows("SELECT name FROM photo WHERE predicted IS NULL")}
         categories = {number: _category(store, name) for number, name in names.items()}
-        count = 0
-        for name in sorted(of_photo.keys() & known.keys()):
+        for name in sorted(of_photo.keys() & waiting):
             before = store.photo(known[name])
             predicted = tuple(
-                _record(answer, f"p{digest[:8]}-{before.id}-{number}", categories[answer.category_id])
+                _record(answer, f"{_KEY}{digest[:8]}-{before.id}-{number}", categories[answer.category_id])
                 for number, answer in enumerate(of_photo[name], start=1)
             )
             after = _with_proposals(store, before, predicted)
-            count += sum(record.proposed for record in after.records)
             if after.records == before.records:
                 store.put(after)
             else:
                 keep_version(store, before, after, change=f"predictions-{digest[:16]}", client="predictions")
         store.set("predictions_sha256", digest)
-    return count, unknown
+        count = store.rows("SELECT sum(proposals) AS n FROM photo")[0]["n"]
+    return int(count or 0), len(of_photo.keys() - known.keys())
 
 
 def _read(path: Path) -> tuple[dict[int, str], dict[str, list[CocoAnnotation | CocoResult]]]:
@@ -109,7 +109,11 @@ def _record(answer: CocoAnnotation | CocoResult, key: str, category: int) -> Rec
 
 
 def _with_proposals(store: Store, photo: Kept, predicted: Sequence[Record]) -> Kept:
-    kept = [record for record in photo.records if not record.proposed or record.in_file]
+    kept = [
+        record
+        for record in photo.records
+        if not record.proposed or record.in_file or not record.key.startswith(_KEY)  # SAM was asked for it by hand
+    ]
     labels = [record for record in kept if not record.proposed]
     new = [
         replace(record, id=store.number_of(record.key, photo.id))

@@ -14,6 +14,7 @@ from mvtec.convert.coco import FiniteFloat
 from mvtec.files import json_bytes
 
 MOST_ANNOTATIONS = 10_000  # of one photo
+MOST_ROWS = 500  # of a list, at once
 _MOST_ATTRIBUTES = 64 * 1024  # bytes, of one annotation
 
 
@@ -126,11 +127,21 @@ class Row(BaseModel):
     version: str
 
 
-class Rows(BaseModel):
-    """Some of the photos that a filter lets through."""
+class PhotoOrder(BaseModel):
+    """The numbers of all photos that a filter lets through, as they are sorted."""
 
-    total: int
-    offset: int
+    ids: list[int]
+
+
+class RowsOf(_Strict):
+    """Of which photos the rows are wanted."""
+
+    ids: Annotated[list[Id], Field(max_length=MOST_ROWS)]
+
+
+class Rows(BaseModel):
+    """The rows, in the order of the question; photos that are not there have none."""
+
     photos: list[Row]
 
 

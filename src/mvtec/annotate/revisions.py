@@ -147,7 +147,10 @@ def _merged(old: Record, wanted: Edit) -> Record:
         attributes |= {"source": attributes.get("source", "person"), "reviewed": True}
         for reason in ("needs_review", "review_reason"):
             attributes.pop(reason, None)
-    if wanted.shape is not None and attributes.get("source") != "person":
+    if wanted.attributes:  # undo takes that back, too, so the page says it
+        if not wanted.attributes.get("edited"):
+            attributes.pop("edited", None)
+    elif wanted.shape is not None and attributes.get("source") != "person":
         attributes["edited"] = True
     return replace(old, category_id=wanted.category_id, attributes=attributes, proposed=wanted.proposed)
 

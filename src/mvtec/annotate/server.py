@@ -18,7 +18,7 @@ from swagger_ui_bundle import swagger_ui_path
 from mvtec import __version__
 from mvtec.annotate import records
 from mvtec.annotate.kept import Kept
-from mvtec.annotate.lists import MOST_ROWS, Filter, count_photos, list_photos
+from mvtec.annotate.lists import Filter, count_photos, order_of_photos, rows_of
 from mvtec.annotate.records import Id, Only, Order
 from mvtec.annotate.revisions import Conflict, at_revision, save_edit
 from mvtec.annotate.sam import SamMissingError
@@ -163,17 +163,19 @@ def _add_session(app: FastAPI, work: Workplace) -> None:
 def _add_photos(app: FastAPI, work: Workplace) -> None:
     @app.get("/api/photos")
     def photos(
-        offset: Annotated[int, Query(ge=0, le=2**53)] = 0,
-        limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 200,
         order: Order = "name",
         category: Id | None = None,
         state: Literal["reviewed", "unreviewed", "good", "unsure"] | None = None,
         only: Only | None = None,
         q: Annotated[str, Query(max_length=200)] = "",
-    ) -> records.Rows:
-        """A part of the list of photos."""
-        wanted = Filter(category, state, only, q)
-        return list_photos(work.store, work.photos.version, only=wanted, order=order, offset=offset, limit=limit)
+    ) -> records.PhotoOrder:
+        """The list of photos, of each its number."""
+        return records.PhotoOrder(ids=order_of_photos(work.store, Filter(category, state, only, q), order))
+
+    @app.post("/api/rows")
+    def rows(wanted: records.RowsOf) -> records.Rows:
+        """What the list shows of some photos."""
+        return records.Rows(photos=rows_of(work.store, work.photos.version, wanted.ids))
 
     @app.get("/api/photos/{number}")
     def photo(number: Id) -> records.Photo:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,7 +30,6 @@ CREATE TABLE photo (
   proposals INTEGER NOT NULL DEFAULT 0, worth REAL NOT NULL DEFAULT 0, disagrees INTEGER NOT NULL DEFAULT 0,
   low_score INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX photo_by_worth ON photo (here, worth DESC, name);
 CREATE TABLE has_category (photo INTEGER NOT NULL, category INTEGER NOT NULL, PRIMARY KEY (photo, category));
 CREATE TABLE identity (key TEXT PRIMARY KEY, photo INTEGER NOT NULL, id INTEGER NOT NULL UNIQUE);
 CREATE TABLE version (
@@ -39,6 +39,11 @@ CREATE TABLE version (
 );
 CREATE INDEX version_by_change ON version (photo, change);
 """
+
+
+def _folded(text: str) -> str:
+    """The text as it is compared: large and small letters are one, and so are both forms of an umlaut."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 class Store:
@@ -65,6 +70,7 @@ class Store:
         except sqlite3.OperationalError as error:
             raise OutputError(path, f"cannot be made ({error})", "Choose another --ann") from error
         self._db.row_factory = sqlite3.Row
+        self._db.create_function("folded", 1, _folded, deterministic=True)
         try:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode=WAL")

@@ -132,14 +132,21 @@ export function mark(state) {
   say(`Marked ${state}.`);
 }
 
-/** Goes through the labels. @param {1 | -1} step @returns {boolean} false past either end */
-export function selectNext(step) {
+/**
+ * Goes through the labels.
+ * @param {1 | -1} step
+ * @param {boolean} more keeps those that are selected
+ * @returns {boolean} false past either end
+ */
+export function selectNext(step, more = false) {
   const { photo } = app;
   if (!photo || photo.annotations.length === 0) return false;
-  const at = photo.annotations.findIndex(({ key }) => photo.selection.has(key));
+  const isSelected = ({ key }) => photo.selection.has(key);
+  const at = step > 0 ? photo.annotations.findLastIndex(isSelected) : photo.annotations.findIndex(isSelected);
   const next = at < 0 ? (step > 0 ? 0 : photo.annotations.length - 1) : at + step;
   const annotation = photo.annotations[next];
-  photo.select(annotation ? [annotation.key] : []);
+  if (annotation) photo.select([...(more ? photo.selection : []), annotation.key]);
+  else if (!more) photo.select([]);
   if (!annotation) return false;
   const kind = annotation.proposed ? "proposal" : annotation.geometry.kind;
   say(`${categoryName(annotation.category_id)}, ${kind}, ${next + 1} of ${photo.annotations.length}.`);
@@ -172,7 +179,7 @@ export async function reshape(operation) {
   const chosen = photo?.selected ?? [];
   const least = operation === "merge" ? 2 : 1;
   if (chosen.length < least) {
-    say(least === 2 ? "Select two or more labels first (Shift+click)." : "Select a label first.");
+    say(least === 2 ? "Select two or more labels first (Shift+click, or Shift+arrow in the list)." : "Select a label first.");
     return;
   }
   if (chosen.some(({ geometry }) => !geometry.counts)) {
@@ -183,7 +190,8 @@ export async function reshape(operation) {
     const masks = chosen.map(({ geometry }) => geometry.counts);
     // One mask at a time for components: the answer is a flat list, and each part keeps the class of its whole.
     const questions = operation === "components" ? masks.map((mask) => [mask]) : [masks];
-    const answers = await whileBusy(Promise.all(questions.map((question) => api.shapes(photo.id, operation, question))));
+    const asked = Promise.all(questions.map((question) => api.shapes(photo.id, operation, question)));
+    const answers = await photo.whileAsked(whileBusy(asked));
     if (chosen.some((annotation) => photo.find(annotation.key) !== annotation)) {
       say("The label changed in the meantime; try again.");
       return;

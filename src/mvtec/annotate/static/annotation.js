@@ -74,7 +74,8 @@ export function renamed(annotation) {
   return { ...annotation, key: newKey(), geometry: geometry.problem ? boxGeometry(geometry.bbox) : geometry };
 }
 
-function sameNumbers(a, b) {
+/** Do two lists hold the same numbers? */
+export function sameNumbers(a, b) {
   if (a === b) return true;
   return Boolean(a && b) && a.length === b.length && a.every((value, i) => value === b[i]);
 }

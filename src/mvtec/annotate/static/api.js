@@ -9,6 +9,11 @@ export class ApiError extends Error {
   }
 }
 
+/** A server that is stopped, or behind a network that is gone, would be waited for without end. */
+const PATIENCE_MS = 30_000;
+/** A large photo takes long on a slow network, and SAM reads its model before it answers for the first time. */
+const PATIENCE_FOR_WORK_MS = 180_000;
+
 /** Statuses with words of their own here. */
 const WORDS = {
   401: "the token of this page is no longer valid: open the address that mvtec annotate printed",
@@ -29,14 +34,14 @@ export function isForeign() {
   return foreign;
 }
 
-async function request(path, options = {}) {
+/** @param {string} path @param {RequestInit & {patience?: number}} options patience: milliseconds to wait for an answer */
+async function request(path, { patience = PATIENCE_MS, ...options } = {}) {
   if (foreign) throw new ApiError(410, WORDS[410]);
   const headers = store === null ? options.headers : { ...options.headers, "X-Mvtec-Store": store };
   let response;
   try {
-    response = await fetch(path, { ...options, headers });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+    response = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(patience) });
+  } catch {
     throw new ApiError(0, "the server does not answer (has `mvtec annotate` stopped?)");
   }
   if (response.ok) return response;
@@ -59,15 +64,15 @@ async function json(path, options) {
 /** Browsers let requests of up to 64 KiB in all outlive their page. */
 const SMALL = 20000;
 
-function send(method, path, body) {
+function send(method, path, body, patience) {
   const text = JSON.stringify(body);
   // A change made just before the tab closes still arrives.
   const keepalive = method === "PUT" && text.length < SMALL;
-  return request(path, { method, headers: { "Content-Type": "application/json" }, body: text, keepalive });
+  return request(path, { method, headers: { "Content-Type": "application/json" }, body: text, keepalive, patience });
 }
 
-async function sendForJson(method, path, body) {
-  return (await send(method, path, body)).json();
+async function sendForJson(method, path, body, patience) {
+  return (await send(method, path, body, patience)).json();
 }
 
 const photo = (id) => `/api/photos/${encodeURIComponent(id)}`;
@@ -77,16 +82,17 @@ export const api = {
   save: () => sendForJson("POST", "/api/save", {}),
   here: (client, id) => sendForJson("POST", "/api/here", { client, photo: id }),
   photos: (query) => json(`/api/photos?${new URLSearchParams(query)}`),
+  rows: (ids) => sendForJson("POST", "/api/rows", { ids }),
   photo: (id) => json(photo(id)),
   put: (id, body) => sendForJson("PUT", photo(id), body),
   history: (id) => json(`${photo(id)}/history`),
   version: (id, revision) => json(`${photo(id)}/history/${encodeURIComponent(revision)}`),
   imageAddress: (id, version) => `${photo(id)}/image?v=${encodeURIComponent(version)}`,
   thumbAddress: (id, version) => `${photo(id)}/thumb?v=${encodeURIComponent(version)}`,
-  image: async (id, version) => (await request(api.imageAddress(id, version))).blob(),
+  image: async (id, version) => (await request(api.imageAddress(id, version), { patience: PATIENCE_FOR_WORK_MS })).blob(),
   prepare: (id, next) => send("POST", `${photo(id)}/prepare`, { next }),
-  sam: (id, box, points) => sendForJson("POST", `${photo(id)}/sam`, { box, points }),
-  shapes: (id, operation, masks) => sendForJson("POST", `${photo(id)}/shapes`, { operation, masks }),
+  sam: (id, box, points) => sendForJson("POST", `${photo(id)}/sam`, { box, points }, PATIENCE_FOR_WORK_MS),
+  shapes: (id, operation, masks) => sendForJson("POST", `${photo(id)}/shapes`, { operation, masks }, PATIENCE_FOR_WORK_MS),
   addCategory: (name) => sendForJson("POST", "/api/categories", { name }),
   renameCategory: (id, name) => sendForJson("PATCH", `/api/categories/${encodeURIComponent(id)}`, { name }),
 };

@@ -32,8 +32,8 @@ export const app = {
   /** @type {import("./queue.js").SaveQueue} */
   queue: null,
   tool: "select",
-  /** brushSize: diameter in photo pixels; brightness and contrast: 1 is as the photo is. */
-  options: { brushSize: 15, opacity: 0.4, outlineOnly: false, hidden: false, negative: false, brightness: 1, contrast: 1 },
+  /** brushSize: diameter in photo pixels; several: a click adds to the selection; brightness and contrast: 1 is as the photo is. */
+  options: { brushSize: 15, opacity: 0.4, outlineOnly: false, hidden: false, negative: false, several: false, brightness: 1, contrast: 1 },
   /** How many answers of SAM are under way. */
   busy: 0,
   ready: false,

@@ -6,6 +6,7 @@ import { clamp } from "./geometry.js";
 import { openHelp } from "./dialog-help.js";
 import { openHistory } from "./dialog-history.js";
 import { goBy, nextWithout } from "./navigate.js";
+import { handsBusy } from "./pointer.js";
 import { say } from "./say.js";
 import { writeFile } from "./status.js";
 import { view, viewChanged } from "./stage.js";
@@ -27,6 +28,30 @@ function removeFirst() {
   if (!currentTool().remove()) remove();
 }
 
+/** Ctrl+Z first takes back a vertex of what is being drawn. */
+function undoFirst() {
+  if (!currentTool().undo()) undo();
+}
+
+/** Is nothing half done on this photo? If something is, says what: it would be lost, or come after the photo is left. */
+function isFinished() {
+  const asked = app.photo?.asked > 0 ? "The answer about this photo has not come yet." : "";
+  const words = currentTool().unfinished() || (handsBusy() ? "Let go of what you hold first." : asked);
+  if (words) say(words);
+  return words === "";
+}
+
+function markFinished(state) {
+  if (app.photo?.state === state || isFinished()) mark(state);
+}
+
+/** Leaves the photo, unless something drawn would be lost. @param {() => Promise<void>} go */
+async function leave(go) {
+  const words = currentTool().unfinished();
+  if (words) say(words);
+  else await go();
+}
+
 function toggle(name, on, off) {
   return () => {
     setOptions({ [name]: !app.options[name] });
@@ -35,7 +60,11 @@ function toggle(name, on, off) {
 }
 
 async function doneAndNext() {
-  if (!app.photo) return;
+  if (!isFinished()) return;
+  if (!app.photo) {
+    await goBy(1);
+    return;
+  }
   if (app.photo.proposals.length > 0) {
     // Accepting what nobody has looked at would make a label of each false alarm.
     app.photo.select([app.photo.proposals[0].key]);
@@ -50,7 +79,8 @@ async function doneAndNext() {
 
 /**
  * `keys` as `KeyboardEvent.key` in small letters, with "ctrl+" (Ctrl or ⌘) and "shift+" before; the first is shown.
- * @type {{id: string, group: string, keys: string[], label: string, run: () => void}[]}
+ * repeats: does it go on while the key is held down? What judges or removes does not.
+ * @type {{id: string, group: string, keys: string[], label: string, run: () => void, repeats?: boolean}[]}
  */
 export const commands = [
   { id: "tool-select", group: "Tools", keys: ["v"], label: "Select, move, resize; vertices of a polygon", run: () => setTool("select") },
@@ -61,8 +91,8 @@ export const commands = [
   { id: "tool-polygon", group: "Tools", keys: ["p"], label: "Polygon", run: () => setTool("polygon") },
   { id: "tool-brush", group: "Tools", keys: ["b"], label: "Brush", run: () => setTool("brush") },
   { id: "tool-eraser", group: "Tools", keys: ["e"], label: "Eraser", run: () => setTool("eraser") },
-  { id: "smaller", group: "Tools", keys: ["["], label: "Smaller brush", run: () => resizeBrush(-1) },
-  { id: "larger", group: "Tools", keys: ["]"], label: "Larger brush", run: () => resizeBrush(1) },
+  { id: "smaller", group: "Tools", keys: ["["], label: "Smaller brush", run: () => resizeBrush(-1), repeats: true },
+  { id: "larger", group: "Tools", keys: ["]"], label: "Larger brush", run: () => resizeBrush(1), repeats: true },
 
   { id: "accept", group: "Labels", keys: ["a"], label: "Accept the proposal, go to the next", run: accept },
   { id: "reject", group: "Labels", keys: ["x"], label: "Reject the proposal", run: reject },
@@ -73,22 +103,22 @@ export const commands = [
   { id: "components", group: "Labels", keys: ["c"], label: "Split into connected components", run: () => reshape("components") },
   { id: "fill-holes", group: "Labels", keys: ["l"], label: "Fill holes", run: () => reshape("fill-holes") },
   { id: "outline", group: "Labels", keys: ["o"], label: "Mask to polygon", run: () => reshape("outline") },
-  { id: "undo", group: "Labels", keys: ["ctrl+z"], label: "Undo", run: undo },
-  { id: "redo", group: "Labels", keys: ["ctrl+shift+z", "ctrl+y"], label: "Redo", run: redo },
+  { id: "undo", group: "Labels", keys: ["ctrl+z"], label: "Undo", run: undoFirst, repeats: true },
+  { id: "redo", group: "Labels", keys: ["ctrl+shift+z", "ctrl+y"], label: "Redo", run: redo, repeats: true },
 
   { id: "done", group: "Photo", keys: ["shift+enter"], label: "Done: mark reviewed (good if without labels), next photo", run: doneAndNext },
-  { id: "next", group: "Photo", keys: [".", "pagedown"], label: "Next photo", run: () => goBy(1) },
-  { id: "previous", group: "Photo", keys: [",", "pageup"], label: "Previous photo", run: () => goBy(-1) },
-  { id: "next-open", group: "Photo", keys: ["n"], label: "Next photo without a mark", run: nextWithout },
-  { id: "good", group: "Photo", keys: ["g"], label: "Mark good", run: () => mark("good") },
-  { id: "reviewed", group: "Photo", keys: ["w"], label: "Mark reviewed", run: () => mark("reviewed") },
+  { id: "next", group: "Photo", keys: [".", "pagedown"], label: "Next photo", run: () => leave(() => goBy(1)), repeats: true },
+  { id: "previous", group: "Photo", keys: [",", "pageup"], label: "Previous photo", run: () => leave(() => goBy(-1)), repeats: true },
+  { id: "next-open", group: "Photo", keys: ["n"], label: "Next photo without a mark", run: () => leave(nextWithout) },
+  { id: "good", group: "Photo", keys: ["g"], label: "Mark good", run: () => markFinished("good") },
+  { id: "reviewed", group: "Photo", keys: ["w"], label: "Mark reviewed", run: () => markFinished("reviewed") },
   { id: "unsure", group: "Photo", keys: ["u"], label: "Mark unsure", run: () => mark("unsure") },
   { id: "write", group: "Photo", keys: ["ctrl+s"], label: "Write the annotation file now", run: writeFile },
   { id: "history", group: "Photo", keys: ["y"], label: "History of the photo", run: openHistory },
 
   { id: "fit", group: "View", keys: ["f"], label: "Fit the photo", run: () => { view.fit(); viewChanged(); } },
-  { id: "zoom-in", group: "View", keys: ["+", "="], label: "Zoom in", run: () => zoomBy(1.25) },
-  { id: "zoom-out", group: "View", keys: ["-"], label: "Zoom out", run: () => zoomBy(0.8) },
+  { id: "zoom-in", group: "View", keys: ["+", "="], label: "Zoom in", run: () => zoomBy(1.25), repeats: true },
+  { id: "zoom-out", group: "View", keys: ["-"], label: "Zoom out", run: () => zoomBy(0.8), repeats: true },
   { id: "outline-only", group: "View", keys: ["k"], label: "Outlines only", run: toggle("outlineOnly", "Outlines only.", "Filled.") },
   { id: "hide", group: "View", keys: ["i"], label: "Hide the labels", run: toggle("hidden", "Labels hidden.", "Labels shown.") },
   { id: "help", group: "View", keys: ["?"], label: "This help", run: openHelp },

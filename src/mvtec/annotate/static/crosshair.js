@@ -9,7 +9,8 @@ import { currentTool } from "./tools.js";
 
 /** Its place in photo pixels; null while it is not used. */
 let place = null;
-let pressed = false;
+/** The tool that holds something. @type {import("./tools.js").Tool | null} */
+let pressed = null;
 
 export function crosshairActive() {
   return place !== null;
@@ -36,7 +37,7 @@ export function moveCrosshair(event) {
   }
   if (view.reveal(place.x, place.y)) viewChanged();
   const point = pointHere(event);
-  if (pressed) currentTool().move(point, [point]);
+  if (pressed) pressed.move(point, [point]);
   else currentTool().hover(point);
   byId("place").textContent = `${Math.round(place.x)}, ${Math.round(place.y)}`;
   invalidate("live");
@@ -47,11 +48,12 @@ export function pressCrosshair(event) {
   const tool = currentTool(), point = pointHere(event);
   if (!app.photo?.usable || app.tool === "pan") return;
   if (pressed) {
-    pressed = false;
-    tool.up(point);
+    const held = pressed;
+    pressed = null;
+    held.up(point);
   } else {
     tool.down(point);
-    pressed = tool.holds();
+    pressed = tool.holds() ? tool : null;
     if (pressed) say("Held. The arrow keys move, Enter lets go.");
     else tool.up(point);
   }
@@ -61,9 +63,10 @@ export function pressCrosshair(event) {
 /** @returns {boolean} was there one? */
 export function hideCrosshair() {
   const had = place !== null;
-  if (pressed) currentTool().cancel();
+  const held = pressed;
   place = null;
-  pressed = false;
+  pressed = null;
+  held?.cancel();
   byId("place").textContent = "";
   if (had) invalidate("live");
   return had;

@@ -21,6 +21,7 @@ const STAGE_KEYS = [
   ["Space+drag / middle button / two fingers", "Pan"],
   ["right click / Alt+click / pen button", "SAM points: a negative point"],
   ["Shift+click", "Select several labels; again takes one out"],
+  ["Shift+arrows", "In the list of labels: select several"],
   ["drag an edge", "Polygon: add a vertex"],
   ["Alt+click a vertex", "Polygon: delete it"],
 ];

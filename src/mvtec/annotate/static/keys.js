@@ -7,6 +7,7 @@ import { crosshairActive, hideCrosshair, moveCrosshair, pressCrosshair } from ".
 import { singleKeys } from "./dialog-help.js";
 import { byId, isTyping } from "./dom.js";
 import { holdSpace } from "./pointer.js";
+import { say } from "./say.js";
 import { currentTool } from "./tools.js";
 
 const byKey = new Map(commands.flatMap((command) => command.keys.map((key) => [key, command])));
@@ -42,12 +43,14 @@ function stageKey(event) {
     if (event.altKey) {
       const step = event.key === "ArrowLeft" || event.key === "ArrowUp" ? -1 : 1;
       const across = event.key === "ArrowLeft" || event.key === "ArrowRight";
-      return nudge(across ? step : 0, across ? 0 : step, event.shiftKey);
+      if (!nudge(across ? step : 0, across ? 0 : step, event.shiftKey)) say("Select one box first.");
+      return true;  // the browser would go a page back
     }
     moveCrosshair(event);
     return true;
   }
   if (event.key === "Enter" && !event.shiftKey) {
+    if (event.repeat) return true;
     if (crosshairActive()) pressCrosshair(event);
     else if (!currentTool().enter()) accept();
     return true;
@@ -76,13 +79,13 @@ function keydown(event) {
   const name = nameOf(event);
   if (name.length === 1 && !singleKeys()) return;
   if (/^[1-9]$/.test(name)) {
-    chooseNumber(Number(name));
+    if (!event.repeat) chooseNumber(Number(name));
     return;
   }
   const command = byKey.get(name);
-  if (!command || (name === "shift+enter" && !onStage())) return;
+  if (!command || (name === "shift+enter" && document.activeElement.matches("button, a"))) return;
   event.preventDefault();
-  command.run();
+  if (!event.repeat || command.repeats) command.run();
 }
 
 export function startKeys() {

@@ -14,16 +14,10 @@ const KEPT_PICTURES = 5;
 /** Photos with an undo history stay; of the others, no more than this many. */
 const KEPT_PLAIN = 8;
 
-/** Where the open photo is in the list; stays when the photo leaves the list by its new state. */
+/** Where in the list the photo is that is open, or was asked for last. */
 export let position = 0;
 
-export const list = new PhotoList({
-  onChange: () => emit("list"),
-  // What has left the list are photos that were marked, and these lie before the open one.
-  onShrink: (count) => {
-    position = Math.max(0, position - count);
-  },
-});
+export const list = new PhotoList(() => emit("list"));
 
 /** @type {Map<string, OpenPhoto>} */
 const opened = new Map();
@@ -89,7 +83,7 @@ export function adopt(raw) {
   }
   const photo = new OpenPhoto(raw, { onChange: changed, onEdit: (edited) => app.queue.push(edited) });
   opened.set(raw.id, photo);
-  const plain = [...opened.values()].filter((one) => !one.history.used && one !== app.photo && one !== photo && !app.queue.has(one.id));
+  const plain = [...opened.values()].filter((one) => !one.isNeeded && one !== app.photo && one !== photo && !app.queue.has(one.id));
   for (const one of plain.slice(0, Math.max(0, plain.length - KEPT_PLAIN))) opened.delete(one.id);
   return photo;
 }
@@ -123,7 +117,7 @@ export async function open(row, index) {
   try {
     photo = adopt(await raw);
   } catch (error) {
-    if (turn === newestTurn) showProblem(`${row.name}: ${error.message}`);
+    if (turn === newestTurn) showMissing(turn, row, error);
     return;
   }
   let bitmap = null, problem = "";
@@ -150,6 +144,17 @@ export async function open(row, index) {
   localStorage.setItem(`${app.session.store}:photo`, row.id);
   history.replaceState(null, "", `#photo=${encodeURIComponent(row.id)}`);
   prefetch(index, row.id);
+}
+
+// What is done now must not be done to the photo before.
+function showMissing(turn, { name }, error) {
+  shownTurn = turn;
+  shownBitmap = null;
+  app.photo = null;
+  byId("photo-name").firstElementChild.textContent = name;
+  showProblem(`${name}: ${error.message}`);
+  emit("photo");
+  emit("change");
 }
 
 function showProblem(text) {
@@ -182,15 +187,9 @@ async function prefetch(index, id) {
 
 /** @param {1 | -1} step */
 export async function goBy(step) {
-  if (!app.photo) return;
   // While photos are still coming, the next is counted from the one that was asked for.
-  const found = shownTurn === newestTurn ? list.indexOf(app.photo.id) : -1;
-  if (found >= 0) position = found;
-  const before = position;
-  let next = await list.at(position + step).catch(() => null);
-  // Fetching that row may have shown that the list has become shorter: then the row is another one.
-  if (before !== position) next = await list.at(position + step).catch(() => null);
-  if (next) await open(next, position + step);
+  const index = position + step, next = await list.at(index).catch(() => null);
+  if (next) await open(next, index);
   else say(step > 0 ? "This is the last photo." : "This is the first photo.");
 }
 

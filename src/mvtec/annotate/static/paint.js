@@ -3,7 +3,7 @@
 import { categoryName } from "./app.js";
 import { mayOverlap } from "./geometry.js";
 import { colourOf, css } from "./palette.js";
-import { outlineOf, pathOf, pictureOf } from "./pictures.js";
+import { cropOf, outlineOf, pathOf, pictureOf } from "./pictures.js";
 
 /** @typedef {import("./view.js").View} View */
 
@@ -37,8 +37,8 @@ function fill(context, { geometry, category_id }, height, opacity) {
   context.globalAlpha = opacity;
   if (geometry.kind === "mask") {
     const picture = pictureOf(geometry.counts, height, rgb);
-    const { bbox } = geometry;
-    if (picture) context.drawImage(picture, bbox[0], bbox[1]);
+    const { x, y } = cropOf(geometry.counts, height);  // a model's own box need not be the tight one
+    if (picture) context.drawImage(picture, x, y);
   } else if (geometry.kind === "polygon") {
     fillRings(context, geometry.polygon, css(rgb));
   } else {
@@ -117,8 +117,8 @@ function strokePath(context, path, scale, rgb, { dashed = false, selected = fals
 }
 
 function tag(context, { geometry, category_id, score, attributes, proposed }, view) {
-  const certainty = score ?? attributes.predicted_iou ?? null;
-  const text = categoryName(category_id).slice(0, 40) + (proposed ? " ?" : "") + (certainty === null ? "" : ` ${certainty.toFixed(2)}`);
+  const certainty = score ?? attributes.predicted_iou;
+  const text = categoryName(category_id).slice(0, 40) + (proposed ? " ?" : "") + (typeof certainty === "number" ? ` ${certainty.toFixed(2)}` : "");
   context.font = "600 12px system-ui, sans-serif";
   const width = context.measureText(text).width + 12;
   const x = Math.max(2, Math.min(view.width - width - 2, view.x + geometry.bbox[0] * view.scale - 2));

@@ -42,7 +42,7 @@ function renderAnnotation(annotation, photo) {
   return element("div", {
     class: "row-item row-main", role: "option", id: `label-${key}`, "aria-selected": String(selected), "aria-label": `${name}, ${about}`,
     "data-key": key, "data-proposed": String(proposed),
-    onclick: (event) => choose(key, event.shiftKey || event.ctrlKey || event.metaKey),
+    onclick: (event) => choose(key, event.shiftKey || event.ctrlKey || event.metaKey || app.options.several),
   }, swatch, element("span", { class: "row-name", text: proposed ? `${name} ?` : name }),
   element("span", { class: "soft row-about", text: brief, title: about }));
 }
@@ -90,7 +90,7 @@ export function startAnnotations() {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
     event.preventDefault();
-    selectNext(step);
+    selectNext(step, event.shiftKey || app.options.several);
   });
   // One list for a burst of changes, in the frame that shows them.
   on("change selection categories photo", () => {

@@ -36,7 +36,7 @@ function renderCategory({ id, name }, index) {
   row.append(
     element("button", {
       class: "row-main", type: "button", "aria-pressed": String(chosen), title: name,
-      onclick: () => chooseCategory(id), ondblclick: renameThis,
+      onclick: () => chooseCategory(id),
     }, swatch, element("span", { class: "row-name", text: name }), index < 9 ? element("kbd", { text: String(index + 1) }) : null),
     element("button", {
       class: "icon small", type: "button", title: `Rename ${name}`, "aria-label": `Rename ${name}`, onclick: renameThis,

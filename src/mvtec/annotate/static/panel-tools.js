@@ -58,7 +58,7 @@ function renderState() {
 }
 
 function renderOptions() {
-  const { brushSize, opacity, brightness, contrast, outlineOnly, hidden, negative } = app.options;
+  const { brushSize, opacity, brightness, contrast, outlineOnly, hidden, negative, several } = app.options;
   byId("brush-size").value = brushSize;
   byId("brush-size-text").textContent = `${brushSize} px`;
   byId("opacity").value = Math.round(opacity * PERCENT);
@@ -67,6 +67,7 @@ function renderOptions() {
   byId("outline-only").checked = outlineOnly;
   byId("hide-labels").checked = hidden;
   byId("negative").checked = negative;
+  byId("several").checked = several;
 }
 
 function slider(id, option, factor) {
@@ -93,10 +94,11 @@ export function startTools() {
   byId("outline-only").addEventListener("change", (event) => setOptions({ outlineOnly: event.target.checked }));
   byId("hide-labels").addEventListener("change", (event) => setOptions({ hidden: event.target.checked }));
   byId("negative").addEventListener("change", (event) => setOptions({ negative: event.target.checked }));
+  byId("several").addEventListener("change", (event) => setOptions({ several: event.target.checked }));
   byId("reset-view").addEventListener("click", () => {
     setOptions({ brightness: 1, contrast: 1, opacity: 0.4, outlineOnly: false, hidden: false });
   });
-  byId("new-label").addEventListener("click", () => app.photo.select([]));
+  byId("new-label").addEventListener("click", () => app.photo?.select([]));
   byId("finish-polygon").addEventListener("click", () => currentTool().enter());
   for (const button of document.querySelectorAll("[data-sheet-button]")) {
     button.addEventListener("click", () => openSheet(button.dataset.sheetButton));

@@ -22,6 +22,8 @@ export class OpenPhoto {
     this.onEdit = onEdit;
     /** @type {Set<string>} keys */
     this.selection = new Set();
+    /** How many questions about it are under way. */
+    this.asked = 0;
     this.#describe(raw);
     this.history = new History(this.#take(raw));
   }
@@ -56,6 +58,21 @@ export class OpenPhoto {
 
   get proposals() {
     return this.annotations.filter(({ proposed }) => proposed);
+  }
+
+  /** Is there more to it than what the server has? */
+  get isNeeded() {
+    return this.history.used || this.asked > 0;
+  }
+
+  /** Waits for the answer to a question about this photo. @template T @param {Promise<T>} answer @returns {Promise<T>} */
+  async whileAsked(answer) {
+    this.asked += 1;
+    try {
+      return await answer;
+    } finally {
+      this.asked -= 1;
+    }
   }
 
   find(key) {

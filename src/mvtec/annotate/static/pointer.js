@@ -12,6 +12,7 @@ const fingers = new Map();
 let press = null;
 let pinch = null;
 let spaceHeld = false;
+/** Where the stage is in the window: a banner that comes moves it. */
 let origin = { left: 0, top: 0 };
 
 const PEN_ERASER = 32;
@@ -28,14 +29,18 @@ function pointOf(event) {
     slack: (coarse ? 18 : 8) / view.scale,
     negative: second || event.altKey || app.options.negative,
     alt: event.altKey,
-    shift: event.shiftKey,
+    shift: event.shiftKey || app.options.several,
     coarse,
   };
 }
 
+function locate() {
+  const { left, top } = canvas().getBoundingClientRect();
+  origin = { left, top };
+}
+
 function down(event) {
-  const box = canvas().getBoundingClientRect();
-  origin = { left: box.left, top: box.top };
+  locate();
   canvas().focus({ preventScroll: true });
   event.preventDefault();
   if (event.pointerType === "touch") {
@@ -62,6 +67,7 @@ function down(event) {
 }
 
 function move(event) {
+  locate();
   if (fingers.has(event.pointerId)) {
     const { sx, sy } = pointOf(event);
     fingers.set(event.pointerId, { sx, sy });
@@ -80,12 +86,13 @@ function move(event) {
     // All that the pen reported since the last event, not only where it is now: fast strokes stay round.
     const events = event.getCoalescedEvents?.() ?? [];
     press.tool.move(point, events.length > 0 ? events.map(pointOf) : [point]);
-  } else {
+  } else if (app.photo) {
     currentTool().hover(point);
   }
 }
 
 function up(event) {
+  locate();
   fingers.delete(event.pointerId);
   if (pinch) {
     if (fingers.size < 2) pinch = null;
@@ -102,14 +109,14 @@ function lost(event) {
   fingers.delete(event.pointerId);
   if (fingers.size < 2) pinch = null;
   if (press?.pointer !== event.pointerId) return;
-  press.tool?.cancel();
+  press.tool?.release();
   press = null;
   canvas().classList.remove("panning");
 }
 
 function startPinch() {
   // The first finger was the beginning of a pinch and no stroke.
-  press?.tool?.cancel();
+  press?.tool?.release();
   press = null;
   pinch = measurePinch();
 }
@@ -129,11 +136,11 @@ function movePinch() {
 
 function wheel(event) {
   event.preventDefault();
-  const box = canvas().getBoundingClientRect();
+  locate();
   const lines = event.deltaMode === 1 ? 33 : 1;
   // A pinch on a touch pad comes as a wheel with Ctrl and small steps.
   const speed = event.ctrlKey ? 0.01 : 0.0018;
-  view.zoom(Math.exp(-event.deltaY * lines * speed), event.clientX - box.left, event.clientY - box.top);
+  view.zoom(Math.exp(-event.deltaY * lines * speed), event.clientX - origin.left, event.clientY - origin.top);
   viewChanged();
 }
 

@@ -12,6 +12,8 @@ const dirty = new Set();
 /** @type {ImageBitmap | null} */
 let bitmap = null;
 let asked = false;
+/** Pixels of the screen to a CSS pixel, as the canvases were made for it. */
+let ratio = 1;
 /** @type {(context: CanvasRenderingContext2D) => void} */
 let paintLive = () => {};
 /** Annotations that the live layer draws while a tool works on them. */
@@ -52,7 +54,6 @@ export function viewChanged() {
 
 function prepare(name) {
   const context = layers[name];
-  const ratio = window.devicePixelRatio || 1;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, view.width, view.height);
   return context;
@@ -80,13 +81,21 @@ function drawPhoto(context) {
 function resize() {
   const { width, height } = byId("stage").getBoundingClientRect();
   if (width === 0 || height === 0) return;
-  const ratio = window.devicePixelRatio || 1;
+  ratio = window.devicePixelRatio || 1;
   for (const { canvas } of Object.values(layers)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
   }
   view.resize(width, height);
   viewChanged();
+}
+
+// A window that is drawn to another screen may keep its size in CSS pixels.
+function watchRatio() {
+  matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`).addEventListener("change", () => {
+    resize();
+    watchRatio();
+  }, { once: true });
 }
 
 function applyFilter() {
@@ -101,6 +110,7 @@ export function startStage() {
   layers.live = byId("canvas").getContext("2d");
   new ResizeObserver(resize).observe(byId("stage"));
   resize();
+  watchRatio();
   on("change selection categories options photo", () => invalidate("shapes", "live"));
   on("tool", () => invalidate("live"));
   on("options", applyFilter);

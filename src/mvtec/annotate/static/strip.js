@@ -113,7 +113,7 @@ export async function applyFilters() {
   cells.clear();
   byId("strip").scrollLeft = 0;
   shownPosition = -1;
-  const at = app.photo ? await list.locate(app.photo).catch(() => -1) : -1;
+  const at = app.photo ? list.indexOf(app.photo.id) : -1;
   const row = at < 0 ? await list.at(0) : null;
   if (at >= 0) placeAt(at);
   else if (row) await open(row, 0);
@@ -137,6 +137,20 @@ function stripKey(event) {
   openAt(Math.min(list.total - 1, Math.max(0, target)));
 }
 
+// After a choice by mouse the stage has the keys again: in a list, letters choose. Who came by Tab stays.
+function giveKeysBack(select) {
+  let byPointer = false;
+  select.addEventListener("pointerdown", () => {
+    byPointer = true;
+  });
+  select.addEventListener("keydown", () => {
+    byPointer = false;
+  });
+  select.addEventListener("change", () => {
+    if (byPointer) byId("canvas").focus({ preventScroll: true });
+  });
+}
+
 export function startStrip() {
   const strip = byId("strip");
   strip.addEventListener("scroll", askRender, { passive: true });
@@ -154,6 +168,7 @@ export function startStrip() {
       timer = setTimeout(applyFilters, id === "filter-text" ? TYPING_PAUSE_MS : 0);
     });
   }
+  for (const id of FILTERS.filter((one) => one !== "filter-text")) giveKeysBack(byId(id));
   byId("filter-clear").addEventListener("click", () => {
     for (const id of FILTERS.slice(0, 4)) byId(id).value = "";
     applyFilters();

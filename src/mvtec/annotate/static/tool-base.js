@@ -14,6 +14,11 @@ export function idleTool() {
     leave() {},
     holds: () => false,
     cancel: () => false,
+    release() {
+      this.cancel();
+    },
+    unfinished: () => "",
+    undo: () => false,
     enter: () => false,
     remove: () => false,
     paint() {},

@@ -1,10 +1,10 @@
 // Brush and eraser: the pixels that matter. A stroke writes into a crop and draws only what it has changed.
 
-import { drawn, maskGeometry, reshaped } from "./annotation.js";
+import { drawn, maskGeometry, reshaped, sameNumbers } from "./annotation.js";
 import { app, on } from "./app.js";
 import { emptyCrop, covers, extent, grown } from "./crop.js";
 import { byId } from "./dom.js";
-import { inBox } from "./geometry.js";
+import { clamp, inBox } from "./geometry.js";
 import { colourOf } from "./palette.js";
 import { cropOf, drawCrop } from "./pictures.js";
 import { reach, stamp } from "./raster.js";
@@ -50,7 +50,7 @@ function begin(point, value) {
   const old = geometry?.counts ? cropOf(geometry.counts, app.photo.height) : emptyCrop();
   const crop = { ...old, data: old.data.slice() };
   const rgb = colourOf(annotation?.category_id ?? app.categoryId);
-  stroke = { photo: app.photo, annotation, crop, value, rgb, canvas: null, dirty: null, last: point, changed: false };
+  stroke = { photo: app.photo, annotation, crop, value, rgb, canvas: null, dirty: null, last: painted(point), changed: false };
   if (crop.w > 0) {
     stroke.canvas = newCanvas(crop);
     drawCrop(stroke.canvas.getContext("2d"), crop, crop.x, crop.y, crop.w, crop.h, rgb);
@@ -58,6 +58,13 @@ function begin(point, value) {
   if (annotation) lift([annotation.key]);
   measureFrames();
   extend([point]);
+}
+
+// The finest brush paints the pixel that it is in, wherever in it.
+function painted({ x, y }) {
+  if (app.options.brushSize > 1) return { x, y };
+  const { width, height } = app.photo;
+  return { x: clamp(Math.floor(x), 0, width - 1) + 0.5, y: clamp(Math.floor(y), 0, height - 1) + 0.5 };
 }
 
 function newCanvas({ w, h }) {
@@ -69,7 +76,8 @@ function newCanvas({ w, h }) {
 
 function extend(points) {
   const { width, height } = stroke.photo;
-  for (const { x, y } of points) {
+  for (const point of points) {
+    const { x, y } = painted(point);
     const segment = { ax: stroke.last.x, ay: stroke.last.y, bx: x, by: y, radius: app.options.brushSize / 2 };
     stroke.last = { x, y };
     const part = reach(segment, width, height);
@@ -122,7 +130,9 @@ function finish() {
     }
     return;
   }
-  const geometry = maskGeometry(encode(crop, photo.height, photo.width), bbox);
+  const counts = encode(crop, photo.height, photo.width), geometry = maskGeometry(counts, bbox);
+  // A stroke beside a proposal is no judgement of it.
+  if (sameNumbers(counts, annotation?.geometry.counts)) return;
   const what = value === 1 ? "brush stroke" : "pixels erased";
   if (annotation) {
     photo.replace(what, reshaped(annotation, geometry));

@@ -11,6 +11,8 @@ import { idleTool } from "./tool-base.js";
 
 let ring = [];
 let pointer = null;
+/** Has the press that is under way set a vertex? */
+let placed = false;
 
 function isNear(point, x, y) {
   return Math.hypot(point.x - x, point.y - y) <= point.slack;
@@ -27,6 +29,13 @@ function close() {
   app.photo.add("polygon drawn", drawn(app.categoryId, polygonGeometry([polygonRing])));
 }
 
+function takeBack() {
+  if (ring.length === 0) return false;
+  ring = ring.slice(0, -2);
+  invalidate("live");
+  return true;
+}
+
 export const polygon = {
   ...idleTool(),
   down(point) {
@@ -41,9 +50,13 @@ export const polygon = {
       return;
     }
     if (again) return;
+    placed = true;
     ring.push(tenth(clamp(point.x, 0, app.photo.width)), tenth(clamp(point.y, 0, app.photo.height)));
     pointer = point;
     invalidate("live");
+  },
+  up() {
+    placed = false;
   },
   hover(point) {
     pointer = point;
@@ -58,17 +71,18 @@ export const polygon = {
     invalidate("live");
     return had;
   },
+  release() {
+    if (placed) takeBack();
+    placed = false;
+  },
+  unfinished: () => (ring.length > 0 ? "The polygon is not closed: Enter closes it, Escape gives it up." : ""),
   enter() {
     if (ring.length === 0) return false;
     close();
     return true;
   },
-  remove() {
-    if (ring.length === 0) return false;
-    ring = ring.slice(0, -2);
-    invalidate("live");
-    return true;
-  },
+  remove: takeBack,
+  undo: takeBack,
   paint(context) {
     if (ring.length === 0) return;
     const places = [];
@@ -94,4 +108,6 @@ export const polygon = {
 };
 
 // A polygon that was begun belongs to its photo and its tool.
-on("photo tool", () => polygon.cancel());
+on("photo tool", () => {
+  if (polygon.cancel()) say("The polygon was not closed: it is given up.");
+});

@@ -10,30 +10,61 @@ import { invalidate, view } from "./stage.js";
 import { idleTool } from "./tool-base.js";
 import { dragBox } from "./tool-box.js";
 
-function proposalOf(answer, attributes) {
+/** Questions asked at once, at most: browsers open six connections to a server, and saving needs one. */
+const AT_ONCE = 2;
+let underWay = 0;
+/** Those that wait for their turn. @type {(() => void)[]} */
+const line = [];
+
+/**
+ * Asks SAM about a photo.
+ * @param {import("./photo.js").OpenPhoto} photo
+ * @param {number[] | null} bbox
+ * @param {object[]} points
+ * @param {() => boolean} isWanted is it still to be asked, when its turn comes?
+ * @returns {Promise<object | null>} null where it was not asked any more
+ */
+async function answerTo(photo, bbox, points, isWanted = () => true) {
+  if (underWay === AT_ONCE) await new Promise((resolve) => line.push(resolve));
+  else underWay += 1;
+  try {
+    return isWanted() ? await api.sam(photo.id, bbox, points) : null;
+  } finally {
+    const next = line.shift();
+    if (next) next();
+    else underWay -= 1;
+  }
+}
+
+/** Where the answer belongs, when that is not the photo that is looked at. */
+function onWhich(photo) {
+  return photo === app.photo ? "" : ` on ${photo.name}`;
+}
+
+function proposalOf(answer, category_id, attributes) {
   const { predicted_iou, stability, model } = answer;
   // SAM answers with pixels; a simplified polygon would lose some.
   const geometry = geometryOf({ ...answer, polygon: null });
   return {
-    key: newKey(), category_id: app.categoryId, geometry, score: null, proposed: true,
+    key: newKey(), category_id, geometry, score: null, proposed: true,
     attributes: { source: "sam", reviewed: false, predicted_iou, stability, model, ...attributes },
   };
 }
 
 async function askForBox(bbox) {
-  const { photo } = app;
-  if (app.categoryId === null) {
+  const { photo, categoryId } = app;
+  if (categoryId === null) {
     say("Add a class first.");
     return;
   }
   waiting.set(bbox, photo);
   invalidate("live");
   try {
-    const answer = await whileBusy(api.sam(photo.id, bbox, []));
-    photo.add("SAM's mask", proposalOf(answer, { prompt_bbox: bbox }));
-    say(`SAM proposes a mask, predicted IoU ${answer.predicted_iou.toFixed(2)}. Enter accepts, X rejects.`);
+    const answer = await photo.whileAsked(whileBusy(answerTo(photo, bbox, [])));
+    photo.add("SAM's mask", proposalOf(answer, categoryId, { prompt_bbox: bbox }));
+    say(`SAM proposes a mask${onWhich(photo)}, predicted IoU ${answer.predicted_iou.toFixed(2)}. Enter accepts, X rejects.`);
   } catch (error) {
-    say(`SAM: ${error.message}`);
+    say(`SAM${onWhich(photo)}: ${error.message}`);
   } finally {
     waiting.delete(bbox);
     invalidate("live");
@@ -65,22 +96,23 @@ export const samBox = {
   },
 };
 
-/** The points set so far: {photo, key of the proposal, points, asked: number of the last question}. */
+/** The points set so far: {photo, class, key of the proposal, points, asked: number of the last question}. */
 let prompt = null;
 
 function begin() {
-  prompt = { photo: app.photo, key: null, points: [], asked: 0 };
+  prompt = { photo: app.photo, categoryId: app.categoryId, key: null, points: [], asked: 0 };
 }
 
 async function ask() {
   const mine = prompt;
   mine.asked += 1;
   const question = mine.asked;
+  // Only the answer to the newest question counts.
+  const isNewest = () => question === mine.asked && mine === prompt;
   try {
-    const answer = await whileBusy(api.sam(mine.photo.id, null, mine.points));
-    // Only the answer to the newest question counts.
-    if (question !== mine.asked || mine !== prompt) return;
-    const proposal = proposalOf(answer, { prompt_points: mine.points.map(({ x, y, positive }) => [x, y, positive ? 1 : 0]) });
+    const answer = await mine.photo.whileAsked(whileBusy(answerTo(mine.photo, null, mine.points, isNewest)));
+    if (!isNewest()) return;
+    const proposal = proposalOf(answer, mine.categoryId, { prompt_points: mine.points.map(({ x, y, positive }) => [x, y, positive ? 1 : 0]) });
     // A new key: a second answer of SAM is another proposal, and not one that a person has edited.
     const { photo } = mine, old = photo.find(mine.key);
     mine.key = proposal.key;
@@ -89,7 +121,7 @@ async function ask() {
     photo.change("SAM's mask", { annotations: [...others, old ? { ...proposal, category_id: old.category_id } : proposal] });
     say(`SAM, ${mine.points.length} of your points: predicted IoU ${answer.predicted_iou.toFixed(2)}. Enter accepts, X rejects.`);
   } catch (error) {
-    say(`SAM: ${error.message}`);
+    if (isNewest()) say(`SAM: ${error.message}`);
   }
 }
 
@@ -98,6 +130,22 @@ function forget() {
   prompt = null;
   invalidate("live");
   return had;
+}
+
+/** Has the press that is under way set a point? */
+let placed = false;
+
+function takeBack() {
+  if (!prompt) return false;
+  prompt.points.pop();
+  if (prompt.points.length > 0) ask();
+  else {
+    const { photo, key } = prompt;
+    forget();
+    if (photo.find(key)) photo.change("SAM's mask rejected", { annotations: photo.annotations.filter((one) => one.key !== key) });
+  }
+  invalidate("live");
+  return true;
 }
 
 export const samPoints = {
@@ -115,23 +163,20 @@ export const samPoints = {
       return;
     }
     const { width, height } = app.photo;
+    placed = true;
     prompt.points.push({ x: clamp(point.x, 0, width), y: clamp(point.y, 0, height), positive: !point.negative });
     invalidate("live");
     ask();
   },
-  cancel: forget,
-  remove() {
-    if (!prompt) return false;
-    prompt.points.pop();
-    if (prompt.points.length > 0) ask();
-    else {
-      const { photo, key } = prompt;
-      forget();
-      if (photo.find(key)) photo.change("SAM's mask rejected", { annotations: photo.annotations.filter((one) => one.key !== key) });
-    }
-    invalidate("live");
-    return true;
+  up() {
+    placed = false;
   },
+  cancel: forget,
+  release() {
+    if (placed) takeBack();
+    placed = false;
+  },
+  remove: takeBack,
   paint(context) {
     if (!prompt || prompt.photo !== app.photo) return;
     for (const { x, y, positive } of prompt.points) {

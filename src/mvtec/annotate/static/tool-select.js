@@ -18,7 +18,7 @@ const LEAST_MOVE = 4;
 
 /** {annotation, start, moved, shape: (dx, dy) => Geometry, what, geometry} */
 let drag = null;
-/** The vertex that Delete takes out: {key, ring, vertex}. */
+/** The vertex that Delete takes out: {key, ring, vertex, geometry: the shape it is of}. */
 let active = null;
 
 function contains({ geometry }, { x, y, slack }) {
@@ -57,7 +57,7 @@ function grabPolygon(annotation, point) {
   const within = (x, y) => [tenth(clamp(x, 0, width)), tenth(clamp(y, 0, height))];
   const vertex = vertexAt(polygon, point.x, point.y, point.slack);
   if (vertex) {
-    active = { key: annotation.key, ...vertex };
+    active = { key: annotation.key, ...vertex, geometry: annotation.geometry };
     if (point.alt) {
       removeVertex(annotation);
       return true;
@@ -71,7 +71,7 @@ function grabPolygon(annotation, point) {
   }
   const edge = edgeAt(polygon, point.x, point.y, point.slack * 0.75);
   if (edge) {
-    active = { key: annotation.key, ring: edge.ring, vertex: edge.vertex + 1 };
+    active = { key: annotation.key, ring: edge.ring, vertex: edge.vertex + 1, geometry: annotation.geometry };
     drag = {
       annotation, start: point, moved: true, what: "vertex added", click: null,
       shape: (dx, dy) => polygonGeometry(withNewVertex(polygon, edge.ring, edge.vertex, ...within(point.x + dx, point.y + dy))),
@@ -143,7 +143,10 @@ export const select = {
     lift([]);
     const empty = geometry && (geometry.bbox[2] === 0 || geometry.bbox[3] === 0);
     if (!geometry || empty) click?.();
-    else if (app.photo.find(annotation.key) === annotation) app.photo.replace(what, reshaped(annotation, geometry));
+    else if (app.photo.find(annotation.key) === annotation) {
+      if (active) active.geometry = geometry;
+      app.photo.replace(what, reshaped(annotation, geometry));
+    }
     else say(CHANGED_MEANWHILE);
   },
   hover(point) {
@@ -175,7 +178,7 @@ export const select = {
   },
   remove() {
     const annotation = onlySelected();
-    if (!active || annotation?.key !== active.key || annotation.geometry.kind !== "polygon") return false;
+    if (!active || annotation?.geometry !== active.geometry) return false;
     removeVertex(annotation);
     return true;
   },
@@ -192,6 +195,7 @@ export const select = {
 };
 
 function paintHandles(context, { key, geometry }) {
+  const isActive = active?.key === key && (drag !== null || active.geometry === geometry);
   if (geometry.kind === "box") {
     for (const { x, y } of boxHandles(geometry.bbox)) {
       const { sx, sy } = view.toStage(x, y);
@@ -203,7 +207,7 @@ function paintHandles(context, { key, geometry }) {
       const [, , w, h] = ringsBox([ring]), small = ((w + h) * 2 * view.scale) / (ring.length / 2) < 18;
       for (let i = 0; i < ring.length; i += 2) {
         const { sx, sy } = view.toStage(ring[i], ring[i + 1]);
-        paintHandle(context, sx, sy, { round: true, small, active: active?.key === key && active.ring === r && active.vertex === i / 2 });
+        paintHandle(context, sx, sy, { round: true, small, active: isActive && active.ring === r && active.vertex === i / 2 });
       }
     });
   }

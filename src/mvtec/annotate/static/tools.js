@@ -16,10 +16,12 @@ import { pan, select } from "./tool-select.js";
 /**
  * @typedef {{takesSecondButton: boolean, down: (point: Point) => void,
  *   move: (point: Point, all: Point[]) => void, up: (point: Point) => void, hover: (point: Point) => void,
- *   leave: () => void, holds: () => boolean, cancel: () => boolean, enter: () => boolean, remove: () => boolean,
+ *   leave: () => void, holds: () => boolean, cancel: () => boolean, release: () => void, unfinished: () => string,
+ *   undo: () => boolean, enter: () => boolean, remove: () => boolean,
  *   paint: (context: CanvasRenderingContext2D) => void}} Tool
- * holds: is something held that the crosshair's next Enter lets go? cancel, enter and remove answer whether the tool had
- * something to give up, to finish, to take back.
+ * holds: is something held that the crosshair's next Enter lets go? release: the press was none, such as the first finger
+ * of a pinch. unfinished: what has been begun and is no label yet, in words. cancel, enter, remove and undo answer whether
+ * the tool had something to give up, to finish, to take out, to take back.
  */
 
 const tools = { select, pan, box, "sam-box": samBox, "sam-points": samPoints, polygon, brush, eraser };
