@@ -193,7 +193,8 @@ def session(data: Path, folder: Path) -> None:
 
 def load(data: Path, folder: Path, seconds: float) -> None:
     with server(data, folder / "ann.json", "--no-sam") as (address, process):
-        rows = ask(address, "POST", "/api/rows", {"ids": ask(address, "GET", "/api/photos")[1]["ids"][:500]})[1]["photos"]
+        numbers = ask(address, "GET", "/api/photos")[1]["ids"][:500]
+        rows = ask(address, "POST", "/api/rows", {"ids": numbers})[1]["photos"]
         times: dict[str, list[float]] = defaultdict(list)
         made: dict[int, set[str]] = defaultdict(set)
         counts: Counter[str] = Counter()

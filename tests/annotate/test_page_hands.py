@@ -1,4 +1,4 @@
-"""The page under hurried hands: work half done, keys held down, late answers of SAM, and photos that cannot be opened."""
+"""The page under hurried hands: work half done, keys held down, late answers of SAM, photos that cannot be opened."""
 
 from __future__ import annotations
 
@@ -192,6 +192,7 @@ def test_a_photo_that_cannot_be_opened_takes_no_label_of_another(desk: Desk, ser
     expect(desk.page.locator("#stage-note")).to_contain_text("is cut off")
     _name(desk.page, NEXT)
     assert desk.page.evaluate("window.mvtecPage.photo()") is None
+    desk.page.locator("#canvas").focus()
     desk.key("u", "a", "Delete", "ArrowLeft", "Enter", "Tab", "y")
     desk.tool("box")
     desk.page.mouse.move(500, 300)
@@ -309,7 +310,7 @@ def test_the_finest_brush_paints_the_pixel_it_is_in(desk: Desk, server: Running)
     assert [np.argwhere(mask).tolist() for mask in masks] == [[[int(y), int(x)]] for x, y in places]
 
 
-def test_delete_takes_no_vertex_that_undo_has_changed(desk: Desk, server: Running):  # noqa: F811
+def test_delete_takes_no_vertex_that_undo_has_changed(desk: Desk):
     _polygon(desk)
     desk.key("Enter")
     desk.saved()

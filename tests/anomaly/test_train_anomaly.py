@@ -64,7 +64,9 @@ def test_resnet_18_works_too(plates: Category, tmp_path: Path):
 def test_good_photos_alone_are_enough(plates: Category, tmp_path: Path, mvtec):
     shutil.copytree(plates.root / "train", tmp_path / "tree" / "train")
     shutil.copytree(plates.root / "train" / "good", tmp_path / "flat")
-    for name, prefix in (("tree", "train/good/"), ("flat", "")):
+    shutil.copytree(tmp_path / "tree", tmp_path / "waiting")
+    (tmp_path / "waiting" / "test" / "good").mkdir(parents=True)
+    for name, prefix in (("tree", "train/good/"), ("flat", ""), ("waiting", "train/good/")):
         done = mvtec("train-anomaly", tmp_path / name, "--out", tmp_path / f"run-{name}", *SMALL)
         assert done.code == 0, done.err
         record = read_run(tmp_path / f"run-{name}")
@@ -99,12 +101,16 @@ def test_with_a_split_the_good_train_photos_count_and_the_test_photos_do_not(pla
     refused = mvtec("evaluate", "anomaly", root, "--anomaly", run)
     assert (refused.code, "was trained on test/good/" in refused.err) == (2, True)
     plain = tmp_path / "plain"
-    assert mvtec("train-anomaly", root, "--out", plain, *SMALL).code == 0
-    refused = mvtec("evaluate", "anomaly", root, "--anomaly", plain)  # knows the copy, under another name
-    assert (refused.code, f"was trained on {held_out}" in refused.err) == (2, True)
+    assert mvtec("train-anomaly", root, "--out", plain, *SMALL).code == 0  # it may be asked about all of test/
+    assert sorted(read_run(plain).train_images.values()) == [f"train/good/{number:03}.png" for number in range(10)]
+    assert mvtec("evaluate", "anomaly", root, "--anomaly", plain).code == 0
+    knows = make_plates(tmp_path / "knows")
+    shutil.copy(root / "train" / "good" / "003.png", knows.photo("good", 9))  # a copy, under another name
+    refused = mvtec("evaluate", "anomaly", knows.root, "--anomaly", plain)
+    assert (refused.code, "was trained on test/good/009.png" in refused.err) == (2, True)
 
 
-def test_what_it_refuses(plates: Category, tmp_path: Path, mvtec):
+def test_what_it_refuses(plates: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch):
     out = tmp_path / "run"
 
     def run(root: Path, *words: object) -> str:
@@ -116,6 +122,10 @@ def test_what_it_refuses(plates: Category, tmp_path: Path, mvtec):
     assert "nowhere" in run(tmp_path / "nowhere")
     assert "multiple of 32" in run(plates.root, "--imgsz", 100)
     assert "no such weights" in run(plates.root, "--weights", tmp_path / "none.pth")
+    monkeypatch.setenv("MVTEC_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    missing = run(plates.root, "--backbone", "resnet18")
+    assert ("--download" in missing, "--from-scratch" in missing) == (True, False)
     assert "no such file" in run(plates.root, "--split", tmp_path / "none.json")
     few = make_plates(tmp_path / "few", train=4)
     assert "has 4 good photos" in run(few.root)

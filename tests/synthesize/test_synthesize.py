@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from conftest import write_png
 
+from mvtec.convert.geometry import split_mask
 from mvtec.datasets.split import make_split, read_split
 from mvtec.datasets.tree import read_tree
 from mvtec.files import sha256_file
-from mvtec.synthesize.blend import paste, poisson
+from mvtec.synthesize.blend import is_seen, paste, poisson
 from mvtec.synthesize.cutout import Cutout, Placed, place
 from mvtec.synthesize.foreground import find_foreground
 from mvtec.synthesize.make import METHODS
-from mvtec.synthesize.textures import new_outline, perlin_noise, quilt
+from mvtec.synthesize.textures import new_outline, perlin_defect, perlin_noise, quilt, quilt_defect
 
 SIDE = 160
 
@@ -201,11 +202,96 @@ def test_thin_and_tiny_defects_are_seen_where_their_masks_are(length: int):
     placed = Placed(marred, mask)
     made, exact = paste(photo, placed)
     assert (made[exact] != photo[exact]).any(axis=1).all()
-    cloned = poisson(photo, placed)
-    if cloned is not None:
-        made, exact = cloned
+    made, exact = poisson(photo, placed)
+    assert (made[~exact] == photo[~exact]).all()
+    if is_seen(photo, made, exact):
         assert (made[exact] != photo[exact]).any(axis=1).mean() > 0.5
-        assert (made[~exact] == photo[~exact]).all()
+
+
+@pytest.mark.parametrize("angle", [0, 15, 30])
+def test_a_line_stays_in_one_piece(angle: int):
+    photo = np.random.default_rng(1).integers(90, 110, (200, 200, 3), dtype=np.uint8)
+    line = np.zeros((200, 200), np.uint8)
+    reach = 60 * np.array([np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))])
+    ends = [tuple(np.round(100 + sign * reach).astype(int).tolist()) for sign in (-1, 1)]
+    cv2.line(line, ends[0], ends[1], 1)
+    cutout = Cutout(photo, line.astype(bool), find_foreground(photo), "x")
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        placed = place(cutout, cutout.foreground, rng)
+        assert placed is not None
+        assert len(split_mask(placed.mask)) == 1
+        assert 0.3 < placed.mask.sum() / line.sum() < 3
+
+
+def test_grey_photos_get_grey_defects():
+    grey = np.repeat(np.random.default_rng(2).integers(90, 200, (120, 120, 1), dtype=np.uint8), 3, axis=2)
+    mask = np.zeros((120, 120), bool)
+    mask[50:70, 40:80] = True
+    for photo, has_colours in ((grey, False), (grey * np.array([1, 0.9, 0.8]), True)):
+        cutout = Cutout(photo.astype(np.uint8), mask, find_foreground(photo.astype(np.uint8)), "x")
+        placed = place(cutout, cutout.foreground, np.random.default_rng(0))
+        assert placed is not None
+        assert bool((placed.pixels != placed.pixels[..., :1]).any()) == has_colours
+
+
+@pytest.mark.parametrize("make", [perlin_defect, lambda cutout, *more: quilt_defect([cutout], *more)])
+def test_textures_are_as_large_as_defects_are_on_photos_of_another_size(make):
+    photo, mask = _part(3, round_one=False), np.zeros((SIDE, SIDE), np.uint8)
+    cv2.ellipse(mask, (70, 80), (12, 9), 0, 0, 360, 1, -1)
+    large, large_mask = (cv2.resize(one, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for one in (photo, mask))
+    cutout = Cutout(large, large_mask.astype(bool), find_foreground(large), "x")
+    placed = make(cutout, find_foreground(photo), np.random.default_rng(0))
+    assert placed is not None
+    assert 0.4 < placed.mask.sum() / mask.sum() < 2
+
+
+def test_what_nobody_sees_is_no_defect(tmp_path: Path, mvtec):
+    root = tmp_path / "plain"
+    for number in range(6):
+        photo = np.full((SIDE, SIDE, 3), 235, np.uint8)
+        photo[50:110, 20:140] = 100 + number  # all of one colour: a piece of it elsewhere is not seen
+        write_png(root / "test" / "good" / f"{number:03}.png", photo)
+        photo[70:80, 50 + number : 70 + number] = 10
+        write_png(root / "test" / "chip" / f"{number:03}.png", photo)
+        mask = np.zeros((SIDE, SIDE))
+        mask[70:80, 50 + number : 70 + number] = 255
+        write_png(root / "ground_truth" / "chip" / f"{number:03}_mask.png", mask)
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps(make_split(read_tree(root)).to_json()))
+    words = ("--split", split, "--out", tmp_path / "more", "--per-defect", 30, "--method", "cutpaste")
+    assert mvtec("datasets", "synthesize", root, *words).code == 0
+    content = json.loads((tmp_path / "more" / "synthetic.json").read_text())
+    assert len(content["images"]) > 20
+    for image in content["images"]:
+        name = image["file_name"]
+        mask = cv2.imread(str(tmp_path / "more" / "ground_truth" / "chip" / f"{Path(name).stem}_mask.png"), 0) > 0
+        new, old = (cv2.imread(str(at)) for at in (tmp_path / "more" / name, root / image["synthesis"]["good"]))
+        assert is_seen(old, new, mask)
+
+
+def test_a_type_that_the_train_part_lacks_is_named(part: Path, split_file: Path, tmp_path: Path, mvtec):
+    content = json.loads(split_file.read_text())
+    content["train"] = [path for path in content["train"] if "stain" not in path]
+    content.pop("hash")
+    split_file.write_text(json.dumps(content))
+    done = mvtec("datasets", "synthesize", part, "--split", split_file, "--out", tmp_path / "more", "--per-defect", 2)
+    assert (done.code, "only 0 of 2 photos of stain were made" in done.err) == (0, True), done.err
+
+
+def test_another_layout_is_refused(tmp_path: Path, mvtec):
+    root = tmp_path / "loco"
+    for kind in ("good", "logical_anomalies"):
+        for number in range(5):
+            write_png(root / "test" / kind / f"{number:03}.png", _part(number, round_one=True))
+    for number in range(5):
+        mask = np.zeros((SIDE, SIDE))
+        mask[60:80, 60:80] = 250
+        write_png(root / "ground_truth" / "logical_anomalies" / f"{number:03}" / "000.png", mask)
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps(make_split(read_tree(root)).to_json()))
+    done = mvtec("datasets", "synthesize", root, "--split", split, "--out", tmp_path / "more")
+    assert (done.code, "has the layout mvtec-loco" in done.err) == (2, True), done.err
 
 
 def test_a_hole_of_the_object_is_background_and_several_parts_are_objects():

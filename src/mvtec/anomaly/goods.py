@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from mvtec.datasets.layouts.folders import images_in
+from mvtec.datasets.layouts.folders import NoLabelledPhotoError, images_in
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.similar import group_similar, like_none_of
 from mvtec.datasets.split import Split, select
@@ -25,28 +25,37 @@ def read_goods(root: Path) -> Dataset:
     Raises:
         InputError: `root` is none of these.
     """
-    if root.is_dir() and layout_of(root) is None and (photos := images_in(root, "train/good") or images_in(root, ".")):
-        goods = tuple(Sample(root, photo, GOOD, official_split="train") for photo in photos)
-        return Dataset(root=root, category=root.resolve().name, layout="good photos", samples=goods, defects=())
-    return read_tree(root)
+    photos = (images_in(root, "train/good") or images_in(root, ".")) if root.is_dir() else []
+    goods = tuple(Sample(root, photo, GOOD, official_split="train") for photo in photos)
+    alone = Dataset(root=root, category=root.resolve().name, layout="good photos", samples=goods, defects=())
+    if photos and layout_of(root) is None:
+        return alone
+    try:
+        return read_tree(root)
+    except NoLabelledPhotoError:  # an empty test/ waits for its photos
+        if photos:
+            return alone
+        raise
 
 
 def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
     """The good photos to learn from: those set aside for learning (`train/good/`), and of a split its train part's.
 
-    A photo that shows the same picture as a val or test photo of the split is left out.
+    A photo that shows the same picture as one that is to be judged is left out: as a val or test photo of the split;
+    without a split, as any photo of `test/`.
 
     Raises:
         InputError: There are fewer than `FOLDS`, the split does not fit the data set, or a photo cannot be read.
     """
     found = [sample for sample in dataset.samples if sample.official_split == "train" and sample.is_good]
+    held_out = list(dataset.labelled)
     if split is not None:
         held_out = [*select(dataset, split, "val"), *select(dataset, split, "test")]
         found += [
             sample for sample in select(dataset, split, "train") if sample.is_good and sample.official_split == "test"
         ]
-        fresh = like_none_of([sample.photo for sample in found], [sample.photo for sample in held_out])
-        found = [sample for sample, is_fresh in zip(found, fresh, strict=True) if is_fresh]
+    fresh = like_none_of([sample.photo for sample in found], [sample.photo for sample in held_out])
+    found = [sample for sample, is_fresh in zip(found, fresh, strict=True) if is_fresh]
     if len(found) < FOLDS:
         more = "Put in more" + ("" if split else ", or give a --split with good photos in its train part")
         raise InputError(dataset.root, f"has {len(found)} good photos to learn from, and {FOLDS} are the least", more)
@@ -82,9 +91,11 @@ def expected_alarms(photos: int) -> float:
 def choose_threshold(scores: Sequence[float]) -> float:
     """The threshold that at most 1 in 20 good photos is above, from the scores of good photos held out.
 
-    Of n scores it is the ⌈(n + 1) · 0.95⌉-th from below, as in conformal prediction (Angelopoulos and Bates, *Conformal
-    Prediction: A Gentle Introduction*, 2023, section 1): a further photo like them is above it with a chance of 5 % or
-    less. With fewer than 19 it is the highest, and the chance is 1 in n + 1.
+    Of n scores it is the ⌈(n + 1) · 0.95⌉-th from below, in the manner of conformal prediction (Angelopoulos and Bates,
+    *Conformal Prediction: A Gentle Introduction*, 2023, section 1): if one bank had given all scores, a further photo
+    like them would be above it with a chance of 5 % or less. With fewer than 19 it is the highest, and the chance 1 in
+    n + 1. Here each fold's scores come from a bank without it, and a further photo's from the bank of all, so the
+    chance is about that, and not guaranteed.
 
     >>> choose_threshold([3.0, 1.0, 2.0])
     3.0

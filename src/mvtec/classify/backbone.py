@@ -50,6 +50,7 @@ def find_start(
     weights: Path | None = None,
     download: bool = False,
     from_scratch: bool = False,
+    trained: bool = False,
     on_bytes: Callable[[int, int | None], None] = lambda _done, _total: None,
 ) -> Start:
     """Decide what to train from.
@@ -59,6 +60,7 @@ def find_start(
         weights: A file of weights.
         download: Fetch ResNet-18's weights if they are not here. The only thing that uses the network.
         from_scratch: Begin with random weights.
+        trained: Random weights would not do, so they are not offered.
         on_bytes: Called while downloading.
 
     Raises:
@@ -94,7 +96,8 @@ def find_start(
     raise WeightsError(
         " and ".join(wanted),
         f"have no weights in {', '.join(map(str, _folders()))}, nor as a package",
-        f"Give --weights FILE, or {', or '.join(ways[name] for name in wanted)}, or say --from-scratch",
+        f"Give --weights FILE, or {', or '.join(ways[name] for name in wanted)}"
+        + ("" if trained else ", or say --from-scratch"),
     )
 
 

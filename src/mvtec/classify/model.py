@@ -177,7 +177,10 @@ def load_classifier(path: Path) -> Classifier:
 
 
 def network_pixels(photo: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """float32 1×3×H×W of a photo in OpenCV's BGR order, as ImageNet's networks want it."""
+    """float32 1×3×H×W of a photo in OpenCV's BGR order, normalised by ImageNet's channels.
+
+    EfficientNet-Lite0 was trained on (value - 127) / 128; on bottle that was no better, see docs/results.md.
+    """
     import torch
 
     rgb = (photo[..., ::-1].astype(np.float32) / 255 - _MEAN) / _DEVIATION

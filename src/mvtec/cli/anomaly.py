@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mvtec.cli.classify import Backbone
+from mvtec.cli.classify import Backbone, Download
 from mvtec.cli.console import (
     AsJson,
     Overwrite,
@@ -41,6 +41,7 @@ def train_anomaly(
     ] = None,
     backbone: Backbone = "auto",
     weights: Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")] = None,
+    download: Download = False,
     imgsz: Annotated[int, typer.Option(help="Scale photos to a square of so many pixels, a multiple of 32.")] = 448,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -61,7 +62,14 @@ def train_anomaly(
     dataset = read_goods(directory)
     split = None if split_file is None else read_split(split_file)
     goods = good_photos(dataset, split)
-    start = find_start(backbone, weights=weights)
+    with bar("downloading", None, as_bytes=True) as update:
+        start = find_start(
+            backbone,
+            weights=weights,
+            download=download,
+            trained=True,
+            on_bytes=lambda done, total: update(completed=done, total=total),
+        )
     inputs = [directory, *([split_file] if split_file else []), *([weights] if weights else [])]
     with (
         run_folder(out, resume=False, overwrite=overwrite, inputs=inputs),
@@ -93,8 +101,8 @@ def train_anomaly(
     say(f"{len(goods)} good photos, {record.settings['bank']} places remembered; {start.name}; {record.seconds:.0f} s")
     expected = 100 * record.settings["false_alarms"]
     say(
-        f"a photo is called defective above score {figures['threshold']:.3f}: {expected:.0f} % or fewer of further "
-        "good photos like these are to be expected above it"
+        f"a photo is called defective above score {figures['threshold']:.3f}: about {expected:.0f} % or fewer of "
+        "further good photos like these are to be expected above it"
     )
     say(str(out))
 

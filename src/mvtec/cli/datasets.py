@@ -198,20 +198,18 @@ def synthesize(
     as_json: AsJson = False,
 ) -> None:
     """Make more defect photos from the train part: real defects moved and bent, or of real texture, on good photos."""
-    from typing import cast
-
     from mvtec.datasets.split import read_split
     from mvtec.datasets.tree import read_tree
     from mvtec.detect.recipe import Recipe
     from mvtec.files import check_output
-    from mvtec.synthesize.make import DEFAULT, Method
+    from mvtec.synthesize.make import DEFAULT
     from mvtec.synthesize.make import synthesize as make_photos
 
     check_output(out, overwrite=overwrite, inputs=[directory, split_file])
     dataset = read_tree(directory, layout)
     wanted = read_split(split_file)
     wanted = wanted if fold is None else wanted.fold(fold)
-    methods = cast(list[Method], method or [DEFAULT])
+    methods = method or [DEFAULT]
     with progress("drawing", len(dataset.defects) * len(methods) * max(per_defect, 0)) as step:
         done = make_photos(
             dataset,
@@ -224,10 +222,9 @@ def synthesize(
             on_photo=step,
         )
     notes = ["the folds of the split are left out: new photos have parents in several"] if wanted.folds else []
-    notes += [
-        f"only {count} photos of {name} found a place" for name, count in done.photos.items()
-        if count < per_defect * len(methods)
-    ]  # fmt: skip
+    most = per_defect * len(methods)
+    few = {name: count for name, count in done.photos.items() if count < most}
+    notes += [f"only {count} of {most} photos of {name} were made" for name, count in few.items()]
     if as_json:
         print_json(
             "datasets synthesize",

@@ -6,6 +6,7 @@ import argparse
 import time
 from pathlib import Path
 
+from mvtec.errors import MvtecError
 from mvtec.starter.sheet import write_sheet
 from mvtec.starter.train import train_starter
 
@@ -33,16 +34,19 @@ def main() -> None:
         figures = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
         print(f"epoch {epoch} of {epochs}: {figures}, {time.perf_counter() - began:.0f} s", flush=True)
 
-    made = train_starter(
-        arguments.out,
-        model=arguments.model,
-        epochs=arguments.epochs,
-        photos=arguments.photos,
-        side=arguments.side,
-        workers=arguments.workers,
-        seed=arguments.seed,
-        on_epoch=show,
-    )
+    try:
+        made = train_starter(
+            arguments.out,
+            model=arguments.model,
+            epochs=arguments.epochs,
+            photos=arguments.photos,
+            side=arguments.side,
+            workers=arguments.workers,
+            seed=arguments.seed,
+            on_epoch=show,
+        )
+    except MvtecError as error:
+        parser.error(str(error))
     print(made)
 
 

@@ -1,4 +1,4 @@
-"""A drawn photo: a part with perhaps some defects, under some light, through some camera; its boxes are exact."""
+"""A drawn photo: a part with perhaps some defects, under some light, through some camera, and its boxes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Scene:
         photo: uint8 side×side×3, BGR.
         part: The part's name.
         mechanisms: Of each defect the number of its mechanism in `NAMES`.
-        masks: Of each defect bool side×side, the pixels it has visibly changed.
+        masks: Of each defect bool side×side, those of its own pixels that have visibly changed. What it does around
+            them, as the shade of a dent, is not in it.
     """
 
     photo: npt.NDArray[np.uint8]

@@ -28,7 +28,19 @@ def paste(photo: Photo, placed: Placed) -> tuple[Photo, Mask]:
     return np.where(placed.mask[..., None], np.clip(mixed + 0.5, 0, 255).astype(np.uint8), photo), placed.mask
 
 
-def poisson(photo: Photo, placed: Placed) -> tuple[Photo, Mask] | None:
+def is_seen(before: Photo, after: Photo, mask: Mask) -> bool:
+    """Whether most of a defect's pixels differ from the photo without it, by more than noise would.
+
+    Args:
+        before: uint8 H×W×3.
+        after: uint8 H×W×3.
+        mask: bool H×W, the defect.
+    """
+    changed = np.abs(after.astype(np.int16) - before).max(axis=2)[mask]
+    return float((changed > _SEEN).mean()) >= 0.5
+
+
+def poisson(photo: Photo, placed: Placed) -> tuple[Photo, Mask]:
     """The defect's gradients within the photo's own colours (Pérez et al., *Poisson Image Editing*, SIGGRAPH 2003).
 
     Args:
@@ -36,8 +48,8 @@ def poisson(photo: Photo, placed: Placed) -> tuple[Photo, Mask] | None:
         placed: The defect.
 
     Returns:
-        The new photo, and the mask of the defect in it; None where hardly anything of it is to be seen, as of a thin
-        line whose colour is most of it.
+        The new photo, and the mask of the defect in it. Of a thin line whose colour is most of it hardly anything may
+        be seen.
     """
     # OpenCV leaves the outermost pixels of what it clones alone, and wants a rim around it.
     wide = cv2.dilate(placed.mask.astype(np.uint8), np.ones((5, 5), np.uint8))
@@ -45,6 +57,4 @@ def poisson(photo: Photo, placed: Placed) -> tuple[Photo, Mask] | None:
     source, target = (cv2.copyMakeBorder(one, 4, 4, 4, 4, cv2.BORDER_REFLECT) for one in (placed.pixels, photo))
     x, y, w, h = cv2.boundingRect(framed)
     cloned = cv2.seamlessClone(source, target, framed, (x + w // 2, y + h // 2), cv2.NORMAL_CLONE)[4:-4, 4:-4]
-    made = np.where(placed.mask[..., None], np.asarray(cloned, np.uint8), photo)
-    changed = np.abs(made.astype(np.int16) - photo).max(axis=2)[placed.mask]
-    return None if float((changed > _SEEN).mean()) < 0.5 else (made, placed.mask)
+    return np.where(placed.mask[..., None], np.asarray(cloned, np.uint8), photo), placed.mask

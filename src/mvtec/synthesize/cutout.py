@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from mvtec.synthesize.foreground import Foreground, Mask, Photo
 
 _TRIES = 30
+_INSIDE = 0.5  # of a pixel that is moved: from which share on it is the defect's
+_INSIDE_THIN = 0.2  # of a line one pixel wide, which would fall to pieces
+_MAIN_PART = 0.9  # of a moved defect, in one piece
 _BEND = 0.05  # of the defect's size: how far its points move
 
 
@@ -70,7 +74,7 @@ def place(cutout: Cutout, target: Foreground, rng: np.random.Generator) -> Place
     mask = cv2.remap(cutout.mask.astype(np.float32), bent_x, bent_y, cv2.INTER_LINEAR)
     for _ in range(_TRIES):
         matrix = _around(cutout.foreground, target, rng) or _anywhere(cutout.mask, target, ratio, rng)
-        moved = cv2.warpAffine(mask, np.array(matrix), (width, height), flags=cv2.INTER_LINEAR) > 0.5
+        moved = _in_one_piece(cv2.warpAffine(mask, np.array(matrix), (width, height), flags=cv2.INTER_LINEAR))
         area = int(moved.sum())
         if area < max(1.0, 0.3 * ratio**2 * int(cutout.mask.sum())):
             continue  # most of it lies outside the photo
@@ -81,6 +85,27 @@ def place(cutout: Cutout, target: Foreground, rng: np.random.Generator) -> Place
         )
         return Placed(_recoloured(np.asarray(pixels, np.uint8), rng), moved)
     return None
+
+
+def _in_one_piece(shares: npt.NDArray[Any]) -> Mask:
+    """The pixels of a moved defect, less specks; of one that falls to pieces the largest part of all that it touches.
+
+    Args:
+        shares: float32 H×W, 0 to 1, how much of each pixel is the defect's.
+    """
+    moved = shares > _INSIDE
+    main = largest_part(moved)
+    if main.sum() >= _MAIN_PART * moved.sum():
+        return main
+    return largest_part(shares > _INSIDE_THIN)
+
+
+def largest_part(mask: Mask) -> Mask:
+    """The largest 8-connected part of a mask."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask
+    return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
 
 
 def _bending(mask: Mask, rng: np.random.Generator) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -125,6 +150,8 @@ def _anywhere(mask: Mask, target: Foreground, ratio: float, rng: np.random.Gener
 
 
 def _recoloured(pixels: Photo, rng: np.random.Generator) -> Photo:
-    """A little brighter or darker, and of a slightly other colour."""
-    gain = rng.uniform(0.88, 1.12) * (1 + rng.normal(0, 0.02, 3))
+    """A little brighter or darker, and where the photo has colours of a slightly other one."""
+    light, tint = rng.uniform(0.88, 1.12), rng.normal(0, 0.02, 3)
+    has_colours = bool((pixels != pixels[..., :1]).any())
+    gain = light * (1 + (tint if has_colours else tint[0]))
     return np.clip(pixels * gain + rng.normal(0, 3), 0, 255).astype(np.uint8)

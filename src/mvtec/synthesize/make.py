@@ -26,11 +26,12 @@ from mvtec.convert.geometry import split_mask
 from mvtec.convert.place import place as place_photo
 from mvtec.convert.rle import encode_region
 from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.layouts.mvtec_ad import NAME as MVTEC_AD
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import PARTS, Split, select
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, staged_folder, write_json
-from mvtec.synthesize.blend import paste, poisson
+from mvtec.synthesize.blend import is_seen, paste, poisson
 from mvtec.synthesize.cutout import Cutout, Placed, place
 from mvtec.synthesize.foreground import Foreground, Mask, Photo, find_foreground
 from mvtec.synthesize.textures import cutpaste_defect, perlin_defect, quilt_defect
@@ -55,7 +56,7 @@ class Synthesized:
     """What was made.
 
     Attributes:
-        photos: How many new photos of each defect type.
+        photos: How many new photos of each defect type of the category, those among them that the train part lacks.
         split: The split with them.
     """
 
@@ -81,7 +82,7 @@ def synthesize(
     split: Split,
     out: Path,
     *,
-    methods: Sequence[Method] = (DEFAULT,),
+    methods: Sequence[str] = (DEFAULT,),
     per_defect: int = 20,
     seed: int = 0,
     overwrite: bool = False,
@@ -89,7 +90,8 @@ def synthesize(
 ) -> Synthesized:
     """Write a category with new defect photos.
 
-    A new photo depends on the seed, its method, type and number alone: more of them leave the first ones as they are.
+    Of one train part a new photo depends on the seed, its method, type and number alone: more of them leave the first
+    ones as they are.
 
     Args:
         dataset: The category.
@@ -105,11 +107,11 @@ def synthesize(
         InputError: An option makes no sense, or the train part has no good photo, or no defect.
         OutputError: `out` exists already or cannot be written.
     """
-    check_methods(methods)
+    chosen_methods = check_methods(methods)
     if per_defect < 1:
         raise InputError("--per-defect", f"{per_defect} photos are none", "Give 1 or more")
     chosen = {part: select(dataset, split, part) for part in PARTS}
-    linked = linked_photos(dataset, {sample.path for samples in chosen.values() for sample in samples}, methods)
+    linked = linked_photos(dataset, {sample.path for samples in chosen.values() for sample in samples}, chosen_methods)
     goods = [_good(sample) for sample in chosen["train"] if sample.is_good]
     if not goods:
         raise InputError(
@@ -133,7 +135,7 @@ def synthesize(
     with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:
         for sample in linked:
             _link(sample, staged)
-        for method in methods:
+        for method in chosen_methods:
             for number_of_defect, defect in enumerate(sorted(cutouts)):
                 for number in range(per_defect):
                     rng = np.random.default_rng([seed, METHODS.index(method), number_of_defect, number])
@@ -151,7 +153,7 @@ def synthesize(
         write_coco(staged / "synthetic.json", content, overwrite=False)
         if not made:
             raise InputError(dataset.root, "has no defect for which a place was found", "Try another --method")
-    counts = {defect: sum(path.split("/")[1] == defect for path in made) for defect in sorted(cutouts)}
+    counts = {defect: sum(path.split("/")[1] == defect for path in made) for defect in dataset.defects}
     return Synthesized(counts, more)
 
 
@@ -170,15 +172,15 @@ def _cutouts(sample: Sample) -> list[Cutout]:
 def _draw(
     method: Method, goods: Sequence[_Good], cutouts: Sequence[Cutout], rng: np.random.Generator
 ) -> tuple[Photo, Mask, dict[str, Any]] | None:
-    """A new photo, its mask, and what it is made of; None where no place was found."""
+    """A new photo, its mask, and what it is made of; None where no place was found at which it is seen."""
     for _ in range(_TRIES):
         good, cutout = goods[int(rng.integers(len(goods)))], cutouts[int(rng.integers(len(cutouts)))]
         placed, parents = _placed(method, good, cutout, cutouts, rng)
         if placed is None or not placed.mask.any():
             continue
-        blended = poisson(good.photo, placed) if method == "poisson" else paste(good.photo, placed)
-        if blended is not None:
-            return *blended, {"good": good.sample.path, "defects": parents}
+        photo, mask = poisson(good.photo, placed) if method == "poisson" else paste(good.photo, placed)
+        if is_seen(good.photo, photo, mask):
+            return photo, mask, {"good": good.sample.path, "defects": parents}
     return None
 
 
@@ -206,6 +208,8 @@ def linked_photos(dataset: Dataset, own: set[str], methods: Sequence[Method]) ->
         InputError: The category is in another layout, two photos differ in their endings alone, or a photo has the name
             of a new one.
     """
+    if dataset.layout != MVTEC_AD:
+        raise InputError(dataset.root, f"has the layout {dataset.layout}", "Give a category in that of MVTec AD")
     found = [sample for sample in dataset.samples if sample.path in own or sample.official_split == "train"]
     names: set[str] = set()
     for sample in found:

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.synthesize.cutout import Cutout, Placed, place
+from mvtec.synthesize.cutout import Cutout, Placed, largest_part, place
 from mvtec.synthesize.foreground import Foreground, Mask, Photo
 
 _RADII = 48  # directions in which an outline is measured
@@ -58,7 +58,7 @@ def perlin_defect(model: Cutout, target: Foreground, rng: np.random.Generator) -
     towards_middle = 1 - np.hypot(y - side / 2, x - side / 2) / (side / 2)
     field = noise + 1.5 * towards_middle
     level = np.partition(field.ravel(), -min(size, field.size))[-min(size, field.size)]
-    blob = _largest(field >= level)
+    blob = largest_part(field >= level)
     return _fill(blob, [model], target, rng)
 
 
@@ -139,6 +139,9 @@ def _star_area(radii: npt.NDArray[np.float64]) -> float:
 def _fill(blob: Mask, models: Sequence[Cutout], target: Foreground, rng: np.random.Generator) -> Placed | None:
     """A mask with quilted texture, where its model's like would be."""
     model = models[int(rng.integers(len(models)))]
+    ratio = float(np.sqrt(target.mask.size / model.mask.size))  # between photos of two sizes
+    if ratio != 1:
+        blob = cv2.resize(blob.astype(np.uint8), None, fx=ratio, fy=ratio, interpolation=cv2.INTER_NEAREST) > 0
     h, w = blob.shape
     height, width = target.mask.shape
     rows, columns = _places(model, target, rng)
@@ -153,7 +156,7 @@ def _fill(blob: Mask, models: Sequence[Cutout], target: Foreground, rng: np.rand
             mask &= target.mask
         if mask.sum() < 0.7 * blob.sum():
             continue
-        mask = _largest(mask)
+        mask = largest_part(mask)
         pixels = np.zeros((height, width, 3), np.uint8)
         pixels[y0:y1, x0:x1] = quilt(models, (y1 - y0, x1 - x0), rng)
         return Placed(pixels, mask)
@@ -224,11 +227,3 @@ def _patches(model: Cutout) -> Photo:
     rows, columns = np.nonzero(sums >= min(0.9, float(sums.max())))
     taken = np.random.default_rng(0).integers(len(rows), size=_OF_DEFECT)
     return np.stack([filled[rows[at] : rows[at] + _PATCH, columns[at] : columns[at] + _PATCH] for at in taken])
-
-
-def _largest(mask: Mask) -> Mask:
-    """The largest 8-connected part of a mask."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count <= 2:
-        return mask
-    return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
