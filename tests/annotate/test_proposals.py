@@ -80,6 +80,33 @@ def test_answers_are_proposed_once(work: Workplace, tmp_path: Path):
     assert [one.proposed for one in work.store.photo(crack.id).records] == [False]
 
 
+def test_masks_that_sam_was_asked_for_stay_when_new_predictions_come(work: Workplace, tmp_path: Path):
+    number = number_of(work, "test/good/000.png")
+    asked = box("0b7c6f0e-2d6b-4d0e-9c6a-0a4d8a8f5c11", [30, 5, 5, 5], proposed=True, attributes={"source": "sam"})
+    save_edit(work.store, number, photo_edit(0, [asked]), SIZE)
+    for name, count in (("p", 1), ("q", 2)):
+        answers = [_answer(2, [1 + 9 * at, 1, 5, 5], 0.6) for at in range(count)]
+        propose(work.store, _predictions(tmp_path / name, answers, PHOTOS))
+        sources = [record.attributes["source"] for record in work.store.photo(number).records]
+        assert sources == ["sam", *["detector"] * count]
+
+
+def test_photos_that_come_later_get_their_proposals(category: Category, tmp_path: Path):
+    path = _predictions(tmp_path / "p", [_answer(2, [1, 1, 9, 9], 0.6), _answer(3, [1, 1, 9, 9], 0.6)], PHOTOS)
+    late = category.photo("good", 1)
+    late.rename(tmp_path / "late.png")
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    assert propose(work.store, path) == (1, 2)
+    work.store.close()
+    (tmp_path / "late.png").rename(late)
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    before = work.store.photo(number_of(work, "test/good/000.png"))
+    assert propose(work.store, path) == (2, 1)
+    assert work.store.photo(before.id) == before
+    assert [record.proposed for record in work.store.photo(number_of(work, "test/good/001.png")).records] == [True]
+    work.store.close()
+
+
 def test_proposals_are_not_in_the_file_until_they_are_accepted(work: Workplace, tmp_path: Path):
     propose(work.store, _predictions(tmp_path / "p", [_answer(2, [1, 1, 9, 9], 0.6)], PHOTOS))
     number = number_of(work, "test/good/000.png")

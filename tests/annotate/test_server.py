@@ -127,6 +127,13 @@ def test_lists_are_filtered_and_sorted(page: TestClient, work: Workplace):
     assert page.post("/api/rows", json={"ids": list(range(501))}).status_code == 422
 
 
+def test_names_are_found_in_either_form_and_any_case(category: Category, tmp_path: Path):
+    category.photo("good", 0).rename(category.root / "test" / "good" / "A\u0308RGER.png")  # as macOS writes it
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    with TestClient(Guard(make_app(work), None), base_url=ADDRESS) as page:
+        assert len(page.get("/api/photos", params={"q": "\u00e4rger"}).json()["ids"]) == 1
+
+
 def test_shapes_are_worked_on(page: TestClient, work: Workplace):
     number = number_of(work, "test/good/000.png")
     ring = np.zeros((40, 48), np.uint8)
