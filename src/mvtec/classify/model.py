@@ -179,7 +179,8 @@ def load_classifier(path: Path) -> Classifier:
 def network_pixels(photo: npt.NDArray[np.uint8]) -> torch.Tensor:
     """float32 1×3×H×W of a photo in OpenCV's BGR order, normalised by ImageNet's channels.
 
-    EfficientNet-Lite0 was trained on (value - 127) / 128; on bottle that was no better, see docs/results.md.
+    EfficientNet-Lite0 was trained on (value - 127) / 128; to find what is odd on bottle that was no better, see
+    docs/results.md.
     """
     import torch
 
