@@ -29,8 +29,9 @@ from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import Sample
 from mvtec.datasets.tree import read_tree
 from mvtec.offline import ultralytics
+from mvtec.segment.checkpoint import load_sam
 from mvtec.segment.embeddings import EmbeddingCache
-from mvtec.segment.model import SamModel, load_sam
+from mvtec.segment.model import SamModel
 from mvtec.segment.refine import RefineOptions, refine
 from mvtec.segment.weights import find_checkpoint
 

@@ -1,4 +1,4 @@
-"""Checkpoints are told apart, and our answers are those of segment-anything's own predictor."""
+"""Checkpoints are found, and our answers are those of segment-anything's own predictor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from conftest import REPOSITORY
 
 from mvtec.datasets.images import read_photo
 from mvtec.errors import InputError, WeightsError
-from mvtec.segment.model import choose_mask, load_sam, recognise, save_sam, torch_device
+from mvtec.segment.checkpoint import load_sam, save_sam
+from mvtec.segment.model import choose_mask, torch_device
 from mvtec.segment.weights import CHECKPOINTS, fetch_checkpoint, find_checkpoint
 
 
@@ -24,36 +25,7 @@ def mobile_sam() -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("keys", "name"),
-    [
-        (["image_encoder.layers.0.x"], "mobile_sam"),
-        ([f"image_encoder.blocks.{n}.attn.x" for n in range(12)], "vit_b"),
-        ([f"image_encoder.blocks.{n}.attn.x" for n in range(24)], "vit_l"),
-        ([f"image_encoder.blocks.{n}.attn.x" for n in range(32)], "vit_h"),
-    ],
-)
-def test_a_checkpoint_is_known_by_its_keys(keys: list[str], name: str):
-    assert recognise(Path("x.pt"), dict.fromkeys([*keys, "mask_decoder.iou_token.weight"])) == name
-
-
-def test_what_is_no_checkpoint_is_said(tmp_path: Path):
-    import torch
-
-    with pytest.raises(WeightsError, match="no such checkpoint"):
-        load_sam(tmp_path / "none.pt")
-    (tmp_path / "text.pt").write_text("hello")
-    with pytest.raises(WeightsError, match="cannot be loaded"):
-        load_sam(tmp_path / "text.pt")
-    torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(WeightsError, match="is of no SAM"):
-        load_sam(tmp_path / "other.pt")
-    torch.save({"model": {"sam_mask_decoder.iou_token.weight": torch.zeros(1)}}, tmp_path / "sam2.pt")
-    with pytest.raises(WeightsError, match="SAM 2"):
-        load_sam(tmp_path / "sam2.pt")
-    torch.save({"image_encoder.layers.0": torch.zeros(1), "mask_decoder.iou_token.weight": 0}, tmp_path / "odd.pt")
-    with pytest.raises(WeightsError, match="more than tensors"):
-        load_sam(tmp_path / "odd.pt")
+def test_a_device_that_is_not_there():
     with pytest.raises(InputError, match="no device 99"):
         torch_device("99")
 

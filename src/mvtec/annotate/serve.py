@@ -105,7 +105,7 @@ def prepare(
         path = checkpoint
 
         def load() -> SamModel:
-            from mvtec.segment.model import load_sam
+            from mvtec.segment.checkpoint import load_sam
 
             return load_sam(path, device)
 

@@ -133,8 +133,8 @@ def propose(
     from mvtec.anomaly.propose import propose as propose_file
     from mvtec.cache import cache_folder
     from mvtec.files import check_output
+    from mvtec.segment.checkpoint import load_sam
     from mvtec.segment.embeddings import EmbeddingCache
-    from mvtec.segment.model import load_sam
     from mvtec.segment.refine import RefineOptions
     from mvtec.segment.weights import find_checkpoint
 

@@ -88,8 +88,9 @@ def refine(
     """
     from mvtec.cache import cache_folder
     from mvtec.files import check_output
+    from mvtec.segment.checkpoint import load_sam
     from mvtec.segment.embeddings import EmbeddingCache
-    from mvtec.segment.model import Choose, load_sam
+    from mvtec.segment.model import Choose
     from mvtec.segment.refine import RefineOptions
     from mvtec.segment.refine import refine as refine_file
     from mvtec.segment.weights import find_checkpoint
@@ -180,9 +181,9 @@ def finetune(
     from mvtec.datasets.split import make_split, read_split
     from mvtec.datasets.tree import read_tree
     from mvtec.errors import InputError
+    from mvtec.segment.checkpoint import load_sam
     from mvtec.segment.embeddings import EmbeddingCache
     from mvtec.segment.finetune import finetune as train_model
-    from mvtec.segment.model import load_sam
     from mvtec.segment.weights import find_checkpoint
 
     recipe = FinetuneRecipe(train.value, epochs, views, jitter, learning_rate, patience, seed)

@@ -27,9 +27,10 @@ from mvtec.datasets.split import Part, Split, select
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file, staged_file, write_json
 from mvtec.run import RunRecord, finish_run, is_begun
+from mvtec.segment.checkpoint import save_sam
 from mvtec.segment.embeddings import EmbeddingCache
 from mvtec.segment.examples import Example, Features
-from mvtec.segment.model import SamModel, save_sam
+from mvtec.segment.model import SamModel
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.segment.training import Training
 

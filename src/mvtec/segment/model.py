@@ -1,4 +1,4 @@
-"""SAM behind one small interface: ViT-B, ViT-L, ViT-H and MobileSAM, told apart by what their checkpoint holds.
+"""SAM behind one small interface, be it ViT-B, ViT-L, ViT-H or MobileSAM: a photo is encoded, then it is asked.
 
 The models are those of Kirillov et al., *Segment Anything*, ICCV 2023, and Zhang et al., *Faster Segment Anything*,
 arXiv 2306.14289. Prompt encoder and mask decoder are `segment-anything`'s; MobileSAM's image encoder is Ultralytics'.
@@ -6,18 +6,15 @@ arXiv 2306.14289. Prompt encoder and mask decoder are `segment-anything`'s; Mobi
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.geometry import BoxFloat, box_iou, box_of
-from mvtec.errors import InputError, WeightsError
-from mvtec.files import write_tensors
+from mvtec.errors import InputError
 from mvtec.views import turn_back, turn_boxes, turn_points, turned_size
 
 if TYPE_CHECKING:
@@ -32,9 +29,6 @@ EMBEDDING = (256, 64, 64)
 LOGITS_SIDE = 256  # of the masks it answers with, over the photo padded to a square
 _MOST_PROMPTS = 32  # decoded at once: more take memory and no less time
 _MOST_PROMPTS_CPU = 4  # eight take longer a box, see docs/results.md
-_DEPTHS = {12: "vit_b", 24: "vit_l", 32: "vit_h"}
-_TRAIN_IMAGES = "mvtec_train_images"
-_MEND = "Give a checkpoint of segment-anything (vit_b, vit_l, vit_h) or of MobileSAM"
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,54 +250,6 @@ def _tight_box(mask: torch.Tensor) -> BoxFloat:
     return (0, 0, 0, 0) if found is None else (found[0] * scale, found[1] * scale, found[2] * scale, found[3] * scale)
 
 
-def load_sam(checkpoint: Path, device: str = "auto") -> SamModel:
-    """Load a checkpoint; which model it is of is seen from its keys.
-
-    Args:
-        checkpoint: A state dict of tensors; no code in it is run.
-        device: `auto`, `cpu`, `mps`, or a GPU's number.
-
-    Raises:
-        InputError: There is no such device.
-        WeightsError: The file is missing, or no checkpoint of a model we know.
-    """
-    import torch
-
-    where = torch_device(device)
-    tensors, train_images = _read(checkpoint)
-    name = recognise(checkpoint, tensors)
-    network = _build(name)
-    network.train()  # TinyViT keeps what it derives from its weights while it is not training
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()[:200]
-        raise WeightsError(checkpoint, f"does not fit {name} ({reason})", _MEND) from error
-    network.eval().requires_grad_(False)
-    half = has_bfloat16(where)
-    encoder = ((key, value) for key, value in sorted(tensors.items()) if key.startswith("image_encoder."))
-    network.image_encoder.to(memory_format=torch.channels_last)
-    network.to(where)
-    return SamModel(name, network, where, half, train_images, _digest(encoder, half))
-
-
-def recognise(checkpoint: Path, tensors: Mapping[str, Any]) -> str:
-    """The name of the model a checkpoint is of.
-
-    Raises:
-        WeightsError: It is of none we know.
-    """
-    if "mask_decoder.iou_token.weight" not in tensors:
-        family = "is of SAM 2" if any("sam_mask_decoder" in key for key in tensors) else "is of no SAM"
-        raise WeightsError(checkpoint, family, _MEND)
-    if any(key.startswith("image_encoder.layers.") for key in tensors):
-        return "mobile_sam"
-    blocks = {key.split(".")[2] for key in tensors if key.startswith("image_encoder.blocks.")}
-    if len(blocks) not in _DEPTHS:
-        raise WeightsError(checkpoint, f"has an image encoder of {len(blocks)} blocks", _MEND)
-    return _DEPTHS[len(blocks)]
-
-
 def torch_device(device: str) -> str:
     """`auto` becomes the first GPU, Apple's, or the CPU; `0` becomes `cuda:0`.
 
@@ -330,69 +276,3 @@ def has_bfloat16(device: str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return device == "cpu" and bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def save_sam(path: Path, model: SamModel, train_images: Mapping[str, str]) -> None:
-    """Write a fine-tuned model as a checkpoint that `load_sam` reads.
-
-    Args:
-        path: Where.
-        model: The model.
-        train_images: SHA-256 of each photo it has seen, mapped to its name.
-    """
-    tensors = {key: value.to("cpu").contiguous() for key, value in model.network.state_dict().items()}
-    write_tensors(path, {"model": tensors, _TRAIN_IMAGES: dict(train_images)})
-
-
-def _read(checkpoint: Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """The tensors of a checkpoint, and the photos that `save_sam` says it has seen."""
-    import torch
-
-    if not checkpoint.is_file():
-        raise WeightsError(checkpoint, "no such checkpoint", "Check the path, or fetch one: mvtec segment weights")
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken file fails in many ways
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise WeightsError(checkpoint, f"cannot be loaded ({reason[:200]})", _MEND) from error
-    train_images: dict[str, str] = content.get(_TRAIN_IMAGES, {}) if isinstance(content, dict) else {}
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise WeightsError(checkpoint, "holds more than tensors", _MEND)
-    return content, train_images
-
-
-def _build(name: str) -> Any:
-    from segment_anything import sam_model_registry
-    from segment_anything.modeling import MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
-
-    if name != "mobile_sam":
-        return sam_model_registry[name]()
-    from mvtec.offline import ultralytics
-
-    ultralytics()
-    from ultralytics.models.sam.build import build_mobile_sam
-
-    channels, side, _ = EMBEDDING
-    return Sam(
-        image_encoder=build_mobile_sam().image_encoder,
-        prompt_encoder=PromptEncoder(
-            embed_dim=channels, image_embedding_size=(side, side), input_image_size=(SIDE, SIDE), mask_in_chans=16
-        ),
-        mask_decoder=MaskDecoder(
-            transformer_dim=channels,
-            transformer=TwoWayTransformer(depth=2, embedding_dim=channels, mlp_dim=2048, num_heads=8),
-            num_multimask_outputs=3,
-            iou_head_depth=3,
-            iou_head_hidden_dim=256,
-        ),
-    )
-
-
-def _digest(tensors: Iterable[tuple[str, Any]], half: bool) -> str:
-    digest = hashlib.sha256(b"bfloat16" if half else b"float32")
-    for key, value in tensors:
-        digest.update(key.encode())
-        digest.update(value.contiguous().numpy().tobytes())
-    return digest.hexdigest()
