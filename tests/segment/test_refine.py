@@ -107,6 +107,32 @@ def test_what_fails_keeps_its_shape_and_is_marked(annotations, category, tmp_pat
     assert after[1]["attributes"]["source"] == "person"
 
 
+def test_what_a_person_said_of_the_old_shape_is_not_said_of_the_new_one(annotations, category, tmp_path):
+    content = json.loads(annotations.read_text())
+    approved = {"source": "person", "reviewed": True, "edited": True, "worker": "Ada"}
+    content["annotations"][0]["attributes"] = approved
+    content["annotations"][1]["attributes"] = approved
+    content["annotations"][1]["bbox"] = [100, 100, 5, 5]  # not in the photo: its shape stays
+    annotations.write_text(json.dumps(content))
+    refine(annotations, tmp_path / "refined.json", photos=category.root, model=Corner())
+    new, old = (by_id(tmp_path / "refined.json")[number]["attributes"] for number in (1, 2))
+    assert (new["source"], new["reviewed"], new["worker"], "edited" in new) == ("sam", False, "Ada", False)
+    assert old.items() >= approved.items()
+
+
+def test_what_one_model_said_is_not_said_of_another(annotations: Path, category: Category, tmp_path: Path):
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    refine(annotations, first, photos=category.root, model=Corner())
+    content = json.loads(first.read_text())
+    content["annotations"][0]["bbox"] = [100, 100, 5, 5]
+    first.write_text(json.dumps(content))
+    refine(first, second, photos=category.root, model=Corner(name="other"))
+    said = by_id(second)[1]["attributes"]
+    assert said["model"] == "other"
+    assert "predicted_iou" not in said
+    assert "stability" not in said
+
+
 def test_an_empty_mask_and_a_box_outside_the_photo_are_marked(annotations: Path, category: Category, tmp_path: Path):
     content = json.loads(annotations.read_text())
     content["annotations"][0]["bbox"] = [100, 100, 5, 5]

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, read_coco, read_results, write_coco
 from mvtec.convert.fitting import photo_named
-from mvtec.convert.geometry import box_iou, region_of
+from mvtec.convert.geometry import Region, box_iou, region_of
 from mvtec.convert.provenance import Provenance, read_provenance
 from mvtec.convert.rle import encode_region
 from mvtec.convert.segmentation import region_of_annotation
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Record = CocoAnnotation | CocoResult
 Prompt = Literal["box", "box+points"]
+
+_OF_ONE_ANSWER = frozenset({"predicted_iou", "stability", "review_reason"})  # untrue of the next
 
 
 @dataclass(frozen=True)
@@ -284,9 +286,7 @@ def _refine_photo(
         elif box_iou(region.box_xywh, record.bbox) < options.min_overlap:
             _keep(record, answer, f"box IoU below {options.min_overlap}", model, done)
         else:
-            _note(record, answer, model, source="sam", needs_review=False)
-            record.bbox, record.area = region.box_xywh, region.area
-            record.segmentation = encode_region(region, size_hw)
+            _take(record, answer, region, model, size_hw)
             done.masks += 1
 
 
@@ -314,15 +314,25 @@ def _point(
     return region.box_xywh[0] + float(column) + 0.5, region.box_xywh[1] + float(row) + 0.5
 
 
+def _take(record: Record, answer: Answer, region: Region, model: SamModel, size_hw: tuple[int, int]) -> None:
+    """Give the record SAM's mask; that a person accepted or corrected the old shape says nothing of the new one."""
+    _note(record, answer, model, source="sam", needs_review=False)
+    record.attributes.pop("edited", None)
+    if "reviewed" in record.attributes:
+        record.attributes["reviewed"] = False
+    record.bbox, record.area = region.box_xywh, region.area
+    record.segmentation = encode_region(region, size_hw)
+
+
 def _keep(record: Record, answer: Answer | None, reason: str, model: SamModel, done: Refined) -> None:
     _note(record, answer, model, needs_review=True, review_reason=reason)
     done.kept += 1
 
 
 def _note(record: Record, answer: Answer | None, model: SamModel, **more: Any) -> None:
-    """Say in the record's attributes what SAM said; what else they say stays."""
+    """Say in the record's attributes what SAM said; what else they say stays, but for what an earlier run said."""
     said: dict[str, Any] = {"model": model.name, "prompt_bbox": list(record.bbox), **more}
     if answer is not None:
         said |= {"predicted_iou": answer.predicted_iou, "stability": answer.stability}
     before = record.attributes if isinstance(record.attributes, dict) else {}
-    record.attributes = {key: value for key, value in before.items() if key != "review_reason"} | said
+    record.attributes = {key: value for key, value in before.items() if key not in _OF_ONE_ANSWER} | said
