@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from mvtec.errors import WeightsError
-from mvtec.segment.checkpoint import load_sam, recognise
+from mvtec.segment.checkpoint import encoder_digest, load_sam, recognise
 
 
 @pytest.mark.parametrize(
@@ -28,9 +29,14 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path):
 
     with pytest.raises(WeightsError, match="no such checkpoint"):
         load_sam(tmp_path / "none.pt")
-    (tmp_path / "text.pt").write_text("hello")
-    with pytest.raises(WeightsError, match="cannot be loaded"):
-        load_sam(tmp_path / "text.pt")
+    for content in (b"", b"hello\n", b"<html>"):
+        (tmp_path / "text.pt").write_bytes(content)
+        with pytest.raises(WeightsError, match="is cut off or no file of torch"):
+            load_sam(tmp_path / "text.pt")
+    torch.save({"model": tmp_path}, tmp_path / "yolo.pt")
+    with pytest.raises(WeightsError, match=r"holds Python objects, not tensors alone: [^.]+\. Give") as raised:
+        load_sam(tmp_path / "yolo.pt")
+    assert "weights_only" not in str(raised.value)
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(WeightsError, match="is of no SAM"):
         load_sam(tmp_path / "other.pt")
@@ -40,3 +46,20 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path):
     torch.save({"image_encoder.layers.0": torch.zeros(1), "mask_decoder.iou_token.weight": 0}, tmp_path / "odd.pt")
     with pytest.raises(WeightsError, match="more than tensors"):
         load_sam(tmp_path / "odd.pt")
+    torch.save({1: torch.zeros(1)}, tmp_path / "numbers.pt")
+    with pytest.raises(WeightsError, match="more than tensors"):
+        load_sam(tmp_path / "numbers.pt")
+
+
+def test_the_digest_is_of_the_encoders_bytes_whatever_their_type():
+    import torch
+
+    tensors = {"image_encoder.a": torch.tensor(2.0), "image_encoder.b": torch.arange(6.0).reshape(2, 3).T}
+    expected = hashlib.sha256(b"float32")
+    for key, tensor in tensors.items():
+        expected.update(key.encode() + tensor.contiguous().numpy().tobytes())
+    assert encoder_digest(tensors, half=False) == expected.hexdigest()
+    others = tensors | {"mask_decoder.a": torch.zeros(1)}
+    assert encoder_digest(others, half=False) == expected.hexdigest() != encoder_digest(others, half=True)
+    halves = {key: tensor.bfloat16() for key, tensor in tensors.items()}
+    assert encoder_digest(halves, half=False) != expected.hexdigest()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import pickle
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +43,9 @@ def load_sam(checkpoint: Path, device: str = "auto") -> SamModel:
         raise WeightsError(checkpoint, f"does not fit {name} ({reason})", _MEND) from error
     network.eval().requires_grad_(False)
     half = has_bfloat16(where)
-    encoder = ((key, value) for key, value in sorted(tensors.items()) if key.startswith("image_encoder."))
     network.image_encoder.to(memory_format=torch.channels_last)
     network.to(where)
-    return SamModel(name, network, where, half, train_images, _digest(encoder, half))
+    return SamModel(name, network, where, half, train_images, encoder_digest(tensors, half=half))
 
 
 def recognise(checkpoint: Path, tensors: Mapping[str, Any]) -> str:
@@ -62,6 +63,18 @@ def recognise(checkpoint: Path, tensors: Mapping[str, Any]) -> str:
     if len(blocks) not in _DEPTHS:
         raise WeightsError(checkpoint, f"has an image encoder of {len(blocks)} blocks", _MEND)
     return _DEPTHS[len(blocks)]
+
+
+def encoder_digest(tensors: Mapping[str, Any], *, half: bool) -> str:
+    """Hex SHA-256 of the image encoder in a checkpoint's tensors, and of whether it computes in bfloat16."""
+    import torch
+
+    digest = hashlib.sha256(b"bfloat16" if half else b"float32")
+    for key, value in sorted(tensors.items()):
+        if key.startswith("image_encoder."):
+            digest.update(key.encode())
+            digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
+    return digest.hexdigest()
 
 
 def save_sam(path: Path, model: SamModel, train_images: Mapping[str, str]) -> None:
@@ -84,14 +97,23 @@ def _read(checkpoint: Path) -> tuple[dict[str, Any], dict[str, str]]:
         raise WeightsError(checkpoint, "no such checkpoint", "Check the path, or fetch one: mvtec segment weights")
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:  # a broken file fails in many ways
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise WeightsError(checkpoint, f"cannot be loaded ({reason[:200]})", _MEND) from error
+        is_of_torch = isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(checkpoint)
+        problem = (
+            "holds Python objects, not tensors alone: it is no checkpoint of SAM"
+            if is_of_torch
+            else "is cut off or no file of torch"
+        )
+        raise WeightsError(checkpoint, problem, _MEND) from error
     train_images: dict[str, str] = content.get(_TRAIN_IMAGES, {}) if isinstance(content, dict) else {}
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise WeightsError(checkpoint, "holds more than tensors", _MEND)
+    if not isinstance(content, dict) or not all(
+        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
+    ):
+        raise WeightsError(checkpoint, "holds more than tensors with names", _MEND)
     return content, train_images
 
 
@@ -120,11 +142,3 @@ def _build(name: str) -> Any:
             iou_head_hidden_dim=256,
         ),
     )
-
-
-def _digest(tensors: Iterable[tuple[str, Any]], half: bool) -> str:
-    digest = hashlib.sha256(b"bfloat16" if half else b"float32")
-    for key, value in tensors:
-        digest.update(key.encode())
-        digest.update(value.contiguous().numpy().tobytes())
-    return digest.hexdigest()
