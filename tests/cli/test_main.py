@@ -105,6 +105,42 @@ def test_info_as_text_and_json(category: Category, mvtec):
     assert '"imbalance_ratio": 1.0' in mvtec("datasets", "info", category.root, "--json").out
 
 
+class OutOfMemoryError(RuntimeError):
+    """As torch's, which is told by its name."""
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "that of the machine is full. Give smaller photos"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+            "that of the machine is full. Give smaller photos",
+        ),
+        (
+            OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+            "that of the GPU is full. Give --device cpu",
+        ),
+    ],
+)
+def test_a_full_memory_is_one_line(error: Exception, said: str, mvtec, monkeypatch: pytest.MonkeyPatch):
+    def read_tree(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("mvtec.datasets.tree.read_tree", read_tree)
+    outcome = mvtec("datasets", "info", "anything")
+    assert (outcome.code, said in outcome.err, len(outcome.err.splitlines())) == (2, True, 1)
+
+
+def test_other_errors_of_the_program_stay_what_they_are(mvtec, monkeypatch: pytest.MonkeyPatch):
+    def read_tree(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("mvtec.datasets.tree.read_tree", read_tree)
+    with pytest.raises(RuntimeError, match="a bug"):
+        mvtec("datasets", "info", "anything")
+
+
 def test_opencv_needs_no_display_library():
     """The build `make` installs links to nothing that a server lacks."""
     script = "import cv2; print([l.split()[-1] for l in open('/proc/self/maps') if 'libGL' in l or 'libX11' in l])"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -204,6 +206,25 @@ def test_features_are_computed_once(spots: Category, tmp_path: Path):
     ]
 
 
+def test_a_full_disk_is_an_error_of_the_disk(tmp_path: Path):
+    """torch itself says RuntimeError, and the command line would show a traceback."""
+    script = """
+import resource, signal, sys, torch
+from pathlib import Path
+from mvtec.segment.finetune import _save
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+try:
+    _save(Path(sys.argv[1]), {"a": torch.zeros(1 << 16)})
+except OSError:
+    print("OSError")
+"""
+    pytest.importorskip("resource")
+    words = [sys.executable, "-c", script, str(tmp_path / "last.pt")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), list(tmp_path.iterdir())) == ("OSError", []), done.stderr
+
+
 @pytest.mark.parametrize(
     ("values", "option"),
     [
@@ -229,4 +250,4 @@ def test_errors_of_the_command(spots: Category, tmp_path: Path, mvtec, monkeypat
     broken = tmp_path / "mobile_sam.pt"
     broken.write_bytes(b"no checkpoint")
     failed = mvtec("segment", "finetune", spots.root, "--out", out)
-    assert (failed.code, "cannot be loaded" in failed.err, out.exists()) == (2, True, False)
+    assert (failed.code, "cut off or no file of torch" in failed.err, out.exists()) == (2, True, False)

@@ -25,7 +25,7 @@ from mvtec.convert.receipt import Receipt
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Part, Split, select
 from mvtec.errors import InputError
-from mvtec.files import read_json, sha256_file, staged_file, write_json
+from mvtec.files import read_json, sha256_file, staged_file, write_json, write_tensors
 from mvtec.run import RunRecord, finish_run, is_begun
 from mvtec.segment.checkpoint import save_sam
 from mvtec.segment.embeddings import EmbeddingCache
@@ -187,10 +187,8 @@ def _figures(training: Training, train: list[Example], val: list[Example]) -> di
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:
-    import torch
-
     with staged_file(path, overwrite=True) as staged:
-        torch.save(content, staged)
+        write_tensors(staged, content)
 
 
 def _load(path: Path) -> Any:
