@@ -63,3 +63,36 @@ def test_the_mean_of_views_that_agree_is_what_each_says(size_hw: tuple[int, int]
     assert one.mask.shape == size_hw
     assert (one.mask ^ all_views.mask).sum() <= 0.05 * one.mask.sum()
     assert one.predicted_iou == all_views.predicted_iou == 0.5
+
+
+@pytest.mark.parametrize("size_hw", [(501, 1000), (1000, 501), (600, 1000), (900, 900), (1200, 1600)])
+def test_the_views_lie_on_one_another_to_a_part_of_a_pixel(size_hw: tuple[int, int]):
+    """A model that answers with the distance from its box's edge: moved by part of a pixel, the mean would be another.
+
+    Where the short side fills whole pixels of the logits nothing is moved, and the mean is that of equal numbers.
+    """
+    import torch
+    from segment_anything.modeling import Sam
+
+    class Distance(SamModel):
+        def logits(self, embedding, boxes_xyxy, points_xy=None, positive=None):
+            del embedding, points_xy, positive
+            centres = (torch.arange(LOGITS_SIDE) + 0.5) * (SIDE / LOGITS_SIDE)
+            x1, y1, x2, y2 = boxes_xyxy[0].tolist()
+            across, down = (torch.minimum(centres - low, high - centres) for low, high in ((x1, x2), (y1, y2)))
+            distance = torch.minimum(across[None, :], down[:, None]).clamp(-20, 20)
+            return distance.expand(1, 4, -1, -1), torch.full((1, 4), 0.5)
+
+    network = Sam(torch.nn.Identity(), torch.nn.Identity(), torch.nn.Identity())
+    network.image_encoder.img_size = SIDE
+    model = Distance("distance", network, "cpu", False, {}, "0" * 64)
+    height, width = size_hw
+    box = np.array([[0.3 * width, 0.3 * height, 0.5 * width, 0.6 * height]])
+    embedding = torch.zeros(EMBEDDING)
+    one, mean = (model._mean_logits([embedding] * count, size_hw, box, None, None)[0] for count in (1, VIEWS))
+    inside = (slice(None), slice(None), slice(height * 256 // max(size_hw)), slice(width * 256 // max(size_hw)))
+    near = one[inside].abs() < 10  # about the outline; lerp rounds the corners of the roof
+    assert (one[inside] - mean[inside]).abs()[near].mean() < 0.05
+    masks = [model.answer([embedding] * count, size_hw, box)[0].mask for count in (1, VIEWS)]
+    ratio = (masks[0] & masks[1]).sum() / (masks[0] | masks[1]).sum()
+    assert ratio > 0.995

@@ -210,14 +210,33 @@ class SamModel:
             masks, quality = self.logits(
                 embedding, boxes, points, None if positive is None else torch.from_numpy(positive)
             )
-            # The photo lies in the upper left of the square, whichever way it is turned.
-            height, width = (-(-side * LOGITS_SIDE // max(size_hw)) for side in turned_size(size_hw, view))
-            upright = turn_back(masks[..., :height, :width], view)
+            upright = _upright(masks, size_hw, view)
             below, beside = LOGITS_SIDE - upright.shape[-2], LOGITS_SIDE - upright.shape[-1]
             padded = torch.nn.functional.pad(upright, (0, beside, 0, below), mode="constant", value=-10.0)
             all_masks.append(padded)
             all_quality.append(quality)
         return torch.stack(all_masks).mean(dim=0), torch.stack(all_quality).mean(dim=0)
+
+
+def _upright(masks: torch.Tensor, size_hw: tuple[int, int], view: int) -> torch.Tensor:
+    """What logits N×4×256×256 of a view say of the photo, on the grid of view 0, which begins in the photo's corner.
+
+    The photo lies in the upper left of the square, whichever way it is turned. Where its short side does not fill whole
+    pixels, an axis that runs backwards in the view begins with the part of a pixel that is left over.
+    """
+    import torch
+
+    longest = max(size_hw)
+    height, width = (-(-side * LOGITS_SIDE // longest) for side in turned_size(size_hw, view))
+    upright = turn_back(masks[..., :height, :width], view)
+    corner, beside, below, _ = turn_back(torch.arange(4).reshape(2, 2), view).flatten().tolist()
+    for axis, following, side in ((-2, below, size_hw[0]), (-1, beside, size_hw[1])):
+        left_over = -side * LOGITS_SIDE % longest / longest
+        if left_over and following < corner:
+            count = upright.shape[axis]
+            later = torch.arange(1, count + 1, device=upright.device).clamp(max=count - 1)
+            upright = torch.lerp(upright, upright.index_select(axis, later), left_over)
+    return upright
 
 
 def choose_mask(masks: torch.Tensor, quality: torch.Tensor, box_xyxy: list[float] | None, choose: Choose) -> int:
