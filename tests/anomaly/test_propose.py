@@ -62,6 +62,12 @@ def run(plates: Category, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_a_cache_that_is_not_used_is_not_made(plates: Category, run: Path, tmp_path: Path, mvtec):
+    (tmp_path / "cache").touch()
+    words = ("segment", "propose", plates.root, "--anomaly", run, "--out", tmp_path / "p.json")
+    assert mvtec(*words, "--no-sam", "--cache", tmp_path / "cache").code == 0
+
+
 def test_a_file_to_correct(plates: Category, run: Path, tmp_path: Path, mvtec):
     out, truth = tmp_path / "proposals.json", tmp_path / "truth.json"
     words = ("segment", "propose", plates.root, "--anomaly", run, "--out", out, "--no-sam")

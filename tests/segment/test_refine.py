@@ -145,6 +145,29 @@ def test_an_empty_mask_and_a_box_outside_the_photo_are_marked(annotations: Path,
     assert after[2]["attributes"]["review_reason"] == "SAM sees nothing in the box"
 
 
+def test_a_box_without_area_is_another_thing_than_one_outside(annotations: Path, category: Category, tmp_path: Path):
+    content = json.loads(annotations.read_text())
+    for annotation, box in zip(content["annotations"], ([5, 5, 0, 9], [-3, 5, 3, 4], [48, 5, 3, 4]), strict=False):
+        annotation["bbox"] = box
+    annotations.write_text(json.dumps(content))
+    refine(annotations, tmp_path / "refined.json", photos=category.root, model=Corner())
+    after = by_id(tmp_path / "refined.json")
+    reasons = [after[number]["attributes"]["review_reason"] for number in (1, 2, 3)]
+    assert reasons == ["its box has no area", "its box is not in the photo", "its box is not in the photo"]
+
+
+def test_a_box_that_sticks_out_is_compared_as_sam_was_asked(annotations: Path, category: Category, tmp_path: Path):
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["bbox"] = [-1000, -1000, 1010, 1020]
+    annotations.write_text(json.dumps(content))
+    model = Corner()
+    options = RefineOptions(min_overlap=0.2)
+    refine(annotations, tmp_path / "refined.json", photos=category.root, model=model, options=options)
+    assert model.asked[0][0].tolist() == [[0, 0, 10, 20]]
+    after = by_id(tmp_path / "refined.json")[1]
+    assert (after["bbox"], after["attributes"]["prompt_bbox"]) == ([0, 0, 5, 10], [-1000, -1000, 1010, 1020])
+
+
 def test_boxes_alone_and_crowds(annotations: Path, category: Category, tmp_path: Path):
     content = json.loads(annotations.read_text())
     content["annotations"][0]["segmentation"] = []
@@ -152,7 +175,8 @@ def test_boxes_alone_and_crowds(annotations: Path, category: Category, tmp_path:
     annotations.write_text(json.dumps(content))
     model = Corner()
     options = RefineOptions(prompt="box+points")
-    refine(annotations, tmp_path / "refined.json", photos=category.root, model=model, options=options)
+    done = refine(annotations, tmp_path / "refined.json", photos=category.root, model=model, options=options)
+    assert done.crowds == 1
     after = by_id(tmp_path / "refined.json")
     assert after[1]["segmentation"]["size"] == [40, 48]
     assert after[2] == by_id(annotations)[2]
@@ -284,3 +308,25 @@ def test_several_views_are_kept_apart_in_the_cache(annotations: Path, category: 
     assert (done.encoded, model.encoded, model.views) == (10, 80, 8)
     with pytest.raises(InputError, match="--views"):
         RefineOptions(views=9)
+
+
+def test_what_the_command_says_and_when(annotations, category, tmp_path, mvtec, monkeypatch: pytest.MonkeyPatch):
+    loaded = []
+    model = Corner()
+    model.tuned = False
+    monkeypatch.setattr("mvtec.segment.checkpoint.load_sam", lambda *_: loaded.append(1) or model)
+    monkeypatch.setattr("mvtec.segment.weights.find_checkpoint", lambda *_: tmp_path / "sam.pt")
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["bbox"] = [100, 100, 5, 5]
+    content["annotations"][1]["iscrowd"] = 1
+    annotations.write_text(json.dumps(content))
+    out, cache = tmp_path / "refined.json", tmp_path / "cache"
+    words = ("segment", "refine", annotations, "--images", category.root, "--out", out, "--cache", cache)
+    refused = mvtec(*words, "--views", 9)
+    assert (refused.code, "--views" in refused.err, loaded, cache.exists()) == (2, True, [], False)
+    done = mvtec(*words)
+    assert done.code == 0
+    assert done.err.splitlines() == [
+        "warning: 1 instance keeps its old shape; look for attributes.needs_review",
+        f"warning: 1 crowd annotation left as in {annotations}: SAM draws single objects",
+    ]

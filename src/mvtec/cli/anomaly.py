@@ -150,7 +150,7 @@ def propose(
             directory,
             out,
             sam=sam,
-            cache=EmbeddingCache(cache or cache_folder() / "embeddings"),
+            cache=None if no_sam else EmbeddingCache(cache or cache_folder() / "embeddings"),
             options=options,
             overwrite=overwrite,
             on_photo=lambda count, total: update(completed=count, total=total),
@@ -172,7 +172,9 @@ def propose(
     if done.seen:
         warn(f"the detector has learnt from {done.seen} of these {done.photos} photos; it finds nothing odd in them")
     if done.refined is not None and done.refined.kept:
-        warn(f"{done.refined.kept} proposals keep the hot region as shape; look for attributes.needs_review")
+        verb = "keeps" if done.refined.kept == 1 else "keep"
+        kept = counted(done.refined.kept, "proposal")
+        warn(f"{kept} {verb} the hot region as shape; look for attributes.needs_review")
     say(f"{counted(done.proposals, 'proposal')} on {done.with_proposals} of {counted(done.photos, 'photo')}")
     say(str(out))
 

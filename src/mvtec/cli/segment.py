@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, cast
@@ -96,11 +97,14 @@ def refine(
     from mvtec.segment.weights import find_checkpoint
 
     check_output(out, overwrite=overwrite, inputs=[annotations, *([] if images is None else [images])])
+    options = RefineOptions(
+        prompt=prompt.value, min_score=min_score, min_overlap=min_overlap, views=views, workers=workers
+    )
     checkpoint = find_checkpoint(model, weights)
     kept = EmbeddingCache(cache or cache_folder() / "embeddings")
     sam = load_sam(checkpoint, device)
     choose = ("single" if sam.tuned else "fit") if multimask is Multimask.auto else multimask.value
-    options = RefineOptions(prompt.value, cast(Choose, choose), min_score, min_overlap, views, workers)
+    options = replace(options, choose=cast(Choose, choose))
     with _encodings_stay(), bar("refining", None) as update:
         done = refine_file(
             annotations,
@@ -121,12 +125,16 @@ def refine(
             encoded=done.encoded,
             masks=done.masks,
             kept=done.kept,
+            crowds=done.crowds,
             seen_in_training=done.seen,
             seconds=round(done.seconds, 2),
         )
         return
     if done.kept:
-        warn(f"{done.kept} instances keep their old shape; look for attributes.needs_review")
+        verb = "keeps its" if done.kept == 1 else "keep their"
+        warn(f"{counted(done.kept, 'instance')} {verb} old shape; look for attributes.needs_review")
+    if done.crowds:
+        warn(f"{counted(done.crowds, 'crowd annotation')} left as in {annotations}: SAM draws single objects")
     if done.seen:
         warn(f"the model was fine-tuned on {done.seen} of these {done.photos} photos; figures on them mean little")
     rate = f"{done.photos / done.seconds:.1f} photos a second" if done.seconds else "nothing to do"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mvtec.convert.geometry import BoxFloat
+from mvtec.convert.geometry import BoxFloat, cut_box
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.images import photo_size_wh
@@ -95,10 +95,6 @@ def cut_boxes(image: LabelledImage, source: Path, receipt: Receipt, *, skip_erro
 
 
 def _cut(box_xywh: BoxFloat, size_wh: tuple[int, int]) -> BoxFloat | None:
-    """What of a box lies in the photo; None if nothing does, or less than any label can say."""
-    x, y, w, h = box_xywh
-    if x >= 0 and y >= 0 and x + w <= size_wh[0] and y + h <= size_wh[1]:
-        return box_xywh
-    left, top = max(x, 0.0), max(y, 0.0)
-    right, bottom = min(x + w, size_wh[0]), min(y + h, size_wh[1])
-    return (left, top, right - left, bottom - top) if min(right - left, bottom - top) >= _LEAST else None
+    """As `cut_box`; None, too, if what is left is less than any label can say."""
+    box = cut_box(box_xywh, size_wh)
+    return box if box is None or box is box_xywh or min(box[2:]) >= _LEAST else None

@@ -93,6 +93,20 @@ def box_iou(one_xywh: BoxFloat, other_xywh: BoxFloat) -> float:
     return shared / (one_xywh[2] * one_xywh[3] + other_xywh[2] * other_xywh[3] - shared)
 
 
+def cut_box(box_xywh: BoxFloat, size_wh: tuple[int, int]) -> BoxFloat | None:
+    """What of a box lies in a photo: the box itself where all of it does; None where none of its area does.
+
+    >>> cut_box((-2, 3, 6, 4), (10, 5))
+    (0.0, 3, 4.0, 2)
+    """
+    x, y, w, h = box_xywh
+    if x >= 0 and y >= 0 and x + w <= size_wh[0] and y + h <= size_wh[1]:
+        return box_xywh
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + w, size_wh[0]), min(y + h, size_wh[1])
+    return (left, top, right - left, bottom - top) if left < right and top < bottom else None
+
+
 def box_of(mask: npt.NDArray[Any]) -> BoxXYWH | None:
     """The tight box of all pixels of a bool or uint8 mask H×W that are not zero; None where there is none."""
     x, y, w, h = cv2.boundingRect(mask.view(np.uint8))

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, read_coco, read_results, write_coco
 from mvtec.convert.fitting import photo_named
-from mvtec.convert.geometry import Region, box_iou, region_of
+from mvtec.convert.geometry import BoxFloat, Region, box_iou, cut_box, region_of
 from mvtec.convert.provenance import Provenance, read_provenance
 from mvtec.convert.rle import encode_region
 from mvtec.convert.segmentation import region_of_annotation
@@ -51,7 +51,7 @@ class RefineOptions:
             from its edge, else the middle of the box.
         choose: Which of SAM's masks to take, see `choose_mask`.
         min_score: A mask of lower predicted IoU is not taken.
-        min_overlap: A mask whose tight box has a lower IoU with the box is not taken.
+        min_overlap: A mask whose tight box has a lower IoU with what of the box lies in the photo is not taken.
         views: How many views of a photo to ask in, 1 to 8, see `views.py`; the answer is their mean.
         workers: Threads that read photos ahead while the model computes.
     """
@@ -82,6 +82,7 @@ class Refined:
         encoded: Those of them whose embedding was not in the cache.
         masks: Instances that got a mask.
         kept: Instances that keep their old shape, to be reviewed.
+        crowds: Crowd annotations, which are left as they are: SAM draws single objects.
         seen: Photos that the model was fine-tuned on.
         seconds: Time for all photos, without loading the model.
     """
@@ -90,6 +91,7 @@ class Refined:
     encoded: int = 0
     masks: int = 0
     kept: int = 0
+    crowds: int = 0
     seen: int = 0
     seconds: float = 0.0
 
@@ -142,6 +144,8 @@ def refine(
     if provenance is not None and (not beside.is_file() or beside.read_bytes() != json_bytes(provenance.to_json())):
         check_output(beside, overwrite=overwrite)
     done = Refined(seen=sum(job.digest in model.train_images for job in jobs))
+    if isinstance(content, CocoDataset):
+        done.crowds = sum(bool(annotation.iscrowd) for annotation in content.annotations)
     began = time.perf_counter()
     for job, embeddings in _embedded(jobs, model, cache, options, done):
         _refine_photo(job, embeddings, model, options, done)
@@ -260,9 +264,10 @@ def _refine_photo(
     size_hw = job.size_wh[::-1]
     asked, boxes, points = [], [], []
     for record in job.records:
-        box = _inside(record.bbox, job.size_wh)
-        if box is None:
-            _keep(record, None, "its box is not in the photo", model, done)
+        box = cut_box(record.bbox, job.size_wh)
+        if box is None or min(box[2:]) <= 0:
+            in_photo = box is not None
+            _keep(record, None, "its box has no area" if in_photo else "its box is not in the photo", model, done)
             continue
         asked.append(record)
         boxes.append(box)
@@ -273,41 +278,31 @@ def _refine_photo(
     answers = model.answer(
         embeddings,
         size_hw,
-        np.array(boxes, np.float64),
+        np.array([(x, y, x + w, y + h) for x, y, w, h in boxes], np.float64),
         np.array(points, np.float64) if points else None,
         choose=options.choose,
     )
-    for record, answer in zip(asked, answers, strict=True):
+    for record, box, answer in zip(asked, boxes, answers, strict=True):
         region = region_of(answer.mask)
         if region is None:
             _keep(record, answer, "SAM sees nothing in the box", model, done)
         elif answer.predicted_iou < options.min_score:
             _keep(record, answer, f"predicted IoU below {options.min_score}", model, done)
-        elif box_iou(region.box_xywh, record.bbox) < options.min_overlap:
+        elif box_iou(region.box_xywh, box) < options.min_overlap:
             _keep(record, answer, f"box IoU below {options.min_overlap}", model, done)
         else:
             _take(record, answer, region, model, size_hw)
             done.masks += 1
 
 
-def _inside(
-    bbox: tuple[float, float, float, float], size_wh: tuple[int, int]
-) -> tuple[float, float, float, float] | None:
-    """The corners of what of a box lies in the photo; None if nothing does."""
-    x, y, w, h = bbox
-    corners = (max(x, 0.0), max(y, 0.0), min(x + w, size_wh[0]), min(y + h, size_wh[1]))
-    return corners if corners[0] < corners[2] and corners[1] < corners[3] else None
-
-
-def _point(
-    record: Record, box_xyxy: tuple[float, float, float, float], size_hw: tuple[int, int]
-) -> tuple[float, float]:
+def _point(record: Record, box_xywh: BoxFloat, size_hw: tuple[int, int]) -> tuple[float, float]:
     """A point of the object, x and y: of the old mask the pixel farthest from its edge, else the middle of the box."""
     region = None
     with suppress(ValueError):  # a segmentation that is none
         region = region_of_annotation(record, size_hw) if record.segmentation else None
     if region is None:
-        return (box_xyxy[0] + box_xyxy[2]) / 2, (box_xyxy[1] + box_xyxy[3]) / 2
+        x, y, w, h = box_xywh
+        return x + w / 2, y + h / 2
     padded: npt.NDArray[np.uint8] = np.pad(region.crop.view(np.uint8), 1)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
     row, column = np.unravel_index(int(depth.argmax()), depth.shape)
