@@ -99,7 +99,7 @@ def staged_file(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> 
     staged = Path(name)
     try:
         yield staged
-        _give_default_mode(staged, 0o666)
+        give_default_mode(staged, 0o666)
         if path.is_dir() and not path.is_symlink():
             raise OutputError(path, "is a folder, and a file is to be written there", "Choose another place for it")
         staged.replace(path)
@@ -122,7 +122,7 @@ def staged_folder(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -
     staged = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=parent))
     try:
         yield staged
-        _give_default_mode(staged, 0o777)
+        give_default_mode(staged, 0o777)
         older = staged.with_suffix(".old")
         if os.path.lexists(path):
             path.rename(older)
@@ -175,8 +175,13 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def _give_default_mode(path: Path, mode: int) -> None:
-    """Undo the private mode of temporary files: what we hand over has the mode any new file has."""
+def give_default_mode(path: Path, mode: int) -> None:
+    """Undo the private mode of a temporary file: what we hand over has the mode any new file has.
+
+    Args:
+        path: The file or folder.
+        mode: What a new one has without a umask: 0o666 or 0o777.
+    """
     umask = os.umask(0)
     os.umask(umask)
     path.chmod(mode & ~umask)

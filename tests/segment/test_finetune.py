@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,7 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_happened(
         if epoch == 2:
             raise KeyboardInterrupt
 
+    defects = [path for path in split.train if "good" not in path]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     run_finetune(spots, split, checkpoint, whole, recipe=recipe)
     with pytest.raises(KeyboardInterrupt):
@@ -167,6 +169,11 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_happened(
         run_finetune(spots, split, checkpoint, parts, recipe=recipe)
     with pytest.raises(InputError, match="other photos"):
         run_finetune(spots, split.fold(0), checkpoint, parts, resume=True)
+    edited = Category(Path(shutil.copytree(spots.root, tmp_path / "edited")))
+    mask = edited.root / "ground_truth" / Path(defects[0]).parent.name / f"{Path(defects[0]).stem}_mask.png"
+    cv2.imwrite(str(mask), cv2.dilate(cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE), np.ones((3, 3))))
+    with pytest.raises(InputError, match="other masks"):
+        run_finetune(edited, split, checkpoint, parts, resume=True)
     # the settings of the run are those it began with
     run_finetune(spots, split, checkpoint, parts, recipe=QUICK, resume=True)
     one, other = (torch.load(run / "weights" / "sam.pt", weights_only=True) for run in (whole, parts))
@@ -204,6 +211,25 @@ def test_features_are_computed_once(spots: Category, tmp_path: Path):
     assert calls == [
         (shape, {"before_neck": before_neck}) for before_neck in (False, True) for shape in ((40, 48, 3), (48, 40, 3))
     ]
+
+
+@pytest.mark.parametrize(("begun", "said"), [(True, "--resume"), (False, "need not encode them again")])
+def test_interrupted_it_says_one_way_to_go_on(
+    begun, said, spots: Category, checkpoint: Path, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "run"
+
+    def stop(*_: object, **__: object) -> None:
+        if begun:
+            (out / "weights").mkdir()
+            (out / "weights" / "last.pt").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mvtec.segment.checkpoint.load_sam", lambda *_: None)
+    monkeypatch.setattr("mvtec.segment.finetune.finetune", stop)
+    words = ("segment", "finetune", spots.root, "--out", out, "--weights", checkpoint, "--cache", tmp_path / "cache")
+    warnings = [line for line in mvtec(*words).err.splitlines() if line.startswith("warning:")]
+    assert [said in warning for warning in warnings] == [True]
 
 
 def test_a_full_disk_is_an_error_of_the_disk(tmp_path: Path):

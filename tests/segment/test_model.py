@@ -51,6 +51,11 @@ def test_a_checkpoint_that_is_not_here(tmp_path: Path, monkeypatch: pytest.Monke
         find_checkpoint("sam3")
     with pytest.raises(WeightsError, match="no checkpoint and no run"):
         find_checkpoint(weights=tmp_path)
+    unfinished = tmp_path / "run"
+    unfinished.mkdir()
+    (unfinished / "plan.json").touch()
+    with pytest.raises(WeightsError, match=r"is an unfinished run\. .*--resume"):
+        find_checkpoint(weights=unfinished)
     (tmp_path / CHECKPOINTS["vit_b"].file).touch()
     assert find_checkpoint() == tmp_path / CHECKPOINTS["vit_b"].file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from conftest import Category, noise, write_png
 from pycocotools import mask as coco_mask
 
+from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError, OutputError
 from mvtec.segment.embeddings import EmbeddingCache
 from mvtec.segment.model import EMBEDDING, Answer
@@ -218,8 +220,6 @@ def test_a_second_run_encodes_nothing(annotations: Path, category: Category, tmp
 
 
 def test_a_full_cache_drops_what_was_not_used_for_longest(tmp_path: Path):
-    import os
-
     import torch
 
     cache = EmbeddingCache(tmp_path, most_bytes=4 * 2 * int(np.prod(EMBEDDING)))
@@ -232,6 +232,32 @@ def test_a_full_cache_drops_what_was_not_used_for_longest(tmp_path: Path):
     large = torch.zeros((3 * EMBEDDING[0], *EMBEDDING[1:]), dtype=torch.float16)  # as those before the neck are
     cache.put("large", large)
     assert [path.stem for path in tmp_path.iterdir()] == ["large"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
+def test_a_cache_can_be_shared_between_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    cache = EmbeddingCache(tmp_path)
+    cache.put("a", torch.ones(EMBEDDING, dtype=torch.float16))
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "a.npy").stat().st_mode & 0o777 == 0o666 & ~umask
+    monkeypatch.setattr(os, "utime", refuse)  # as for another user's file
+    assert cache.get("a") is not None
+
+
+def test_a_strip_that_sam_cannot_see_is_named(category: Category, annotations: Path, tmp_path: Path):
+    content = json.loads(annotations.read_text())
+    write_png(category.photo("crack", 0), noise(5, 1, 4000))
+    image = next(image for image in content["images"] if image["file_name"] == "test/crack/000.png")
+    image |= {"width": 4000, "height": 1}
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(BadPhotoError, match=r"000\.png: is 4000×1 pixels, too narrow a strip for SAM"):
+        refine(annotations, tmp_path / "refined.json", photos=category.root, model=Corner())
 
 
 def test_results_of_a_detector(annotations: Path, category: Category, tmp_path: Path):

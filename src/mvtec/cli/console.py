@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is random.")]
+SeedOfTraining = Annotated[
+    int, typer.Option(min=0, help="Seed of the training; a split that is not given is made with seed 0 always.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

@@ -11,7 +11,7 @@ import typer
 from mvtec.cli.console import (
     AsJson,
     Overwrite,
-    Seed,
+    SeedOfTraining,
     bar,
     command_words,
     print_json,
@@ -58,7 +58,7 @@ def train_detector(
         int, typer.Option(help="Keep the weights of so many first layers as they are, which is quicker.")
     ] = Recipe.freeze,
     device: Device = "auto",
-    seed: Seed = 0,
+    seed: SeedOfTraining = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the unfinished run in --out, as it began.")
     ] = False,

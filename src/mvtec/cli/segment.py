@@ -11,7 +11,7 @@ from typing import Annotated, cast
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, run_folder, say, warn
+from mvtec.cli.console import AsJson, Overwrite, SeedOfTraining, bar, command_words, print_json, run_folder, say, warn
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.words import counted
 
@@ -42,12 +42,18 @@ Cache = Annotated[Path | None, typer.Option(help="Keep image embeddings here; by
 
 
 @contextmanager
-def _encodings_stay() -> Iterator[None]:
-    """Where the work is interrupted, say that what takes long need not be done again."""
+def _encodings_stay(run: Path | None = None) -> Iterator[None]:
+    """Where the work is interrupted, say that what takes long need not be done again.
+
+    Of a run with a finished epoch `run_folder` says how to go on.
+    """
+    from mvtec.run import is_begun
+
     try:
         yield
     except KeyboardInterrupt:
-        warn("the photos encoded so far are kept, and the same command need not encode them again")
+        if run is None or not is_begun(run):
+            warn("the photos encoded so far are kept, and the same command need not encode them again")
         raise
 
 
@@ -174,7 +180,7 @@ def finetune(
     ] = FinetuneRecipe.patience,
     device: Device = "auto",
     cache: Cache = None,
-    seed: Seed = 0,
+    seed: SeedOfTraining = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the unfinished run in --out, as it began.")
     ] = False,
@@ -205,7 +211,7 @@ def finetune(
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=inputs):
         kept = EmbeddingCache(cache or cache_folder() / "embeddings")
         sam = load_sam(checkpoint, device)
-        with _encodings_stay(), bar("encoding", None) as update:
+        with _encodings_stay(out), bar("encoding", None) as update:
 
             def show(epoch: int, total: int, figures: dict[str, float]) -> None:
                 note = " ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mvtec.errors import OutputError
+from mvtec.files import give_default_mode
 from mvtec.segment.model import EMBEDDING, SamModel
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ class EmbeddingCache:
             found = np.load(path, allow_pickle=False)
             if found.shape[1:] != EMBEDDING[1:] or found.dtype != np.float16:
                 return None
-            os.utime(path)
         except (OSError, ValueError, EOFError):
             return None
+        with suppress(OSError):  # it is another's file: it is used all the same
+            os.utime(path)
         return torch.from_numpy(found)
 
     def put(self, key: str, embedding: torch.Tensor) -> None:
@@ -69,6 +71,7 @@ class EmbeddingCache:
             try:
                 with os.fdopen(descriptor, "wb") as stream:
                     np.save(stream, embedding.numpy(), allow_pickle=False)
+                give_default_mode(Path(name), 0o666)
                 size = Path(name).stat().st_size
                 Path(name).replace(self.folder / f"{key}.npy")
             except BaseException:

@@ -22,15 +22,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.receipt import Receipt
+from mvtec.convert.rle import encode_region
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Part, Split, select
 from mvtec.errors import InputError
-from mvtec.files import read_json, sha256_file, staged_file, write_json, write_tensors
+from mvtec.files import read_json, sha256_file, sha256_json, staged_file, write_json, write_tensors
 from mvtec.run import RunRecord, finish_run, is_begun
 from mvtec.segment.checkpoint import save_sam
 from mvtec.segment.embeddings import EmbeddingCache
 from mvtec.segment.examples import Example, Features
-from mvtec.segment.model import SamModel
+from mvtec.segment.model import SamModel, check_shape
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.segment.training import Training
 
@@ -46,6 +47,7 @@ class _Plan:
         split: Hash of the split.
         weights: File and SHA-256 of the checkpoint it begins with.
         photos: SHA-256 of each train and val photo with a mask, mapped to its name.
+        masks: Hash of all their instances.
         seen_before: The same of the photos the checkpoint was fine-tuned on.
         settings: The recipe.
     """
@@ -54,6 +56,7 @@ class _Plan:
     split: str
     weights: dict[str, str]
     photos: dict[str, str]
+    masks: str
     seen_before: dict[str, str]
     settings: FinetuneRecipe
 
@@ -95,12 +98,17 @@ def finetune(
     """
     train, val = _examples(dataset, split, "train"), _examples(dataset, split, "val")
     if not train:
-        raise InputError(dataset.root, "has no mask in the train part of the split", "Make the split again")
+        raise InputError(
+            dataset.root,
+            "has no mask in the train part of the split",
+            "Give a category with masks, or another split of it",
+        )
     plan = _Plan(
         data=str(dataset.root.resolve()),
         split=split.hash,
         weights={"file": str(checkpoint), "sha256": sha256_file(checkpoint)},
         photos={example.digest: example.image.path for example in [*train, *val]},
+        masks=_masks_hash([*train, *val]),
         seen_before=dict(model.train_images),
         settings=recipe,
     )
@@ -152,17 +160,17 @@ def finetune(
 def _examples(dataset: Dataset, split: Split, part: Part) -> list[Example]:
     """The instances of the defect photos of a part."""
     samples = [sample for sample in select(dataset, split, part) if sample.masks]
-    images = label_samples(dataset, samples, InstanceOptions(), Receipt("SAM"), _as_it_is)
-    return [
-        Example(image, split.images[image.path], instance.region)
-        for image in images
-        for instance in image.instances
-        if instance.region is not None
-    ]
+    examples = []
+    for image in label_samples(dataset, samples, InstanceOptions(), Receipt("SAM"), lambda image: image):
+        if image.photo is not None:
+            check_shape(image.photo, image.size_wh)
+        regions = (instance.region for instance in image.instances)
+        examples += [Example(image, split.images[image.path], region) for region in regions if region is not None]
+    return examples
 
 
-def _as_it_is(image: Any) -> Any:
-    return image
+def _masks_hash(examples: list[Example]) -> str:
+    return sha256_json([[of.image.path, encode_region(of.region, of.image.size_hw)] for of in examples])
 
 
 def _check_resumed(out: Path, plan: _Plan) -> _Plan:
@@ -173,6 +181,8 @@ def _check_resumed(out: Path, plan: _Plan) -> _Plan:
         raise InputError(out / "plan.json", "is no plan of a fine-tuning", "Begin anew with --overwrite") from error
     if begun.photos != plan.photos or begun.split != plan.split:
         raise InputError(plan.data, "holds other photos than the run began with", "Begin anew with --overwrite")
+    if begun.masks != plan.masks:
+        raise InputError(plan.data, "holds other masks than the run began with", "Begin anew with --overwrite")
     if begun.weights["sha256"] != plan.weights["sha256"]:
         raise InputError(
             plan.weights["file"], f"is not the checkpoint the run began with, {begun.weights['file']}", "Give that one"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.geometry import BoxFloat, box_iou, box_of
+from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError
 from mvtec.views import turn_back, turn_boxes, turn_points, turned_size
 
@@ -237,6 +239,18 @@ def _upright(masks: torch.Tensor, size_hw: tuple[int, int], view: int) -> torch.
             later = torch.arange(1, count + 1, device=upright.device).clamp(max=count - 1)
             upright = torch.lerp(upright, upright.index_select(axis, later), left_over)
     return upright
+
+
+def check_shape(photo: Path, size_wh: tuple[int, int]) -> None:
+    """Refuse a photo of which nothing is left when its longer side is scaled to `SIDE`.
+
+    Raises:
+        BadPhotoError: It is such a strip.
+    """
+    if min(size_wh) * SIDE * 2 < max(size_wh):
+        raise BadPhotoError(
+            photo, f"is {size_wh[0]}×{size_wh[1]} pixels, too narrow a strip for SAM", "Cut it into shorter ones"
+        )
 
 
 def choose_mask(masks: torch.Tensor, quality: torch.Tensor, box_xyxy: list[float] | None, choose: Choose) -> int:

@@ -30,7 +30,7 @@ from mvtec.datasets.images import photo_size_wh, read_photo
 from mvtec.errors import InputError
 from mvtec.files import check_output, json_bytes, read_json, sha256_file, write_json
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
-from mvtec.segment.model import Answer, Choose, Photo, SamModel
+from mvtec.segment.model import Answer, Choose, Photo, SamModel, check_shape
 from mvtec.views import VIEWS, turn
 
 if TYPE_CHECKING:
@@ -214,6 +214,7 @@ def _jobs(
             raise InputError(
                 photo, f"is {size_wh[0]}×{size_wh[1]} pixels, and {source.name} says otherwise", "Give the same photos"
             )
+        check_shape(photo, size_wh)
         jobs.append(_Job(photo, sha256_file(photo), names[number], size_wh, of_image[number]))
     return jobs
 

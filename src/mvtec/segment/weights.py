@@ -65,6 +65,8 @@ def find_checkpoint(model: str = "auto", weights: Path | None = None) -> Path:
     if weights is not None:
         path = weights / "weights" / "sam.pt" if weights.is_dir() else weights
         if not path.is_file():
+            if (weights / "plan.json").is_file() and not (weights / "run.json").is_file():
+                raise WeightsError(weights, "is an unfinished run", "Go on with it first, with --resume")
             raise WeightsError(weights, "is no checkpoint and no run", "Give a .pt or .pth file, or a finetune run")
         return path
     if model not in ("auto", *CHECKPOINTS):
