@@ -6,14 +6,16 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mvtec.errors import InputError, OutputError
+from mvtec.errors import InputError, OutputError, WeightsError
 
 # What tells the folders that commands make, and the endings of the files that they write.
 _RECORDS = ("run.json", "plan.json", "conversion.json", "provenance.json", "synthetic.json", "anomaly.json")
@@ -212,6 +214,32 @@ def write_tensors(path: Path, content: Any) -> None:
     buffer = io.BytesIO()
     torch.save(content, buffer)
     path.write_bytes(buffer.getvalue())
+
+
+def read_tensors(path: Path, mend: str) -> dict[str, Any]:
+    """Read a dictionary that `torch.save` wrote; no code in it is run.
+
+    Args:
+        path: The file.
+        mend: What to give instead, for the error line.
+
+    Raises:
+        WeightsError: It is cut off, no file of torch, holds other objects than plain ones and tensors, or no
+            dictionary.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # a broken file fails in many ways, and in torch's words, which say how to run its code
+        has_objects = isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path)
+        problem = "holds Python objects, not tensors alone" if has_objects else "is cut off or no file of torch"
+        raise WeightsError(path, problem, mend) from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise WeightsError(path, "holds no tensors by name", mend)
+    return content
 
 
 def read_json(path: Path, what: str) -> Any:

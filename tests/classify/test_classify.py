@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import Category, make_category
 
-from mvtec.classify.backbone import Start, find_start
+from mvtec.classify.backbone import Start, build, find_start
 from mvtec.classify.fit import fit
 from mvtec.classify.model import load_classifier, new_classifier
 from mvtec.classify.recipe import Recipe, find_recipe, recipes
@@ -141,8 +141,25 @@ def test_weights_are_never_fetched_unasked(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"broken")
     start = find_start()
     assert start == Start("resnet18", tmp_path / "resnet18-f37072fd.pth")
-    with pytest.raises(WeightsError, match="cannot be loaded"):
+    with pytest.raises(WeightsError, match="is cut off or no file of torch"):
         new_classifier(start, Recipe(about="x"), ["a", "b"], seed=0)
+
+
+def test_weights_of_the_other_network_are_known(tmp_path: Path):
+    import torch
+
+    weights = tmp_path / "w.pth"
+    torch.save({"_conv_stem.weight": torch.zeros(1)}, weights)
+    with pytest.raises(WeightsError, match=r"does not fit resnet18: it is of efficientnet_lite0\..*--backbone eff"):
+        build(find_start("resnet18", weights=weights))
+    torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, weights)
+    with pytest.raises(
+        WeightsError, match=r"does not fit efficientnet_lite0: it is of resnet18\..*--backbone resnet18"
+    ):
+        build(find_start("efficientnet_lite0", weights=weights))
+    torch.save({"conv1.weight": torch.zeros(1)}, weights)
+    with pytest.raises(WeightsError, match="its tensors have other shapes"):
+        build(find_start("resnet18", weights=weights))
 
 
 def test_resnet_weights_are_those_of_the_file(tmp_path: Path):

@@ -34,7 +34,7 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path):
         with pytest.raises(WeightsError, match="is cut off or no file of torch"):
             load_sam(tmp_path / "text.pt")
     torch.save({"model": tmp_path}, tmp_path / "yolo.pt")
-    with pytest.raises(WeightsError, match=r"holds Python objects, not tensors alone: [^.]+\. Give") as raised:
+    with pytest.raises(WeightsError, match=r"holds Python objects, not tensors alone\. Give") as raised:
         load_sam(tmp_path / "yolo.pt")
     assert "weights_only" not in str(raised.value)
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pt")
@@ -47,7 +47,7 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path):
     with pytest.raises(WeightsError, match="more than tensors"):
         load_sam(tmp_path / "odd.pt")
     torch.save({1: torch.zeros(1)}, tmp_path / "numbers.pt")
-    with pytest.raises(WeightsError, match="more than tensors"):
+    with pytest.raises(WeightsError, match="no tensors by name"):
         load_sam(tmp_path / "numbers.pt")
 
 

@@ -15,13 +15,14 @@ from typing import Any, Literal
 from mvtec.cache import find_in, weights_folders
 from mvtec.errors import InputError, WeightsError, install_hint
 from mvtec.fetch import fetch
-from mvtec.files import sha256_file
+from mvtec.files import read_tensors, sha256_file
 
 Name = Literal["resnet18", "efficientnet_lite0"]
 NAMES: tuple[Name, ...] = ("resnet18", "efficientnet_lite0")
 
 _RESNET_FILE = "resnet18-f37072fd.pth"  # torchvision puts the first digits of the SHA-256 into the name
 _RESNET_ADDRESS = f"https://download.pytorch.org/models/{_RESNET_FILE}"
+_FIRST_KEYS: dict[Name, str] = {"resnet18": "conv1.weight", "efficientnet_lite0": "_conv_stem.weight"}
 _MIDDLE_BLOCK = 11  # EfficientNet-Lite0's blocks before the last two stages, at a sixteenth of the photo's size
 
 
@@ -146,17 +147,20 @@ def _folders() -> list[Path]:
 
 
 def _load(network: Any, start: Start, ignore: str) -> None:
-    import torch
-
     if start.weights is None:
         return
     mend = f"Give ImageNet weights of {start.name}"
+    tensors = read_tensors(start.weights, mend)
     try:
-        tensors = torch.load(start.weights, map_location="cpu", weights_only=True)
         missing, unknown = network.load_state_dict(
             {key: value for key, value in tensors.items() if not key.startswith(ignore)}, strict=False
         )
-    except Exception as error:  # a broken file fails in many ways
-        raise WeightsError(start.weights, "cannot be loaded", mend) from error
+    except RuntimeError as error:  # a tensor of another shape
+        raise WeightsError(start.weights, f"does not fit {start.name}: its tensors have other shapes", mend) from error
     if lost := [key for key in [*missing, *unknown] if not key.startswith(ignore)]:
+        other = next((name for name, key in _FIRST_KEYS.items() if key in tensors and name != start.name), None)
+        if other is not None:
+            raise WeightsError(
+                start.weights, f"does not fit {start.name}: it is of {other}", f"{mend}, or pass --backbone {other}"
+            )
         raise WeightsError(start.weights, f"does not fit {start.name}: {lost[0]}", mend)

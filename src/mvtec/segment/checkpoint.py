@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mvtec.errors import WeightsError
-from mvtec.files import write_tensors
+from mvtec.files import read_tensors, write_tensors
 from mvtec.segment.model import EMBEDDING, SIDE, SamModel, has_bfloat16, torch_device
 
 _DEPTHS = {12: "vit_b", 24: "vit_l", 32: "vit_h"}
@@ -95,26 +93,12 @@ def _read(checkpoint: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
     if not checkpoint.is_file():
         raise WeightsError(checkpoint, "no such checkpoint", "Check the path, or fetch one: mvtec segment weights")
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # a broken file fails in many ways
-        is_of_torch = isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(checkpoint)
-        problem = (
-            "holds Python objects, not tensors alone: it is no checkpoint of SAM"
-            if is_of_torch
-            else "is cut off or no file of torch"
-        )
-        raise WeightsError(checkpoint, problem, _MEND) from error
-    train_images: dict[str, str] = content.get(_TRAIN_IMAGES, {}) if isinstance(content, dict) else {}
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]
-    if not isinstance(content, dict) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()
-    ):
-        raise WeightsError(checkpoint, "holds more than tensors with names", _MEND)
-    return content, train_images
+    content = read_tensors(checkpoint, _MEND)
+    train_images: dict[str, str] = content.get(_TRAIN_IMAGES, {})
+    tensors = content["model"] if isinstance(content.get("model"), dict) else content
+    if not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in tensors.items()):
+        raise WeightsError(checkpoint, "holds more than tensors by name", _MEND)
+    return tensors, train_images
 
 
 def _build(name: str) -> Any:
