@@ -105,6 +105,12 @@ def test_info_as_text_and_json(category: Category, mvtec):
     assert '"imbalance_ratio": 1.0' in mvtec("datasets", "info", category.root, "--json").out
 
 
+@pytest.mark.parametrize("words", [("train-detector",), ("segment", "finetune")], ids=" ".join)
+def test_a_training_whose_seed_is_not_that_of_its_split_says_so(words: tuple[str, ...], mvtec):
+    shown = " ".join(mvtec(*words, "--help").out.replace("│", " ").split())
+    assert "a split that is not given is made with seed 0 always" in shown
+
+
 class OutOfMemoryError(RuntimeError):
     """As torch's, which is told by its name."""
 

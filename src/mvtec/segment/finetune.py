@@ -26,7 +26,7 @@ from mvtec.convert.rle import encode_region
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Part, Split, select
 from mvtec.errors import InputError
-from mvtec.files import read_json, sha256_file, sha256_json, staged_file, write_json, write_tensors
+from mvtec.files import read_json, read_tensors, sha256_file, sha256_json, staged_file, write_json, write_tensors
 from mvtec.run import RunRecord, finish_run, is_begun
 from mvtec.segment.checkpoint import save_sam
 from mvtec.segment.embeddings import EmbeddingCache
@@ -34,6 +34,8 @@ from mvtec.segment.examples import Example, Features
 from mvtec.segment.model import SamModel, check_shape
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.segment.training import Training
+
+_ANEW = "Begin anew with --overwrite"
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 
@@ -126,7 +128,7 @@ def finetune(
     features.prepare([(train, recipe.views), (val, 1)], on_view)
     training = Training(model, features, train, val, recipe)
     if resume:
-        training.restore(_load(weights / "last.pt"))
+        training.restore(read_tensors(weights / "last.pt", _ANEW))
     while not training.is_over:
         training.run_epoch()
         epoch = len(training.history)
@@ -135,7 +137,7 @@ def finetune(
         _save(weights / "last.pt", training.state())
         on_epoch(epoch, recipe.epochs, training.history[-1])
     if val:
-        training.set_tensors(_load(weights / "best.pt"))
+        training.set_tensors(read_tensors(weights / "best.pt", _ANEW))
     seen = plan.photos | plan.seen_before
     with staged_file(weights / "sam.pt", overwrite=True) as staged:
         save_sam(staged, model, seen)
@@ -178,11 +180,11 @@ def _check_resumed(out: Path, plan: _Plan) -> _Plan:
     try:
         begun = TypeAdapter(_Plan).validate_python(read_json(out / "plan.json", "the plan of a run"))
     except ValidationError as error:
-        raise InputError(out / "plan.json", "is no plan of a fine-tuning", "Begin anew with --overwrite") from error
+        raise InputError(out / "plan.json", "is no plan of a fine-tuning", _ANEW) from error
     if begun.photos != plan.photos or begun.split != plan.split:
-        raise InputError(plan.data, "holds other photos than the run began with", "Begin anew with --overwrite")
+        raise InputError(plan.data, "holds other photos than the run began with", _ANEW)
     if begun.masks != plan.masks:
-        raise InputError(plan.data, "holds other masks than the run began with", "Begin anew with --overwrite")
+        raise InputError(plan.data, "holds other masks than the run began with", _ANEW)
     if begun.weights["sha256"] != plan.weights["sha256"]:
         raise InputError(
             plan.weights["file"], f"is not the checkpoint the run began with, {begun.weights['file']}", "Give that one"
@@ -199,12 +201,3 @@ def _figures(training: Training, train: list[Example], val: list[Example]) -> di
 def _save(path: Path, content: dict[str, Any]) -> None:
     with staged_file(path, overwrite=True) as staged:
         write_tensors(staged, content)
-
-
-def _load(path: Path) -> Any:
-    import torch
-
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken file fails in many ways
-        raise InputError(path, "cannot be loaded", "Begin anew with --overwrite") from error
