@@ -237,9 +237,13 @@ def read_coco(path: Path) -> CocoDataset:
     Raises:
         InputError: It is missing, no COCO annotation file, or an id is used twice or refers to nothing.
     """
-    content = as_meant(read_json(path, "a COCO annotation file"))
+    return parse_coco(path, read_json(path, "a COCO annotation file"))
+
+
+def parse_coco(path: Path, content: Any) -> CocoDataset:
+    """As `read_coco`, from the JSON that the file holds."""
     try:
-        dataset = CocoDataset.model_validate(content)
+        dataset = CocoDataset.model_validate(as_meant(content))
     except ValidationError as error:
         raise InputError(
             path,
@@ -293,7 +297,11 @@ def read_results(path: Path) -> list[CocoResult]:
     Raises:
         InputError: It is missing or no such list.
     """
-    content = read_json(path, "a COCO results file")
+    return parse_results(path, read_json(path, "a COCO results file"))
+
+
+def parse_results(path: Path, content: Any) -> list[CocoResult]:
+    """As `read_results`, from the JSON that the file holds."""
     try:
         return _CocoResults.model_validate({"results": content}).results
     except ValidationError as error:

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, read_coco, read_results, write_coco
+from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco, parse_results, write_coco
 from mvtec.convert.fitting import photo_named
 from mvtec.convert.geometry import BoxFloat, Region, box_iou, cut_box, region_of
 from mvtec.convert.provenance import Provenance, read_provenance
@@ -168,14 +168,15 @@ def _seen(before: Iterable[str], jobs: Iterable[_Job], model: SamModel) -> list[
 
 
 def _read(source: Path) -> tuple[CocoDataset | list[CocoResult], Provenance | None]:
-    if not isinstance(read_json(source, "a COCO annotation or results file"), list):
-        return read_coco(source), None
+    content = read_json(source, "a COCO annotation or results file")
+    if not isinstance(content, list):
+        return parse_coco(source, content), None
     provenance = read_provenance(source)
     if provenance is None:
         raise InputError(
             source, "is a list of results without provenance.json beside it", "Give what mvtec predict wrote, whole"
         )
-    return read_results(source), provenance
+    return parse_results(source, content), provenance
 
 
 def _jobs(
