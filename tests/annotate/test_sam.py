@@ -6,12 +6,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Category
+import torch
+from conftest import Category, noise, write_png
 
 from mvtec.annotate.photos import PhotoFolder
 from mvtec.annotate.records import Prompt
 from mvtec.annotate.sam import Sam, SamMissingError
-from mvtec.errors import WeightsError
+from mvtec.datasets.images import BadPhotoError
+from mvtec.errors import InputError, WeightsError
 from mvtec.segment.embeddings import EmbeddingCache
 
 
@@ -44,4 +46,22 @@ def test_a_photo_that_cannot_be_encoded_does_not_end_the_others(category: Catego
         while len(seen) <= number and time.monotonic() < until:
             time.sleep(0.01)
     assert len(seen) == 3
+    sam.close()
+
+
+def test_a_strip_and_a_box_beside_the_photo_are_said(tmp_path: Path):
+    class Model:
+        encoder_digest = "0" * 64
+
+        def encode(self, _photo: object) -> object:
+            return torch.zeros(1)
+
+    write_png(tmp_path / "photos" / "strip.png", noise(1, 1, 4000))
+    write_png(tmp_path / "photos" / "photo.png", noise(1, 40, 48))
+    sam = Sam(PhotoFolder(tmp_path / "photos"), Model, EmbeddingCache(tmp_path / "cache"), "x")
+    with pytest.raises(BadPhotoError, match="too narrow a strip"):
+        sam.answer("strip.png", Prompt(box=(1, 0, 5, 1)))
+    for box in ((50.0, 1.0, 5.0, 5.0), (1.0, 1.0, 0.0, 5.0)):
+        with pytest.raises(InputError, match="not in the photo"):
+            sam.answer("photo.png", Prompt(box=box))
     sam.close()

@@ -13,10 +13,11 @@ import numpy as np
 from mvtec.annotate.photos import PhotoFolder
 from mvtec.annotate.records import Prompt, SamShape, SamState
 from mvtec.annotate.shapes import shape_of
-from mvtec.convert.geometry import region_of
+from mvtec.convert.geometry import cut_box, region_of
 from mvtec.errors import InputError, MvtecError
 from mvtec.files import sha256_file
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
+from mvtec.segment.model import check_shape
 
 if TYPE_CHECKING:
     import torch
@@ -91,14 +92,15 @@ class Sam:
             raise InputError("the prompt", "is empty", "Draw a box or a point")
         model = self._loaded()
         width, height = self._photos.size_wh(name)
+        check_shape(self._photos.path(name), (width, height))
         embedding = self._embedding(name, model)
         box = points = labels = None
         if prompt.box is not None:
-            x, y, w, h = prompt.box
-            corners = [max(x, 0.0), max(y, 0.0), min(x + w, float(width)), min(y + h, float(height))]
-            if corners[0] >= corners[2] or corners[1] >= corners[3]:
+            cut = cut_box(prompt.box, (width, height))
+            if cut is None or min(cut[2:]) <= 0:
                 raise InputError("the box", "is not in the photo", "Draw it again")
-            box = np.array([corners], np.float64)
+            x, y, w, h = cut
+            box = np.array([[x, y, x + w, y + h]], np.float64)
         if prompt.points:
             points = np.array([[[point.x, point.y] for point in prompt.points]], np.float64)
             labels = np.array([[point.positive for point in prompt.points]], np.bool_)
