@@ -137,7 +137,9 @@ def test_ids_that_only_happen_to_be_the_truths_pair_nothing(tmp_path: Path):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_one_resample_is_no_interval_and_no_error(truth: Path, seed: int):
-    for metric in evaluate_masks(pair_masks(truth, truth), resamples=1, seed=seed).values():
+    metrics = evaluate_masks(pair_masks(truth, truth), resamples=1, seed=seed)
+    assert metrics.pop("false_alarm_share").low == 0  # Wilson's, which draws nothing
+    for metric in metrics.values():
         assert metric.low is None
         assert metric.reason
 
@@ -222,3 +224,64 @@ def test_the_command_and_its_page(category: Category, tmp_path: Path, mvtec):
     assert "test/crack/000.png" in text
     assert "http" not in text.replace("http://www.w3.org", "")
     assert mvtec(*words).out.startswith("10 photos, 14 instances")
+
+
+def test_masks_on_good_photos_are_counted_named_and_shown_first(category: Category, tmp_path: Path, mvtec):
+    truth = tmp_path / "i.json"
+    assert mvtec("convert", "masks-to-coco", category.root, "--out", truth).code == 0
+    content = json.loads(truth.read_text())
+    labelled = {annotation["image_id"] for annotation in content["annotations"]}
+    goods = [image for image in content["images"] if image["id"] not in labelled]
+    false = {
+        "id": 900,
+        "image_id": goods[0]["id"],
+        "category_id": 1,
+        "bbox": [0, 0, 9, 9],
+        "area": 81,
+        "iscrowd": 0,
+        "segmentation": [[0, 0, 9, 0, 9, 9, 0, 9]],
+    }
+    silent = json.loads(mvtec("evaluate", "masks", truth, truth, "--json").out)
+    assert silent["metrics"]["false_alarm_share"]["value"] == 0
+    predictions = tmp_path / "p.json"
+    predictions.write_text(json.dumps(content | {"annotations": [*content["annotations"], false]}))
+    page = tmp_path / "masks.html"
+    said = json.loads(
+        mvtec("evaluate", "masks", truth, predictions, "--json", "--report", page, "--images", category.root).out
+    )
+    share = said["metrics"]["false_alarm_share"]
+    assert (share["value"], share["n"]) == (1 / len(goods), len(goods))
+    assert share["low"] < share["value"] < share["high"]
+    assert said["good_with_a_mask"] == [goods[0]["file_name"]]
+    text = page.read_text()
+    assert f"<b>1 of {len(goods)}</b>" in text
+    assert text.index("good, a false alarm") < text.index("crack, IoU")
+    printed = mvtec("evaluate", "masks", truth, predictions).out
+    assert f"good photos with a mask: 1 of {len(goods)}, such as {goods[0]['file_name']}" in printed
+
+
+def test_good_photos_that_were_not_asked_about_are_no_silence(truth: Path, tmp_path: Path):
+    asked = json.loads(truth.read_text())
+    asked["images"] = asked["images"][:2]
+    (tmp_path / "p.json").write_text(json.dumps(asked))
+    assert evaluate_masks(pair_masks(truth, truth))["false_alarm_share"].n == 1
+    metric = evaluate_masks(pair_masks(truth, tmp_path / "p.json"))["false_alarm_share"]
+    assert (metric.value, metric.reason) == (None, "no good photo")
+
+
+def test_equal_scores_have_no_ap_where_their_order_decides(truth: Path, tmp_path: Path):
+    exact = [
+        (1, 1, rectangle(0, 0, 10, 10), [0, 0, 10, 10]),
+        (1, 2, rectangle(20, 20, 10, 10), [20, 20, 10, 10]),
+        (2, 1, rectangle(5, 5, 20, 10), [5, 5, 20, 10]),
+    ]
+    false = (3, 1, rectangle(0, 0, 20, 20), [0, 0, 20, 20])
+    predictions = coco(tmp_path / "p.json", [*exact, false], first=50)
+    metrics = evaluate_masks(pair_masks(truth, predictions))
+    for name in ("AP", "AP50"):
+        assert (metrics[name].value, metrics[name].reason) == (None, "all scores are equal")
+    content = json.loads(predictions.read_text())
+    for annotation, score in zip(content["annotations"], (0.9, 0.8, 0.7, 0.1), strict=True):
+        annotation["attributes"] = {"predicted_iou": score}
+    predictions.write_text(json.dumps(content))
+    assert evaluate_masks(pair_masks(truth, predictions))["AP"].value == pytest.approx(1)

@@ -122,6 +122,7 @@ def masks(
     paired = pair_masks(truth, predictions, min_score=min_score)
     before = None if unrefined is None else pair_masks(truth, unrefined, min_score=min_score)
     metrics = evaluate_masks(paired, before, resamples=resamples, seed=seed)
+    alarmed = [paired.truth.images[index].file_name for index in paired.good_with_a_mask]
     lowest = [(paired.truth.images[pair.image].file_name, pair.iou) for pair in worst(paired)]
     if report is not None and images is not None:
         write_mask_report(report, paired, before, metrics, photos=images, overwrite=overwrite)
@@ -133,12 +134,16 @@ def masks(
             metrics=metrics,
             warnings=list(paired.warnings),
             worst=[{"file": name, "IoU": round(iou, 4)} for name, iou in lowest],
+            good_with_a_mask=alarmed,
         )
         return
     for line in paired.warnings:
         warn(line)
     photos, instances = counted(metrics["IoU_image"].n, "photo"), counted(len(paired.pairs), "instance")
     say(f"{photos}, {instances}; value (95 % interval)")
+    if paired.good:
+        such = f", such as {alarmed[0]}" if alarmed else ""
+        say(f"good photos with a mask: {len(alarmed)} of {len(paired.good)}{such}")
     say("")
     rows = [[name, metric.text(), str(metric.n)] for name, metric in metrics.items() if "/" not in name]
     print_table(["figure", "value", "photos"], rows)

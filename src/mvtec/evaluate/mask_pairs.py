@@ -80,6 +80,7 @@ class PairedMasks:
         pairs: One for each instance of the truth that is no crowd, in its order.
         found: All predictions by the index of their photo.
         counted: Those of them that are of an annotation file, or of a score that counts: what a photo is said to show.
+        good: Indices of the photos without any annotation that the predictions are for.
         warnings: What a reader of the figures should know.
     """
 
@@ -87,7 +88,13 @@ class PairedMasks:
     pairs: tuple[Pair, ...]
     found: dict[int, list[Predicted]]
     counted: dict[int, list[Predicted]]
+    good: tuple[int, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def good_with_a_mask(self) -> tuple[int, ...]:
+        """Those of the good photos on which a prediction counts."""
+        return tuple(index for index in self.good if self.counted.get(index))
 
 
 def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0.25) -> PairedMasks:
@@ -109,7 +116,7 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
     if not truth.images:
         raise InputError(truth_path, "holds no image", "Give the annotations of the test part")
     place = {image.id: index for index, image in enumerate(truth.images)}
-    found, by_id, warnings = _read_predictions(truth_path, truth, predictions_path)
+    found, asked, by_id, warnings = _read_predictions(truth_path, truth, predictions_path)
     pairs: list[Pair | None] = [None] * len(truth.annotations)
     of_image: dict[tuple[int, int], list[tuple[int, Region]]] = defaultdict(list)
     for at, annotation in enumerate(truth.annotations):
@@ -142,13 +149,23 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
     boxes = sum(not entry.has_mask for entries in found.values() for entry in entries)
     if boxes:
         warnings = (*warnings, f"{boxes} instances of {predictions_path} have no mask; the filled box stands for it")
-    return PairedMasks(truth, tuple(pair for pair in pairs if pair is not None), found, counted, warnings)
+    labelled = {annotation.image_id for annotation in truth.annotations}
+    return PairedMasks(
+        truth=truth,
+        pairs=tuple(pair for pair in pairs if pair is not None),
+        found=found,
+        counted=counted,
+        good=tuple(
+            index for index, image in enumerate(truth.images) if image.id not in labelled and image.file_name in asked
+        ),
+        warnings=warnings,
+    )
 
 
 def _read_predictions(
     truth_path: Path, truth: CocoDataset, path: Path
-) -> tuple[dict[int, list[Predicted]], bool, tuple[str, ...]]:
-    """Predictions by index of their photo, whether they are the truth's instances refined, and warnings."""
+) -> tuple[dict[int, list[Predicted]], set[str], bool, tuple[str, ...]]:
+    """Predictions by index of their photo, the photos they are for, whether they are the truth's refined, warnings."""
     found: dict[int, list[Predicted]] = defaultdict(list)
     place = {image.id: index for index, image in enumerate(truth.images)}
     if isinstance(read_json(path, "COCO annotations or results"), list):
@@ -156,7 +173,7 @@ def _read_predictions(
         for result in map(CocoResult.model_validate, judged.results):
             index = place[result.image_id]
             found[index].append(_predicted(path, result, result.category_id, truth, index, result.score))
-        return found, False, judged.warnings
+        return found, {image.file_name for image in truth.images}, False, judged.warnings
     predictions = read_coco(path)
     index_of = {image.file_name: index for index, image in enumerate(truth.images)}
     names = {image.id: image.file_name for image in predictions.images}
@@ -198,7 +215,7 @@ def _read_predictions(
             )
         score = _said(annotation).get("predicted_iou", 1.0)
         found[index_of[name]].append(_predicted(path, annotation, category, truth, index_of[name], float(score)))
-    return found, by_id, ()
+    return found, set(names.values()), by_id, ()
 
 
 def _predicted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,14 +33,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """One photo: its name, its size in pixels, the picture as a data URI, and the panels."""
+    """One photo: its name, what is in it, its size in pixels, the picture as a data URI, and the panels."""
 
     name: str
-    defects: str
+    content: str
     size_wh: tuple[int, int]
     picture: str
     panels: tuple[Panel, ...]
-    iou: float
 
 
 def write_mask_report(
@@ -65,63 +65,66 @@ def write_mask_report(
         BadPhotoError: A photo cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
-    rows = mask_rows(paired, unrefined, photos, MAX_PHOTOS)
     count = len({pair.image for pair in paired.pairs})
+    alarms = len(paired.good_with_a_mask)
     page = template("masks.html.jinja").render(
         title=f"Masks on {count} photos",
         notes=paired.warnings,
         figures=[(name, metric) for name, metric in metrics.items() if "/" not in name],
+        alarms=alarms,
+        false_alarm_share=metrics["false_alarm_share"],
         headline=[(name, metrics[name]) for name in ("IoU_image", "IoU", "boundary_IoU", "IoU_image_filled_box")],
         per_defect=PER_DEFECT,
         classes=[
             (name, metrics[f"IoU/{name}"].instances, [metrics[f"{figure}/{name}"] for figure in PER_DEFECT])
             for _, name in sorted(paired.truth.category_names().items())
         ],
-        rows=rows,
-        hidden=max(0, count - MAX_PHOTOS),
+        rows=mask_rows(paired, unrefined, photos, MAX_PHOTOS),
+        hidden=max(0, alarms + count - MAX_PHOTOS),
     )
     with staged_file(out, overwrite=overwrite) as staged:
         staged.write_text(page, encoding="utf-8")
 
 
 def mask_rows(paired: PairedMasks, unrefined: PairedMasks | None, photos: Path, most: int) -> list[Row]:
-    """The photos that have an instance, worst first, at most so many."""
-    rows = [(_iou(paired, index), index) for index in {pair.image for pair in paired.pairs}]
-    return [_row(paired, unrefined, index, iou, photos) for iou, index in sorted(rows)[:most]]
+    """At most so many photos: good ones with a mask, then those that have an instance, worst first."""
+    of_image: dict[int, list[Pair]] = defaultdict(list)
+    for pair in paired.pairs:
+        of_image[pair.image].append(pair)
+    ranked = sorted((_iou(paired, index, own), index) for index, own in of_image.items())
+    chosen = [*paired.good_with_a_mask, *(index for _, index in ranked)][:most]
+    return [_row(paired, unrefined, index, of_image.get(index, []), photos) for index in chosen]
 
 
-def _row(paired: PairedMasks, unrefined: PairedMasks | None, index: int, iou: float, photos: Path) -> Row:
+def _row(paired: PairedMasks, unrefined: PairedMasks | None, index: int, own: list[Pair], photos: Path) -> Row:
+    """A photo and its instances, which a good one has none of."""
     image = paired.truth.images[index]
     names = paired.truth.category_names()
-    own = _own(paired, index)
+    iou = _iou(paired, index, own) if own else None
     panels = [
         Panel("boxes", _boxes(paired.counted.get(index, [])), "pred", None),
         Panel("truth", outline_path(pair.truth for pair in own), "truth", None),
     ]
     if unrefined is not None:
-        panels.append(Panel("unrefined", outline_path(_found(unrefined, index)), "pred", _iou(unrefined, index)))
+        before = _iou(unrefined, index, own) if own else None
+        panels.append(Panel("unrefined", outline_path(_found(unrefined, index)), "pred", before))
     panels.append(Panel("masks", outline_path(_found(paired, index)), "pred", iou))
+    defects = ", ".join(sorted({names[pair.category_id] for pair in own}))
     return Row(
         name=image.file_name,
-        defects=", ".join(sorted({names[pair.category_id] for pair in own})),
+        content="good, a false alarm" if iou is None else f"{defects}, IoU {iou:.3f}",
         size_wh=(image.width, image.height),
         picture=data_uri(photos / image.file_name),
         panels=tuple(panels),
-        iou=iou,
     )
-
-
-def _own(paired: PairedMasks, index: int) -> list[Pair]:
-    return [pair for pair in paired.pairs if pair.image == index]
 
 
 def _found(paired: PairedMasks, index: int) -> list[Region]:
     return [entry.region for entry in paired.counted.get(index, []) if entry.region is not None]
 
 
-def _iou(paired: PairedMasks, index: int) -> float:
+def _iou(paired: PairedMasks, index: int, own: list[Pair]) -> float:
     image = paired.truth.images[index]
-    own = _own(paired, index)
     truth = union([pair.truth for pair in own], (image.height, image.width))
     masks = union(_found(paired, index), (image.height, image.width))
     return 0.0 if truth is None or masks is None else truth.iou(masks)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mvtec.convert.rle import encode_region
 from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_weights, held_by_one_photo
+from mvtec.evaluate.classes import share
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
-from mvtec.evaluate.matching import CocoFigures, Floats, match
+from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric
 
 # By instance: name and value.
@@ -42,8 +43,11 @@ def evaluate_masks(
     """Score masks.
 
     A photo's IoU is that of all its instances together with all that counts in it, whatever their class, and of a
-    defect type with all of that type: a false mask lowers it. Photos without an instance have none.
-    `AP` and `AP50` are pycocotools' of masks. The intervals are percentile bootstrap intervals over photos.
+    defect type with all of that type: a false mask lowers it. Photos without an instance have none; what masks there
+    are on good photos is in `false_alarm_share` alone.
+    `AP` and `AP50` are pycocotools' of masks. They rank the masks by score, so there is none where all scores are equal
+    and some masks fit and others do not: it would be the order of the photos that decides. The intervals are percentile
+    bootstrap intervals over photos, and Wilson's of `false_alarm_share`.
 
     Args:
         paired: Truth and predictions.
@@ -52,7 +56,8 @@ def evaluate_masks(
         seed: Seed of the draw.
 
     Returns:
-        `IoU`, `Dice`, `boundary_IoU` by instance, `IoU_image`, `Dice_image` by photo, `AP`, `AP50`; the baselines
+        `IoU`, `Dice`, `boundary_IoU` by instance, `IoU_image`, `Dice_image` by photo, `AP`, `AP50`;
+        `false_alarm_share`, the share of good photos on which a mask, or a box without one, counts; the baselines
         `IoU_filled_box`, `IoU_image_filled_box`, and with `unrefined` `IoU_unrefined`, `IoU_image_unrefined`; then
         those of `PER_DEFECT` for each defect type, as `IoU/crack`.
     """
@@ -63,6 +68,7 @@ def evaluate_masks(
     for name, sums in _all_sums(paired, unrefined, paired.pairs).items():
         metrics[name] = _metric(sums, paired.pairs, weights)
     metrics |= _average_precision(paired, weights)
+    metrics["false_alarm_share"] = _false_alarms(paired)
     for category_id, defect in names:
         own = [pair for pair in paired.pairs if pair.category_id == category_id]
         of_defect = _all_sums(paired, None, own, category_id)
@@ -121,6 +127,12 @@ def _metric(sums: _Sums, pairs: Sequence[Pair], weights: Floats | None) -> Metri
     return bootstrapped(value, images, instances, None if weights is None or images < 2 else sums.mean(weights))
 
 
+def _false_alarms(paired: PairedMasks) -> Metric:
+    if not paired.good:
+        return Metric(None, 0, 0, reason="no good photo")
+    return replace(share(len(paired.good_with_a_mask), len(paired.good)), instances=0)
+
+
 def _average_precision(paired: PairedMasks, weights: Floats | None) -> dict[str, Metric]:
     """pycocotools' AP and AP50 of masks."""
     sizes = [(image.height, image.width) for image in paired.truth.images]
@@ -163,6 +175,8 @@ def _precision(figures: CocoFigures, thresholds: slice, stat: int, weights: Floa
     value = float(figures.stats[stat])
     if value < 0:
         return Metric(None, figures.images, instances, reason="no instance")
+    if any(_is_decided_by_order(matches, thresholds) for matches in of_classes):
+        return Metric(None, figures.images, instances, reason="all scores are equal")
     if held_by_one_photo(of_classes):
         return Metric(value, figures.images, instances, reason="one photo")
     if weights is None:
@@ -171,6 +185,14 @@ def _precision(figures: CocoFigures, thresholds: slice, stat: int, weights: Floa
     defined = (~np.isnan(table)).sum(axis=0)
     means = np.where(defined > 0, np.nansum(table, axis=0) / np.maximum(defined, 1), np.nan)
     return bootstrapped(value, figures.images, instances, means)
+
+
+def _is_decided_by_order(matches: Matches, thresholds: slice) -> bool:
+    """Whether all masks of a class have one score, and at one of the IoU thresholds some fit and others do not."""
+    if not len(matches.score) or np.ptp(matches.score) > 0:
+        return False
+    hit, counts = matches.hit[thresholds], matches.counts[thresholds]
+    return bool((hit.any(axis=1) & (counts & ~hit).any(axis=1)).any())
 
 
 def worst(paired: PairedMasks, count: int = 10) -> list[Pair]:
