@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from conftest import noise, write_png
-from random_case import random_case
+from random_case import judge, random_case
 
 from mvtec.convert.coco import CocoDataset
 from mvtec.convert.provenance import Provenance
@@ -219,3 +219,26 @@ def test_the_cross_check_beyond_100_detections_blames_max_dets_alone():
     assert checked.tools["pycocotools"].ap50 == 0
     assert scores["maxDets"] == pytest.approx(1 / 151)
     assert scores["matching"] == pytest.approx(scores["interpolation"], abs=1e-9)
+
+
+def test_the_cross_check_says_what_ultralytics_makes_of_crowds():
+    truth, results = random_case(6)
+    plain = cross_check(judge(truth, results)).steps
+    assert "crowd" not in plain[3].explanation
+    for annotation in truth["annotations"]:
+        annotation["iscrowd"] = int(annotation["category_id"] == 1)
+    checked = cross_check(judge(truth, results)).steps
+    crowds = sum(annotation["iscrowd"] for annotation in truth["annotations"])
+    assert f"knows no crowd: a box on one of the {crowds} here" in checked[3].explanation
+    assert "class0" in checked[4].explanation  # nothing of it but crowds
+
+
+def test_only_photos_that_are_shown_are_read(files: Files, mvtec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for number in range(8):
+        write_png(tmp_path / "photos" / f"{number}.png", noise(number, 900, 900))
+    monkeypatch.setattr("mvtec.evaluate.report.MAX_CARDS", 2)
+    read = []
+    monkeypatch.setattr("mvtec.evaluate.gallery.data_uri", lambda photo: read.append(photo.name) or "data:,")
+    assert mvtec("evaluate", "boxes", *files.write(), "--report", tmp_path / "report.html").code == 0
+    assert len(read) == 2
+    assert "6 more not shown" in (tmp_path / "report.html").read_text()

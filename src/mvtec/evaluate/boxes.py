@@ -121,9 +121,9 @@ def photo_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
 
 
 def count_instances(judged: Judged) -> dict[str, int]:
-    """Ground-truth instances per class name."""
+    """Ground-truth instances per class name; a crowd region is none."""
     names = judged.truth.category_names()
-    counts = Counter(names[annotation.category_id] for annotation in judged.truth.annotations)
+    counts = Counter(names[annotation.category_id] for annotation in judged.truth.annotations if not annotation.iscrowd)
     return {name: counts[name] for _, name in sorted(names.items())}
 
 

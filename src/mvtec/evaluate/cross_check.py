@@ -68,6 +68,10 @@ def cross_check(judged: Judged) -> CrossCheck:
     final = _ultralytics_score(truth, above)
     dropped = len(results) - len(above)
     crowded = _most_detections(results)
+    crowds = sum(bool(annotation.get("iscrowd")) for annotation in truth["annotations"])
+    matching = "both match by falling score; what remains is rounding in the overlap"
+    if crowds:
+        matching += f", and that Ultralytics knows no crowd: a box on one of the {crowds} here is false to it"
     empty = [name for name, count in _instances(truth).items() if not count]
     steps = (
         Step(
@@ -87,7 +91,7 @@ def cross_check(judged: Judged) -> CrossCheck:
             "COCO averages the precision curve at 101 recalls as it stands, in steps; Ultralytics joins its "
             "points with straight lines first, so steps become slopes",
         ),
-        Step("matching", final, "both match by falling score; what remains is rounding in the overlap"),
+        Step("matching", final, matching),
         Step(
             "empty classes",
             final,
@@ -174,7 +178,8 @@ def _ultralytics_score(truth: dict[str, Any], results: list[dict[str, Any]]) -> 
         by_image[result["image_id"]].append(result)
     truth_of: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for annotation in truth["annotations"]:
-        truth_of[annotation["image_id"]].append(annotation)
+        if not annotation.get("iscrowd"):
+            truth_of[annotation["image_id"]].append(annotation)
     hits, scores, labels, targets = [], [], [], []
     for image in truth["images"]:
         found = sorted(by_image[image["id"]], key=lambda result: -result["score"])[:ULTRALYTICS_MAX_DETECTIONS]
@@ -212,5 +217,5 @@ def _most_detections(results: list[dict[str, Any]]) -> int:
 def _instances(truth: dict[str, Any]) -> dict[str, int]:
     counts = {category["id"]: 0 for category in truth["categories"]}
     for annotation in truth["annotations"]:
-        counts[annotation["category_id"]] += 1
+        counts[annotation["category_id"]] += not annotation.get("iscrowd")
     return {category["name"]: counts[category["id"]] for category in truth["categories"]}

@@ -15,7 +15,7 @@ Where several errors of class or location are about one instance, the best score
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from mvtec.convert.coco import CocoAnnotation
 from mvtec.evaluate.bootstrap import RECALLS
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.predictions import Judged
@@ -60,12 +61,15 @@ def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
     """The errors of each of `KINDS`."""
     truth = [annotation for annotation in judged.truth.annotations if not annotation.iscrowd]
     category_of = {annotation.id: annotation.category_id for annotation in truth}
+    truth_of: dict[int, list[CocoAnnotation]] = defaultdict(list)
+    for annotation in truth:
+        truth_of[annotation.image_id].append(annotation)
+    found_of: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for said in sorted(judged.results, key=lambda said: -said["score"]):
+        found_of[said["image_id"]].append(said)
     detections: list[_Detection] = []
     for image in judged.truth.images:
-        own = [annotation for annotation in truth if annotation.image_id == image.id]
-        results = sorted(
-            (result for result in judged.results if result["image_id"] == image.id), key=lambda result: -result["score"]
-        )
+        own, results = truth_of[image.id], found_of[image.id]
         numbers, boxes = [annotation.id for annotation in own], [annotation.bbox for annotation in own]
         detections += _judge(numbers, boxes, category_of, results[:_MOST_DETECTIONS])
     found = {detection.instance for detection in detections if detection.hit}

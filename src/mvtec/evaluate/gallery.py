@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
+from mvtec.convert.coco import CocoAnnotation
 from mvtec.datasets.images import read_photo
 from mvtec.evaluate.predictions import Judged
 
@@ -20,15 +22,26 @@ MIN_IOU = 0.5
 _SIDE = 480  # pixels of a picture in the report
 _QUALITY = 82
 
+Verdict = Literal["found", "missed", "right", "false", "wrong class", "crowd"]
+
 
 @dataclass(frozen=True)
 class Box:
-    """A box to draw, in pixels of the photo, with its class; `score` is None for truth."""
+    """A box to draw.
+
+    Attributes:
+        box_xywh: In pixels of the photo.
+        name: Its class.
+        score: None for truth.
+        verdict: Of an instance `found` or `missed`; of a prediction `right` or `false`, or `wrong class` where it finds
+            nothing and lies on an instance of another class; `crowd` of a crowd region and of a prediction in one,
+            which are no instance to be found and neither right nor false.
+    """
 
     box_xywh: tuple[float, float, float, float]
     name: str
     score: float | None
-    agrees: bool
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -37,37 +50,56 @@ class Card:
 
     Attributes:
         name: Its file name.
+        photo: Where it is.
         size_wh: Its size in pixels.
-        picture: The photo, made smaller, as a data URI.
-        truth: Its instances; `agrees` says whether a prediction found it.
-        found: Predictions at or above the operating point; `agrees` says whether there is such an instance.
+        truth: Its instances and crowd regions.
+        found: Predictions at or above the operating point.
     """
 
     name: str
+    photo: Path
     size_wh: tuple[int, int]
-    picture: str
     truth: tuple[Box, ...]
     found: tuple[Box, ...]
 
     @property
+    def picture(self) -> str:
+        """The photo, see `data_uri`; made when it is asked for, as most cards of a large set are not shown."""
+        return data_uri(self.photo)
+
+    @property
+    def instances(self) -> int:
+        return sum(box.verdict != "crowd" for box in self.truth)
+
+    @property
     def missed(self) -> int:
-        return sum(not box.agrees for box in self.truth)
+        return sum(box.verdict == "missed" for box in self.truth)
+
+    @property
+    def wrong_class(self) -> int:
+        return sum(box.verdict == "wrong class" for box in self.found)
 
     @property
     def false_boxes(self) -> int:
-        return sum(not box.agrees for box in self.found)
+        """How many boxes find nothing, those of the wrong class included."""
+        return sum(box.verdict == "false" for box in self.found) + self.wrong_class
 
     @property
     def verdict(self) -> str:
         parts = [f"{self.missed} missed"] if self.missed else []
-        parts += [f"{self.false_boxes} false"] if self.false_boxes else []
+        if self.false_boxes:
+            parts.append(
+                f"{self.false_boxes} false" + (f", {self.wrong_class} wrong class" if self.wrong_class else "")
+            )
         if parts:
             return ", ".join(parts)
-        return "all found" if self.truth else "good, no alarm"
+        if self.instances:
+            return "all found"
+        return "a crowd only" if self.truth else "good, no alarm"
 
 
 def make_cards(judged: Judged, photo_root: Path, min_score: float | Mapping[str, float]) -> list[Card]:
-    """One card a photo, in the order of the annotation file.
+    """One card a photo, in the order of the annotation file; no photo is read.
 
     A prediction of the right class that overlaps an instance by IoU 0.5 or more finds it; each instance is found once,
     by the best score.
@@ -76,56 +108,64 @@ def make_cards(judged: Judged, photo_root: Path, min_score: float | Mapping[str,
         judged: Truth and predictions.
         photo_root: The folder the file names of the truth are relative to.
         min_score: The score from which on a prediction counts; or that of each photo, by its file name.
-
-    Raises:
-        BadPhotoError: A photo is not where it was when it was predicted.
     """
     names = judged.truth.category_names()
+    truth_of: dict[int, list[CocoAnnotation]] = defaultdict(list)
+    for annotation in judged.truth.annotations:
+        truth_of[annotation.image_id].append(annotation)
+    found_of: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for result in sorted(judged.results, key=lambda result: -result["score"]):
+        found_of[result["image_id"]].append(result)
     cards = []
     for image in judged.truth.images:
         least = min_score if isinstance(min_score, float) else min_score[image.file_name]
-        truth = [annotation for annotation in judged.truth.annotations if annotation.image_id == image.id]
-        found = sorted(
-            (r for r in judged.results if r["image_id"] == image.id and r["score"] >= least),
-            key=lambda result: -result["score"],
-        )
-        taken = _agreements([(a.category_id, a.bbox) for a in truth], found)
+        truth = truth_of[image.id]
+        found = [result for result in found_of[image.id] if result["score"] >= least]
+        of_truth, of_found = _verdicts(truth, found)
         cards.append(
             Card(
                 name=image.file_name,
+                photo=photo_root / image.file_name,
                 size_wh=(image.width, image.height),
-                picture=data_uri(photo_root / image.file_name),
                 truth=tuple(
-                    Box(a.bbox, names[a.category_id], None, index in taken.values()) for index, a in enumerate(truth)
+                    Box(annotation.bbox, names[annotation.category_id], None, verdict)
+                    for annotation, verdict in zip(truth, of_truth, strict=True)
                 ),
                 found=tuple(
-                    Box(tuple(r["bbox"]), names[r["category_id"]], r["score"], index in taken)
-                    for index, r in enumerate(found)
+                    Box(tuple(result["bbox"]), names[result["category_id"]], result["score"], verdict)
+                    for result, verdict in zip(found, of_found, strict=True)
                 ),
             )
         )
     return cards
 
 
-def _agreements(truth: list[tuple[int, Any]], found: list[dict[str, Any]]) -> dict[int, int]:
-    """Index of the prediction → index of the instance it finds."""
+def _verdicts(truth: list[CocoAnnotation], found: list[dict[str, Any]]) -> tuple[list[Verdict], list[Verdict]]:
+    """What `Box.verdict` says of the truth of a photo, and of its predictions, best score first."""
+    of_truth: list[Verdict] = ["crowd" if annotation.iscrowd else "missed" for annotation in truth]
     if not truth or not found:
-        return {}
-    overlap = coco_mask.iou(
+        return of_truth, ["false"] * len(found)
+    # with a crowd pycocotools gives the part of the prediction that lies in it
+    overlaps = coco_mask.iou(
         np.array([result["bbox"] for result in found], np.float64),
-        np.array([box for _, box in truth], np.float64),
-        [0] * len(truth),
+        np.array([annotation.bbox for annotation in truth], np.float64),
+        [annotation.iscrowd for annotation in truth],
     )
-    taken: dict[int, int] = {}
-    for at, result in enumerate(found):
-        free = [
-            (overlap[at, index], -index)
-            for index, (label, _) in enumerate(truth)
-            if label == result["category_id"] and index not in taken.values() and overlap[at, index] >= MIN_IOU
-        ]
+    of_found: list[Verdict] = []
+    for result, overlap in zip(found, overlaps, strict=True):
+        near = [index for index in range(len(truth)) if overlap[index] >= MIN_IOU]
+        own = [index for index in near if truth[index].category_id == result["category_id"]]
+        free = [index for index in own if of_truth[index] == "missed"]
         if free:
-            taken[at] = -max(free)[1]
-    return taken
+            of_truth[max(free, key=lambda index: (overlap[index], -index))] = "found"
+            of_found.append("right")
+        elif any(truth[index].iscrowd for index in own):
+            of_found.append("crowd")
+        elif any(not truth[index].iscrowd for index in near if index not in own):
+            of_found.append("wrong class")
+        else:
+            of_found.append("false")
+    return of_truth, of_found
 
 
 def data_uri(photo: Path) -> str:
