@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from random_case import judge, random_case
 
-from mvtec.evaluate.boxes import IOU50, evaluate_boxes
+from mvtec.evaluate.boxes import IOU50, evaluate_boxes, out_of_reach
 from mvtec.evaluate.matching import match
 from mvtec.evaluate.thresholds import CATCHING, SHOWN, SILENT, at_default, operating_points
 
@@ -89,3 +89,9 @@ def test_a_good_photo_with_the_highest_score_leaves_no_silent_score():
     points = points_of(only(plate(2, 1), {1: [0.9], 2: [0.8], 3: [1.0]}))
     assert [point.why for point in points if point.why] == [CATCHING]
     assert max(point.min_score for point in points) < 1
+
+
+def test_why_no_score_catches_95_percent():
+    assert out_of_reach(only(plate(2, 1), {1: [0.9]})) == "1 of 2 photos with a defect have no box"
+    assert out_of_reach(only(plate(2, 1), {1: [0.9], 2: [0.001]})) is None
+    assert out_of_reach(only(plate(0, 1), {})) is None

@@ -32,7 +32,7 @@ def boxes(
     as_json: AsJson = False,
 ) -> None:
     """Score boxes: pycocotools' twelve figures, per class too, with 95 % bootstrap intervals over images."""
-    from mvtec.evaluate.boxes import PER_CLASS, count_instances, evaluate_boxes
+    from mvtec.evaluate.boxes import PER_CLASS, count_instances, evaluate_boxes, out_of_reach
     from mvtec.evaluate.cross_check import cross_check as check_tools
     from mvtec.evaluate.matching import match
     from mvtec.evaluate.predictions import load
@@ -63,7 +63,8 @@ def boxes(
     for line in judged.warnings:
         warn(line)
     instances = count_instances(judged)
-    say(f"{len(judged.truth.images)} images, {sum(instances.values())} instances; value (95 % interval)")
+    images = counted(len(judged.truth.images), "image")
+    say(f"{images}, {counted(sum(instances.values()), 'instance')}; value (95 % interval)")
     say("")
     rows = [
         [name, metric.text(), str(metric.n), str(metric.instances) if name != "FPR95" else ""]
@@ -71,6 +72,8 @@ def boxes(
         if "/" not in name
     ]
     print_table(["figure", "value", "photos", "instances"], rows)
+    if why := out_of_reach(judged):
+        say(f"no score catches 95 % of the bad photos, as FPR95 would have it: {why}")
     say("")
     rows = [
         [name, *(metrics[f"{figure}/{name}"].text() for figure in PER_CLASS), str(count)]
@@ -174,7 +177,7 @@ def _print_points(points: list[OperatingPoint]) -> None:
         for point in points
     ]
     print_table(
-        ["score from", "bad photos with a box", "good ones", "defects found", "false boxes", "these photos say"], rows
+        ["score from", "bad photos with a box", "good ones", "defects found", "false boxes", "chosen because"], rows
     )
 
 

@@ -18,10 +18,11 @@ from mvtec.evaluate.bootstrap import (
     held_by_one_photo,
     recall,
 )
-from mvtec.evaluate.good_or_defect import false_alarms
+from mvtec.evaluate.good_or_defect import catching_score, false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
+from mvtec.words import counted
 
 IOU50, IOU75 = 0, 5  # places of 0.50 and 0.75 among the ten thresholds
 
@@ -118,6 +119,15 @@ def photo_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
     for result in judged.results:
         best[result["image_id"]] = max(best[result["image_id"]], result["score"])
     return np.array([number in defective for number in best]), np.array(list(best.values()), np.float64)
+
+
+def out_of_reach(judged: Judged) -> str | None:
+    """Why no score catches 95 % of the photos with a defect, where none does: too many of them have no box."""
+    defective, scores = photo_scores(judged)
+    if not defective.any() or catching_score(defective, scores) > 0:
+        return None
+    without = int((scores[defective] <= 0).sum())
+    return f"{without} of {counted(int(defective.sum()), 'photo')} with a defect have no box"
 
 
 def count_instances(judged: Judged) -> dict[str, int]:

@@ -12,13 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
-from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances, label_sources
+from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances, label_sources, out_of_reach
 from mvtec.evaluate.gallery import Card, make_cards
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.evaluate.thresholds import OperatingPoint, at_default
 from mvtec.files import staged_file
 from mvtec.run import RunRecord, read_run
+from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.datasets.info import DataCard
@@ -74,10 +75,10 @@ def write_report(
         overwrite: Replace what is there.
 
     Raises:
-        BadPhotoError: A photo cannot be read.
+        BadPhotoError: A photo that is shown cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
-    cards = make_cards(judged, photo_root, DEFAULT_THRESHOLD)
+    cards = worst_first(make_cards(judged, photo_root, DEFAULT_THRESHOLD))
     record: RunRecord | None = None if run is None else read_run(run)
     page = template("report.html.jinja").render(
         title=title,
@@ -93,11 +94,12 @@ def write_report(
         ],
         per_class=PER_CLASS,
         false_alarms=metrics["FPR95"],
+        out_of_reach=out_of_reach(judged),
         label_sources=label_sources(judged),
         images=len(judged.truth.images),
         points=points,
         point=at_default(points),
-        cards=worst_first(cards)[:MAX_CARDS],
+        cards=cards[:MAX_CARDS],
         hidden=max(0, len(cards) - MAX_CARDS),
     )
     with staged_file(out, overwrite=overwrite, inputs=[photo_root]) as staged:
@@ -114,6 +116,7 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["quoted"] = shlex.quote
+    environment.globals["counted"] = counted
     return environment.get_template(name)
 
 
@@ -130,21 +133,36 @@ def report_predictions(
         raise InputError(
             "--report", "the predictions do not say where the photos are", "Predict with mvtec predict, then try again"
         )
-    run = Path(judged.provenance.model).parent.parent
+    model = Path(judged.provenance.model)
+    run = model.parent.parent
     write_report(
         out,
-        title=f"Detector {run.name} on {len(judged.truth.images)} photos",
+        title=f"Detector {_name_of(model)} on {counted(len(judged.truth.images), 'photo')}",
         judged=judged,
         metrics=metrics,
         points=points,
         photo_root=Path(judged.provenance.image_root),
-        run=run if (run / "run.json").is_file() else None,
+        run=run if model.suffix and (run / "run.json").is_file() else None,
         overwrite=overwrite,
     )
 
 
+def _name_of(model: Path) -> str:
+    """What to call a model: by its run, by its file, or, where it is the folder of several runs, by that.
+
+    >>> [_name_of(Path(path)) for path in ("/runs/a/weights/last.pt", "/models/best.pt", "/compared/folds")]
+    ['a', 'best.pt', 'compared/folds']
+    """
+    if model.parent.name == "weights":
+        return model.parent.parent.name
+    return model.name if model.suffix else f"{model.parent.name}/{model.name}"
+
+
 def read_curves(results_csv: Path) -> list[Curve]:
-    """The losses, and where a val part was judged its mAP, of Ultralytics' `results.csv`; empty without the file."""
+    """The losses, and where a val part was judged its mAP, of Ultralytics' `results.csv`; empty without the file.
+
+    What has one value alone, as after one epoch, is no curve.
+    """
     if not results_csv.is_file():
         return []
     with results_csv.open(newline="", encoding="utf-8") as stream:
@@ -155,16 +173,16 @@ def read_curves(results_csv: Path) -> list[Curve]:
         if not (name.startswith("train/") or "mAP" in name):
             continue
         values = [float(row[column]) for row in rows if row[column]]
-        if values:
+        if len(values) > 1:
             curves.append(make_curve(name, values))
     return curves
 
 
 def make_curve(name: str, values: list[float]) -> Curve:
-    """The curve of at least one value, 0 at the bottom."""
+    """The curve of at least two values, 0 at the bottom."""
     width, height = CHART_WH
     top = max(*values, 1e-9)
-    step = width / max(1, len(values) - 1)
+    step = width / (len(values) - 1)
     points = " ".join(f"{index * step:.1f},{height - value / top * height:.1f}" for index, value in enumerate(values))
     return Curve(name, points, values[0], values[-1], len(values))
 

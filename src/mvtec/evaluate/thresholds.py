@@ -16,7 +16,7 @@ from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 
 SHOWN = (0.05, 0.1, DEFAULT_THRESHOLD, 0.5, 0.75)
-CATCHING, SILENT = "catches 95 %", "no false alarm"
+CATCHING, SILENT = "95 % of these bad photos have a box", "none of these good photos has a box"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class OperatingPoint:
 
     Attributes:
         min_score: The score.
-        why: What these photos chose the score for, `CATCHING`, `SILENT` or both; empty for a round one.
+        why: Why it was chosen on these photos, `CATCHING`, `SILENT` or both; empty for a round one.
         caught: How many defective photos have a box, wherever it is.
         defective: Of how many.
         alarms: How many good photos have one.
