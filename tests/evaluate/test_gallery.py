@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,12 @@ def test_the_picture_says_which_box_is_false_and_what_was_missed(monkeypatch: py
     assert "✗" not in right
     assert "missed" not in right
     assert 'text-anchor="end"' not in right
+
+
+def test_a_box_as_large_as_the_photo_and_its_label_are_in_it(monkeypatch: pytest.MonkeyPatch):
+    drawn = picture(card([], [(1, [0, 0, 100, 100], 0.9)]), monkeypatch)
+    rect = re.search(r'<rect class="pred" x="(.*?)" y="(.*?)" width="(.*?)" height="(.*?)">', drawn)
+    x, y, w, h = (float(value) for value in rect.groups())
+    assert min(x, y) > 0
+    assert max(x + w, y + h) < 100
+    assert 0 < float(re.search(r'<text .*? y="(.*?)"', drawn).group(1)) < 100

@@ -152,7 +152,7 @@ def _print_contest(contest: Contest) -> None:
     say("")
     say(
         f"accuracy of detector less classifier: {comparison.difference.text()}; right alone: detector "
-        f"{len(comparison.only_first)}, classifier {len(comparison.only_second)}; McNemar p = {comparison.p_value:.3f}"
+        f"{len(comparison.only_first)}, classifier {len(comparison.only_second)}; McNemar {comparison.p_text}"
     )
     say(f"where: AP50 {contest.boxes['AP50'].text()}, AP {contest.boxes['AP'].text()}; the classifier cannot say")
     if contest.unlike is not None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mvtec.compare import Stage, anomaly, classifiers, detectors
-from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, Contest, Effort, comparison_json
+from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest, Effort, comparison_json
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
@@ -285,7 +285,9 @@ def _notes(
     if set(like[DETECTOR].train_images) != set(like[CLASSIFIER].train_images) and records[DETECTOR] == like[DETECTOR]:
         notes.append("The two were trained on different photos, so part of the difference may be the photos'.")
     notes += [
-        f"The {side} was trained from random weights." for side, record in records.items() if record.weights is None
+        f"The {SPOKEN[side]} was trained from random weights."
+        for side, record in records.items()
+        if record.weights is None
     ]
     if runs and (changed := detectors.differences(runs[0], like[DETECTOR])):
         notes.append(

@@ -6,23 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvtec.compare.anomaly import WHOLE
-from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, Contest
+from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Sample
-from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
 from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
 from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.report import CHART_WH, Curve, make_curve, read_curves, template, worst_first
-from mvtec.evaluate.thresholds import OperatingPoint, at_default
 from mvtec.files import read_json, staged_file
+from mvtec.words import counted
 
 REPORT = "report.html"
 _MOST_CARDS, _MOST_HEATS, _MOST_PAIRS, _MOST_MASKS = 24, 18, 24, 12
-_SPOKEN = {DETECTOR: "detector", CLASSIFIER: "classifier", ANOMALY: "anomaly detector"}
 KINDS = {
     "class": "a box on a defect of another class",
     "location": "a box of the right class, badly placed (IoU 0.1 to 0.5)",
@@ -77,22 +75,25 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
         BadPhotoError: A photo cannot be read.
     """
     comparison, judged = contest.comparison, contest.judged
-    cards = worst_first(make_cards(judged, contest.dataset.root, DEFAULT_THRESHOLD))
+    cards = worst_first(make_cards(judged, contest.dataset.root, contest.thresholds))
     scores = comparison.answers[DETECTOR].defect_score
     best_only = {path: max(scores[path], least) for path, least in contest.thresholds.items()}
     card_of = {card.name: card for card in make_cards(judged, contest.dataset.root, best_only)}
     samples = {sample.path: sample for sample in contest.samples}
-    differing = [path for path in comparison.truth if _differ(contest, path)]
+    differing = differing_photos(contest)
+    counts_from = set(contest.thresholds.values())
     coldest = sorted(contest.noticed, key=lambda path: (contest.noticed[path].share, path))[:_MOST_HEATS]
     figures = {name: comparison.figures[name].metrics for name in comparison.figures}
     if contest.unlike is not None:
         figures[ANOMALY] = {name: contest.unlike.metrics[name] for name in WHOLE}
     metrics = contest.metrics
+    photos = counted(len(contest.samples), "photo")
     page = template("compare.html.jinja").render(
-        title=f"{contest.dataset.category}: {_all_of(list(figures))} on the same {len(contest.samples)} photos",
+        title=f"{contest.dataset.category}: {_all_of(list(figures))} on the same {photos}",
         contest=contest,
-        verdict=verdict(contest, at_default(contest.points)),
+        verdict=verdict(contest, cards),
         points=contest.points,
+        drawn=min(counts_from) if len(counts_from) == 1 else None,
         sides=list(figures),
         naming=[DETECTOR, CLASSIFIER],
         chart=CHART_WH,
@@ -105,7 +106,6 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
             for name, count in count_instances(judged).items()
         ],
         kinds=KINDS,
-        min_score=DEFAULT_THRESHOLD,
         cards=cards[:_MOST_CARDS],
         hidden_cards=max(0, len(cards) - _MOST_CARDS),
         mask_figures={
@@ -139,8 +139,8 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
     return out / REPORT
 
 
-def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
-    """What was found, in a few sentences a quality engineer can act on."""
+def verdict(contest: Contest, cards: list[Card]) -> list[str]:
+    """What was found, in a few sentences a quality engineer can act on; `cards` are of the boxes that count."""
     comparison, n = contest.comparison, len(contest.samples)
     right = {
         side: sum(answers.classes[path] == label for path, label in comparison.truth.items())
@@ -148,19 +148,25 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
     }
     gain = comparison.difference.value or 0
     better, worse = (DETECTOR, CLASSIFIER) if gain > 0 else (CLASSIFIER, DETECTOR)
-    named = f"Naming: the {better} gives {right[better]} of {n} photos their right class, the {worse} {right[worse]}"
-    if comparison.p_value < 0.05:
-        named += f"; the {better} is better by more than chance (McNemar p = {comparison.p_value:.3f})."
+    photos = counted(n, "photo")
+    named = f"Naming: the {better} gives {right[better]} of {photos} the right class, the {worse} {right[worse]}"
+    if right[better] == right[worse]:
+        named = f"Naming: {better} and {worse} both give {right[better]} of {photos} the right class."
+    elif comparison.p_value < 0.05:
+        named += f"; the {better} is better by more than chance (McNemar {comparison.p_text})."
     else:
-        named += f"; on {n} photos that may be chance (p = {comparison.p_value:.2f})."
+        named += f"; on {photos} that may be chance ({comparison.p_text})."
     where = "only the detector says where"
     if contest.unlike is not None:
         aupro = contest.unlike.metrics["aupro"].text()
         where = f"the detector draws boxes; the anomaly detector, which has seen no defect, gives heat (AUPRO {aupro})"
+    instances, missed = sum(card.instances for card in cards), sum(card.missed for card in cards)
+    false = sum(card.false_boxes for card in cards)
     found = [
         named,
-        f"Finding: {where}. From score {point.min_score} on the detector finds {point.found} of "
-        f"{point.instances} defects with {point.false_boxes} false boxes; its AP50 is {contest.boxes['AP50'].text()}.",
+        f"Finding: {where}. With boxes that count from score {contest.threshold_text} the detector finds "
+        f"{instances - missed} of {counted(instances, 'defect')} with {false} false box{'' if false == 1 else 'es'}; "
+        f"its AP50 is {contest.boxes['AP50'].text()}.",
     ]
     good = [path for path, label in comparison.truth.items() if label == GOOD]
     if good:
@@ -170,9 +176,10 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
             for side, said in contest.calls.items()
         }
         found.append(
-            f"Good or not, with boxes that count from score {contest.threshold_text}: "
+            "Good or not, with the same boxes: "
             + ", ".join(
-                f"the {_SPOKEN[side]} raises {alarms[side]} false alarms on {len(good)} good photos and passes "
+                f"the {SPOKEN[side]} raises {counted(alarms[side], 'false alarm')} on "
+                f"{counted(len(good), 'good photo')} and passes "
                 f"{slips[side]} of {n - len(good)} bad ones"
                 for side in contest.calls
             )
@@ -188,10 +195,12 @@ def verdict(contest: Contest, point: OperatingPoint) -> list[str]:
 
 
 def _history(run: Path) -> list[Curve]:
-    """Loss and accuracy by epoch; of a cross-validation those of its first fold. Empty where nothing went by epochs."""
+    """Loss and accuracy by epoch; of a cross-validation those of its first fold. Empty where fewer than two are."""
     path = run / "history.json"
     first = read_json(path, "the history of a training")[0] if path.is_file() else []
-    return [make_curve(f"train {name}", [epoch[name] for epoch in first]) for name in (first[0] if first else ())]
+    return [
+        make_curve(f"train {name}", [epoch[name] for epoch in first]) for name in (first[0] if len(first) > 1 else ())
+    ]
 
 
 def _heat_card(out: Path, side: str, sample: Sample, contest: Contest) -> HeatCard:
@@ -217,6 +226,14 @@ def _is_right(contest: Contest, side: str, path: str) -> bool:
     return (said == GOOD) == (truth == GOOD) if side == ANOMALY else said == truth
 
 
+def differing_photos(contest: Contest) -> list[str]:
+    """The photos on which the sides differ: what one alone names right first, and of those the good ones."""
+    comparison = contest.comparison
+    alone = {*comparison.only_first, *comparison.only_second}
+    differing = [path for path in comparison.truth if _differ(contest, path)]
+    return sorted(differing, key=lambda path: (path not in alone, comparison.truth[path] != GOOD, path))
+
+
 def _differ(contest: Contest, path: str) -> bool:
     """Whether the sides that name classes name others, or one calls a photo good that another does not."""
     named = {answers.classes[path] for answers in contest.comparison.answers.values()}
@@ -235,5 +252,5 @@ def _places(contest: Contest) -> list[tuple[str, dict[str, Metric]]]:
 
 def _all_of(names: list[str]) -> str:
     """`detector and classifier`, or `detector, classifier and anomaly detector`."""
-    spoken = [_SPOKEN[name] for name in names]
+    spoken = [SPOKEN[name] for name in names]
     return f"{', '.join(spoken[:-1])} and {spoken[-1]}"

@@ -25,6 +25,7 @@ from mvtec.files import sha256_file
 from mvtec.run import RunRecord
 
 DETECTOR, CLASSIFIER, ANOMALY = "detector", "classifier", "anomaly"
+SPOKEN = {DETECTOR: "detector", CLASSIFIER: "classifier", ANOMALY: "anomaly detector"}
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,11 @@ class Comparison:
     only_second: tuple[str, ...]
     p_value: float
 
+    @property
+    def p_text(self) -> str:
+        """`p = 0.012`, or `p < 0.001`."""
+        return "p < 0.001" if self.p_value < 0.001 else f"p = {self.p_value:.3f}"
+
 
 def compare(
     truth: Mapping[str, str],
