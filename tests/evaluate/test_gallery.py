@@ -43,7 +43,7 @@ def test_each_box_is_told_apart():
     )
     assert [box.verdict for box in one.truth] == ["found", "missed", "missed"]
     assert [box.verdict for box in one.found] == ["right", "false", "wrong class", "false"]
-    assert (one.missed, one.false_boxes, one.verdict) == (2, 3, "2 missed, 3 false, 1 wrong class")
+    assert (one.missed, one.false_boxes, one.verdict) == (2, 3, "2 missed, 3 false (1 wrong class)")
 
 
 def test_a_crowd_is_no_instance_and_a_box_in_it_neither_right_nor_false():

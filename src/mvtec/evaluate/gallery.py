@@ -89,7 +89,7 @@ class Card:
         parts = [f"{self.missed} missed"] if self.missed else []
         if self.false_boxes:
             parts.append(
-                f"{self.false_boxes} false" + (f", {self.wrong_class} wrong class" if self.wrong_class else "")
+                f"{self.false_boxes} false" + (f" ({self.wrong_class} wrong class)" if self.wrong_class else "")
             )
         if parts:
             return ", ".join(parts)

@@ -17,6 +17,7 @@ from mvtec.evaluate.masks import PER_DEFECT
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.report import template
 from mvtec.files import staged_file
+from mvtec.words import counted
 
 MAX_PHOTOS = 80
 
@@ -68,7 +69,7 @@ def write_mask_report(
     count = len({pair.image for pair in paired.pairs})
     alarms = len(paired.good_with_a_mask)
     page = template("masks.html.jinja").render(
-        title=f"Masks on {count} photos",
+        title=f"Masks on {counted(count, 'photo')} with a defect and {counted(len(paired.good), 'good photo')}",
         notes=paired.warnings,
         figures=[(name, metric) for name, metric in metrics.items() if "/" not in name],
         alarms=alarms,
