@@ -1,9 +1,19 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from mvtec.errors import OutputError
-from mvtec.files import check_output, fresh_folder, json_bytes, staged_file, staged_folder, write_json
+from mvtec.errors import OutputError, WeightsError
+from mvtec.files import (
+    check_output,
+    fresh_folder,
+    json_bytes,
+    read_tensors,
+    staged_file,
+    staged_folder,
+    write_json,
+    write_tensors,
+)
 
 
 def test_json_is_the_same_bytes_whatever_the_order_of_keys():
@@ -126,3 +136,19 @@ def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path: Path, mon
         (staged / "new").write_text("")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "conversion.json").read_text() == "old"
+
+
+def test_a_full_memory_is_no_broken_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_tensors(tmp_path / "a.pt", {"x": torch.zeros(2)})
+
+    def full(*_words: object, **_more: object) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("torch.load", full)
+    with pytest.raises(RuntimeError, match="DefaultCPUAllocator"):
+        read_tensors(tmp_path / "a.pt", "Give another")
+    monkeypatch.undo()
+    assert list(read_tensors(tmp_path / "a.pt", "Give another")) == ["x"]
+    (tmp_path / "a.pt").write_bytes((tmp_path / "a.pt").read_bytes()[:100])
+    with pytest.raises(WeightsError, match="is cut off or no file of torch"):
+        read_tensors(tmp_path / "a.pt", "Give another")

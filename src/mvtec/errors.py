@@ -45,3 +45,13 @@ def no_folder(path: Path, mend: str) -> InputError:
 def install_hint(extra: str) -> str:
     """How to install an optional part of this package, for the mend of an error; it is on no package index."""
     return f"run pip install '.[{extra}]' in the folder of mvtec's source"
+
+
+def whose_memory_is_full(error: BaseException) -> str | None:
+    """Whose memory an error says is full, `machine` or `GPU`; None if it says something else.
+
+    torch's errors are known by name and text, so that torch need not be loaded.
+    """
+    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
+        return "machine"
+    return "GPU" if type(error).__name__ == "OutOfMemoryError" or "MPS backend out of memory" in str(error) else None

@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mvtec.errors import InputError, OutputError, WeightsError
+from mvtec.errors import InputError, OutputError, WeightsError, whose_memory_is_full
 
 # What tells the folders that commands make, and the endings of the files that they write.
 _RECORDS = ("run.json", "plan.json", "conversion.json", "provenance.json", "synthetic.json", "anomaly.json")
 _FILES_WRITTEN = frozenset({"", ".json", ".html", ".xml"})
+_UMASK = os.umask(0)  # to be read it must be set, so once, before there are threads
+os.umask(_UMASK)
 _LONGEST_NAME = 200  # file systems take 255; some outputs have another beside them, of a longer name
 
 
@@ -184,9 +186,7 @@ def give_default_mode(path: Path, mode: int) -> None:
         path: The file or folder.
         mode: What a new one has without a umask: 0o666 or 0o777.
     """
-    umask = os.umask(0)
-    os.umask(umask)
-    path.chmod(mode & ~umask)
+    path.chmod(mode & ~_UMASK)
 
 
 def json_bytes(value: Any) -> bytes:
@@ -231,9 +231,11 @@ def read_tensors(path: Path, mend: str) -> dict[str, Any]:
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
+    except OSError as error:
+        raise WeightsError(path, f"cannot be read ({error.strerror})", mend) from error
     except Exception as error:  # a broken file fails in many ways, and in torch's words, which say how to run its code
+        if whose_memory_is_full(error):
+            raise
         has_objects = isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path)
         problem = "holds Python objects, not tensors alone" if has_objects else "is cut off or no file of torch"
         raise WeightsError(path, problem, mend) from error

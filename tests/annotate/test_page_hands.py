@@ -321,6 +321,51 @@ def test_delete_takes_no_vertex_that_undo_has_changed(desk: Desk):
     desk.saved()
 
 
+def test_delete_takes_the_label_that_was_dragged_last(desk: Desk):
+    desk.tool("box")
+    desk.drag((200, 140), (220, 160), (280, 200))
+    _polygon(desk)
+    desk.key("Enter")
+    desk.tool("select")
+    desk.drag((90, 40), (95, 35), (100, 30))  # a vertex
+    desk.page.locator("#annotations [data-key]").first.click()
+    desk.drag((230, 170), (235, 175), (240, 180))
+    desk.key("Delete")
+    desk.labels(1)
+    desk.page.locator("#annotations [data-key]").first.click()
+    desk.page.mouse.move(*desk.at(95, 60))
+    desk.page.mouse.down()  # on the edge: a new vertex, given up
+    desk.page.mouse.move(*desk.at(120, 60))
+    desk.key("Escape")
+    desk.page.mouse.up()
+    desk.key("Delete")
+    desk.labels(0)
+    desk.saved()
+
+
+def test_a_photo_that_is_gone_is_passed_by(desk: Desk):
+    def rows(route: Route) -> None:
+        said = route.fetch()
+        photos = [row for row in said.json()["photos"] if row["name"] != NEXT]
+        route.fulfill(response=said, json={"photos": photos})
+
+    desk.page.route("**/api/rows", rows)
+    desk.page.reload()
+    desk.open(PHOTO)
+    desk.key(".")
+    _name(desk.page, "test/good/002.png")
+    desk.key(",")
+    _name(desk.page, PHOTO)
+    desk.key("n")
+    _name(desk.page, "test/good/002.png")
+    desk.page.unroute("**/api/rows")
+    desk.page.route("**/api/rows", lambda route: route.fulfill(status=500, json={"detail": "no rows"}))
+    desk.page.locator("#filter-state").select_option("good")
+    desk.page.locator("#filter-state").select_option("unreviewed")
+    desk.page.locator("#filter-text").fill("crack")
+    _said(desk.page, "no rows")
+
+
 def test_several_are_selected_by_keyboard_and_by_touch(desk: Desk, server: Running):  # noqa: F811
     boxes = [_rect(key, at, 40, 20, 20) for key, at in (("a", 20), ("b", 80), ("c", 140))]
     _save(server, "good/000", *boxes)

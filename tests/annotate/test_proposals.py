@@ -91,6 +91,24 @@ def test_masks_that_sam_was_asked_for_stay_when_new_predictions_come(work: Workp
         assert sources == ["sam", *["detector"] * count]
 
 
+def test_a_class_that_was_renamed_does_not_come_back(category: Category, tmp_path: Path):
+    path = _predictions(tmp_path / "p", [_answer(n, [1, 1, 9, 9], 0.6, category=5) for n in (2, 3)], PHOTOS)
+    late = category.photo("good", 1)
+    late.rename(tmp_path / "late.png")
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    propose(work.store, path)
+    number = {name: number for number, name in work.store.categories().items()}["scratch"]
+    work.rename_category(number, "score")
+    propose(work.store, path)
+    work.store.close()
+    (tmp_path / "late.png").rename(late)
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    propose(work.store, path)
+    assert set(work.store.categories().values()) == {"crack", "stain", "score"}
+    assert [one.category_id for one in work.store.photo(number_of(work, "test/good/001.png")).records] == [number]
+    work.store.close()
+
+
 def test_photos_that_come_later_get_their_proposals(category: Category, tmp_path: Path):
     path = _predictions(tmp_path / "p", [_answer(2, [1, 1, 9, 9], 0.6), _answer(3, [1, 1, 9, 9], 0.6)], PHOTOS)
     late = category.photo("good", 1)

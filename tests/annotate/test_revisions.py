@@ -80,6 +80,23 @@ def test_history_tells_what_was_done(work: Workplace, good: int):
     ]
 
 
+def test_only_who_says_so_takes_edited_back(work: Workplace, good: int):
+    sam = {"source": "sam", "edited": False}
+    key, shape = "a", {"kind": "box", "bbox": [5, 5, 9, 9]}
+    kept = save_edit(work.store, good, photo_edit(0, [box(key, [1, 2, 3, 4], attributes=sam, proposed=True)]), SIZE)
+    assert "edited" not in kept.records[0].attributes
+    steps = [
+        ({"shape": shape, "attributes": {"note": "x"}}, True),  # a client that sends what it knows
+        ({"attributes": {"note": "y"}}, True),
+        ({"attributes": {"edited": False}}, False),  # the page after undo
+        ({"shape": shape, "attributes": {"edited": True}}, True),
+    ]
+    for revision, (wanted, edited) in enumerate(steps, start=1):
+        edit = photo_edit(revision, [{"key": key, "category_id": 1, **wanted}])
+        attributes = save_edit(work.store, good, edit, SIZE).records[0].attributes
+        assert attributes.get("edited", False) == edited, wanted
+
+
 def test_a_proposal_accepted_or_mended_keeps_its_source(work: Workplace, good: int):
     said = {"source": "sam", "predicted_iou": 0.9}
     proposed = [

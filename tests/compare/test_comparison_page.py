@@ -46,7 +46,7 @@ CARDS = [
 def test_the_summary_speaks_of_the_boxes_that_the_cards_show():
     said = verdict(contest(TRUTH, TRUTH | {"b": "good", "c": "crack"}, TRUTH), CARDS)
     assert "from score 0.004 to 0.086 the detector finds 1 of 2 defects with 1 false box; its AP50" in said[1]
-    assert said[2].startswith("Good or not, with the same boxes: the detector raises 1 false alarm on 2 good photos")
+    assert said[2].startswith("Good or not: the detector raises 1 false alarm on 2 good photos")
 
 
 def test_a_tie_is_called_one():

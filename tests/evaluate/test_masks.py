@@ -279,7 +279,7 @@ def test_equal_scores_have_no_ap_where_their_order_decides(truth: Path, tmp_path
     predictions = coco(tmp_path / "p.json", [*exact, false], first=50)
     metrics = evaluate_masks(pair_masks(truth, predictions))
     for name in ("AP", "AP50"):
-        assert (metrics[name].value, metrics[name].reason) == (None, "all scores are equal")
+        assert (metrics[name].value, metrics[name].reason) == (None, "all scores of a class are equal")
     content = json.loads(predictions.read_text())
     for annotation, score in zip(content["annotations"], (0.9, 0.8, 0.7, 0.1), strict=True):
         annotation["attributes"] = {"predicted_iou": score}

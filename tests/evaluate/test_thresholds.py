@@ -66,6 +66,13 @@ def test_two_scores_are_chosen_by_the_photos():
     assert at_default(points).found == 20
 
 
+def test_a_score_that_something_else_chose_is_counted_too():
+    judged = only(plate(3, 2), {1: [0.9], 2: [0.33], 4: [0.2]})
+    points = {one.min_score: one for one in operating_points(judged, match(judged.truth_json, judged.results), [0.33])}
+    assert (points[0.33].caught, points[0.33].alarms, points[0.33].why) == (2, 0, "")
+    assert set(SHOWN) < set(points)
+
+
 def test_where_one_score_does_both_there_is_one_line():
     chosen = [point for point in points_of(only(plate(2, 1), {1: [0.9], 2: [0.801], 3: [0.8]})) if point.why]
     assert [(point.min_score, point.why) for point in chosen] == [(0.801, f"{CATCHING}, {SILENT}")]

@@ -31,7 +31,8 @@ def propose(store: Store, predictions: Path) -> tuple[int, int]:
         predictions: COCO results of `mvtec predict` with their provenance, or a COCO annotation file.
 
     Returns:
-        How many proposals there are, and how many photos of the predictions the store does not know.
+        How many proposals are to be judged, whoever made them, and how many photos of the predictions the store does
+        not know.
 
     Raises:
         InputError: The file is neither.
@@ -41,9 +42,13 @@ def propose(store: Store, predictions: Path) -> tuple[int, int]:
     with store.transaction():
         known = {row["name"]: row["id"] for row in store.rows("SELECT id, name FROM photo")}
         waiting = set(known)
+        categories: dict[int, int] = {}
         if store.get("predictions_sha256") == digest:
             waiting = {row["name"] for row in store.rows("SELECT name FROM photo WHERE predicted IS NULL")}
-        categories = {number: _category(store, name) for number, name in names.items()}
+            # A class may have another name by now; stores of before do not tell.
+            categories = {int(number): own for number, own in (store.get("predictions_classes") or {}).items()}
+        if of_photo.keys() & waiting:
+            categories = categories or {number: _category(store, name) for number, name in names.items()}
         for name in sorted(of_photo.keys() & waiting):
             before = store.photo(known[name])
             predicted = tuple(
@@ -56,6 +61,7 @@ def propose(store: Store, predictions: Path) -> tuple[int, int]:
             else:
                 keep_version(store, before, after, change=f"predictions-{digest[:16]}", client="predictions")
         store.set("predictions_sha256", digest)
+        store.set("predictions_classes", categories)
         count = store.rows("SELECT sum(proposals) AS n FROM photo")[0]["n"]
     return int(count or 0), len(of_photo.keys() - known.keys())
 

@@ -135,6 +135,8 @@ def _from_history(store: Store, number: int, key: str) -> Record | None:
 def _new(wanted: Edit, number: int) -> Record:
     """A new annotation, its shape still to come."""
     attributes = {"source": "person", **wanted.attributes, "reviewed": not wanted.proposed}
+    if not attributes.get("edited"):
+        attributes.pop("edited", None)
     return Record(wanted.key, number, wanted.category_id, (0, 0, 0, 0), 0, [], attributes, None, wanted.proposed)
 
 
@@ -147,9 +149,9 @@ def _merged(old: Record, wanted: Edit) -> Record:
         attributes |= {"source": attributes.get("source", "person"), "reviewed": True}
         for reason in ("needs_review", "review_reason"):
             attributes.pop(reason, None)
-    if wanted.attributes:  # undo takes that back, too, so the page says it
-        if not wanted.attributes.get("edited"):
-            attributes.pop("edited", None)
+    if "edited" in wanted.attributes:  # the page says it of each, because undo takes that back, too
+        if not wanted.attributes["edited"]:
+            del attributes["edited"]
     elif wanted.shape is not None and attributes.get("source") != "person":
         attributes["edited"] = True
     return replace(old, category_id=wanted.category_id, attributes=attributes, proposed=wanted.proposed)

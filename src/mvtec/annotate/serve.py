@@ -26,6 +26,7 @@ from mvtec.cache import cache_folder
 from mvtec.errors import InputError, WeightsError
 from mvtec.segment.embeddings import EmbeddingCache
 from mvtec.segment.weights import find_checkpoint
+from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.segment.model import SamModel
@@ -93,7 +94,7 @@ def prepare(
     try:
         if predictions is not None:
             count, unknown = propose(opened.store, predictions)
-            notes.append(f"{count} proposals of {predictions}")
+            notes.append(f"with those of {predictions}, {counted(count, 'proposal')} to be judged")
             if unknown:
                 notes.append(f"{unknown} photos of {predictions} are not in {root} and are left out")
     except BaseException:

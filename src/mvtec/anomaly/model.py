@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mvtec.anomaly.features import Extractor, new_extractor
 from mvtec.anomaly.memory import Memory
 from mvtec.classify.backbone import Start
-from mvtec.errors import InputError, MvtecError
+from mvtec.errors import InputError, MvtecError, whose_memory_is_full
 from mvtec.files import staged_file, write_tensors
 
 CHECKPOINT = Path("weights") / "anomaly.pt"
@@ -113,4 +113,6 @@ def load_model(path: Path) -> AnomalyModel:
     except MvtecError:  # the package of its network is missing
         raise
     except Exception as error:  # a broken file fails in many ways
+        if whose_memory_is_full(error):
+            raise
         raise InputError(path, "is no anomaly detector", "Give the --out of mvtec train-anomaly") from error

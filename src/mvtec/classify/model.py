@@ -15,7 +15,7 @@ from mvtec.classify.backbone import Name, Start, build
 from mvtec.classify.recipe import Recipe
 from mvtec.classify.unlike import Goods, pool_unlike
 from mvtec.datasets.images import read_photo
-from mvtec.errors import InputError, MvtecError
+from mvtec.errors import InputError, MvtecError, whose_memory_is_full
 from mvtec.files import staged_file, write_tensors
 from mvtec.views import VIEWS, turn
 
@@ -172,6 +172,8 @@ def load_classifier(path: Path) -> Classifier:
     except MvtecError:  # the package of its network is missing
         raise
     except Exception as error:  # a broken file fails in many ways
+        if whose_memory_is_full(error):
+            raise
         raise InputError(path, "is no classifier", "Give the --out of mvtec train-classifier") from error
     return Classifier(recipe, model.backbone, model.classes, model.trunk, model.tail, last, goods)
 

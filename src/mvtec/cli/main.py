@@ -50,7 +50,7 @@ def main() -> None:
     """Run the command line."""
     open_closed_streams()
     prefer_plain_output()
-    from mvtec.errors import MvtecError
+    from mvtec.errors import MvtecError, whose_memory_is_full
 
     try:
         with interruptible():
@@ -69,20 +69,10 @@ def main() -> None:
     except OSError as error:  # a full disk, a folder that vanished
         fail(f"{error.filename or 'disk'}: {error.strerror or error}. Check the disk and the permissions.")
     except (MemoryError, RuntimeError) as error:
-        full = _full_memory(error)
+        full = whose_memory_is_full(error)
         if full is None:
             raise
         ways = (
             "--device cpu, smaller photos or a smaller model" if full == "GPU" else "smaller photos or a smaller model"
         )
         fail(f"memory: that of the {full} is full. Give {ways}, or end other programs that use it.")
-
-
-def _full_memory(error: MemoryError | RuntimeError) -> str | None:
-    """Whose memory an error says is full, `machine` or `GPU`; None if it says something else.
-
-    torch's errors are known by name and text, so that torch need not be loaded.
-    """
-    if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):
-        return "machine"
-    return "GPU" if type(error).__name__ == "OutOfMemoryError" or "MPS backend out of memory" in str(error) else None

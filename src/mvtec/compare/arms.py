@@ -173,7 +173,10 @@ def _with_synthesis(arm: Arm, dataset: Dataset, part: Split, folder: Path) -> tu
 
 
 def plan_of(arm: Arm, truth: Path) -> dict[str, Any]:
-    """All that the answers of an arm depend on, with the annotations by `write_truth`."""
+    """All that the answers of an arm depend on but our code, with the annotations by `write_truth`.
+
+    What draws photos and trains must not change between the folds of an arm.
+    """
     return {
         "architecture": Path(arm.start.architecture).name,
         "weights": (arm.start.record() or {}).get("sha256"),

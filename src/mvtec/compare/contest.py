@@ -185,6 +185,7 @@ def run_contest(
             (CLASSIFIER, classifier_answers(results)),
             seed=seed,
         )
+        used = set(thresholds.values())
         contest = Contest(
             dataset=dataset,
             card=card,
@@ -192,7 +193,7 @@ def run_contest(
             folds=len(split.folds) if cross_validate else 0,
             judged=judged,
             boxes=evaluate_boxes(judged, figures=matched, seed=seed),
-            points=operating_points(judged, matched),
+            points=operating_points(judged, matched, also=used if len(used) == 1 else ()),
             errors=detector_errors(judged),
             comparison=comparison,
             thresholds=thresholds,

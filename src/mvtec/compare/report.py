@@ -176,7 +176,7 @@ def verdict(contest: Contest, cards: list[Card]) -> list[str]:
             for side, said in contest.calls.items()
         }
         found.append(
-            "Good or not, with the same boxes: "
+            "Good or not: "
             + ", ".join(
                 f"the {SPOKEN[side]} raises {counted(alarms[side], 'false alarm')} on "
                 f"{counted(len(good), 'good photo')} and passes "

@@ -88,12 +88,13 @@ def write_mask_report(
 
 
 def mask_rows(paired: PairedMasks, unrefined: PairedMasks | None, photos: Path, most: int) -> list[Row]:
-    """At most so many photos: good ones with a mask, then those that have an instance, worst first."""
+    """At most so many photos: good ones with a mask, a third if others wait, then those with defects, worst first."""
     of_image: dict[int, list[Pair]] = defaultdict(list)
     for pair in paired.pairs:
         of_image[pair.image].append(pair)
     ranked = sorted((_iou(paired, index, own), index) for index, own in of_image.items())
-    chosen = [*paired.good_with_a_mask, *(index for _, index in ranked)][:most]
+    good = paired.good_with_a_mask[: max(most // 3, most - len(ranked))]
+    chosen = [*good, *(index for _, index in ranked)][:most]
     return [_row(paired, unrefined, index, of_image.get(index, []), photos) for index in chosen]
 
 

@@ -45,9 +45,9 @@ def evaluate_masks(
     A photo's IoU is that of all its instances together with all that counts in it, whatever their class, and of a
     defect type with all of that type: a false mask lowers it. Photos without an instance have none; what masks there
     are on good photos is in `false_alarm_share` alone.
-    `AP` and `AP50` are pycocotools' of masks. They rank the masks by score, so there is none where all scores are equal
-    and some masks fit and others do not: it would be the order of the photos that decides. The intervals are percentile
-    bootstrap intervals over photos, and Wilson's of `false_alarm_share`.
+    `AP` and `AP50` are pycocotools' of masks. They rank the masks by score, so there is none where all of a class are
+    equal and some masks fit and others do not: it would be the order of the photos that decides. The intervals are
+    percentile bootstrap intervals over photos, and Wilson's of `false_alarm_share`.
 
     Args:
         paired: Truth and predictions.
@@ -176,7 +176,7 @@ def _precision(figures: CocoFigures, thresholds: slice, stat: int, weights: Floa
     if value < 0:
         return Metric(None, figures.images, instances, reason="no instance")
     if any(_is_decided_by_order(matches, thresholds) for matches in of_classes):
-        return Metric(None, figures.images, instances, reason="all scores are equal")
+        return Metric(None, figures.images, instances, reason="all scores of a class are equal")
     if held_by_one_photo(of_classes):
         return Metric(value, figures.images, instances, reason="one photo")
     if weights is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ class OperatingPoint:
         return asdict(self) | {name: metric.to_json() for name, metric in shares.items()}
 
 
-def operating_points(judged: Judged, figures: CocoFigures) -> list[OperatingPoint]:
+def operating_points(judged: Judged, figures: CocoFigures, also: Iterable[float] = ()) -> list[OperatingPoint]:
     """Those of a few round scores, and of two that these photos choose, by rising score.
 
     The two are the highest score at which 95 % of the defective photos have a box, and the lowest at which no good
@@ -71,9 +72,10 @@ def operating_points(judged: Judged, figures: CocoFigures) -> list[OperatingPoin
     Args:
         judged: Truth and predictions.
         figures: What `match` says of them.
+        also: Scores that something else chose.
     """
     defective, scores = photo_scores(judged)
-    why: dict[float, list[str]] = {score: [] for score in SHOWN}
+    why: dict[float, list[str]] = {score: [] for score in (*SHOWN, *also)}
     if 0 < defective.sum() < len(defective):
         catching = catching_score(defective, scores)
         if catching > 0:

@@ -141,7 +141,8 @@ def _fill(blob: Mask, models: Sequence[Cutout], target: Foreground, rng: np.rand
     model = models[int(rng.integers(len(models)))]
     ratio = float(np.sqrt(target.mask.size / model.mask.size))  # between photos of two sizes
     if ratio != 1:
-        blob = cv2.resize(blob.astype(np.uint8), None, fx=ratio, fy=ratio, interpolation=cv2.INTER_NEAREST) > 0
+        size_wh = [max(1, round(side * ratio)) for side in blob.shape[::-1]]
+        blob = cv2.resize(blob.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
     h, w = blob.shape
     height, width = target.mask.shape
     rows, columns = _places(model, target, rng)

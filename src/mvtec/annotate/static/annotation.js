@@ -104,5 +104,7 @@ function shapeOf({ kind, bbox, counts, polygon }) {
 export function toEdit(annotation, known) {
   const { key, category_id, attributes, proposed, geometry } = annotation;
   const unchanged = known.length > 0 ? known.every((one) => sameGeometry(one, geometry)) : Boolean(geometry.problem);
-  return { key, category_id, attributes, proposed, shape: unchanged ? null : shapeOf(geometry) };
+  // An edit that was undone is none: the server hears of that, too.
+  const said = { ...attributes, edited: attributes.edited === true };
+  return { key, category_id, attributes: said, proposed, shape: unchanged ? null : shapeOf(geometry) };
 }

@@ -11,8 +11,10 @@ export class ApiError extends Error {
 
 /** A server that is stopped, or behind a network that is gone, would be waited for without end. */
 const PATIENCE_MS = 30_000;
-/** A large photo takes long on a slow network, and SAM reads its model before it answers for the first time. */
+/** Large photos and masks take long on a slow network, and SAM reads its model before it answers for the first time. */
 const PATIENCE_FOR_WORK_MS = 180_000;
+
+const UNREACHED = "the server does not answer (has `mvtec annotate` stopped?)";
 
 /** Statuses with words of their own here. */
 const WORDS = {
@@ -42,7 +44,7 @@ async function request(path, { patience = PATIENCE_MS, ...options } = {}) {
   try {
     response = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(patience) });
   } catch {
-    throw new ApiError(0, "the server does not answer (has `mvtec annotate` stopped?)");
+    throw new ApiError(0, UNREACHED);
   }
   if (response.ok) return response;
   let detail = `the server answered ${response.status}`, current = null;
@@ -57,8 +59,17 @@ async function request(path, { patience = PATIENCE_MS, ...options } = {}) {
   throw new ApiError(response.status, WORDS[response.status] ?? detail, current);
 }
 
+/** What a response holds; the network may go, or patience end, before all of it has come. */
+async function bodyOf(response, how) {
+  try {
+    return await response[how]();
+  } catch {
+    throw new ApiError(0, UNREACHED);
+  }
+}
+
 async function json(path, options) {
-  return (await request(path, options)).json();
+  return bodyOf(await request(path, options), "json");
 }
 
 /** Browsers let requests of up to 64 KiB in all outlive their page. */
@@ -72,24 +83,24 @@ function send(method, path, body, patience) {
 }
 
 async function sendForJson(method, path, body, patience) {
-  return (await send(method, path, body, patience)).json();
+  return bodyOf(await send(method, path, body, patience), "json");
 }
 
 const photo = (id) => `/api/photos/${encodeURIComponent(id)}`;
 
 export const api = {
   session: () => json("/api/session"),
-  save: () => sendForJson("POST", "/api/save", {}),
+  save: () => sendForJson("POST", "/api/save", {}, PATIENCE_FOR_WORK_MS),
   here: (client, id) => sendForJson("POST", "/api/here", { client, photo: id }),
   photos: (query) => json(`/api/photos?${new URLSearchParams(query)}`),
   rows: (ids) => sendForJson("POST", "/api/rows", { ids }),
   photo: (id) => json(photo(id)),
-  put: (id, body) => sendForJson("PUT", photo(id), body),
+  put: (id, body) => sendForJson("PUT", photo(id), body, PATIENCE_FOR_WORK_MS),
   history: (id) => json(`${photo(id)}/history`),
   version: (id, revision) => json(`${photo(id)}/history/${encodeURIComponent(revision)}`),
   imageAddress: (id, version) => `${photo(id)}/image?v=${encodeURIComponent(version)}`,
   thumbAddress: (id, version) => `${photo(id)}/thumb?v=${encodeURIComponent(version)}`,
-  image: async (id, version) => (await request(api.imageAddress(id, version), { patience: PATIENCE_FOR_WORK_MS })).blob(),
+  image: async (id, version) => bodyOf(await request(api.imageAddress(id, version), { patience: PATIENCE_FOR_WORK_MS }), "blob"),
   prepare: (id, next) => send("POST", `${photo(id)}/prepare`, { next }),
   sam: (id, box, points) => sendForJson("POST", `${photo(id)}/sam`, { box, points }, PATIENCE_FOR_WORK_MS),
   shapes: (id, operation, masks) => sendForJson("POST", `${photo(id)}/shapes`, { operation, masks }, PATIENCE_FOR_WORK_MS),

@@ -188,22 +188,25 @@ async function prefetch(index, id) {
 /** @param {1 | -1} step */
 export async function goBy(step) {
   // While photos are still coming, the next is counted from the one that was asked for.
-  const index = position + step, next = await list.at(index).catch(() => null);
-  if (next) await open(next, index);
-  else say(step > 0 ? "This is the last photo." : "This is the first photo.");
+  try {
+    const next = await list.next(position + step, step);
+    if (next) await open(next.row, next.index);
+    else say(step > 0 ? "This is the last photo." : "This is the first photo.");
+  } catch (error) {
+    say(`The list cannot be fetched: ${error.message}`);
+  }
 }
 
 /** Opens the next photo that has no mark yet. */
 export async function nextWithout() {
-  for (let index = position + 1; index < list.total; index += 1) {
-    const row = await list.at(index).catch(() => null);
-    if (!row) break;
-    if (row.state === null) {
-      await open(row, index);
-      return;
-    }
+  try {
+    let next = await list.next(position + 1, 1);
+    while (next && next.row.state !== null) next = await list.next(next.index + 1, 1);
+    if (next) await open(next.row, next.index);
+    else say("No photo without a mark after this one.");
+  } catch (error) {
+    say(`The list cannot be fetched: ${error.message}`);
   }
-  say("No photo without a mark after this one.");
 }
 
 /** May another version take the place of what is here? Not while something is pending or in hand. */

@@ -27,16 +27,21 @@ export class PhotoList {
     return this.#ids.length;
   }
 
-  /** Asks anew. @param {object} query of `GET /api/photos` */
+  /**
+   * Asks anew.
+   * @param {object} query of `GET /api/photos`
+   * @returns {Promise<boolean>} false where another question has overtaken this one
+   */
   async reset(query) {
     this.#newest += 1;
     const turn = this.#newest, { ids } = await api.photos(query);
-    if (turn !== this.#newest) return;
+    if (turn !== this.#newest) return false;
     this.#ids = ids;
     this.#places = new Map(ids.map((id, index) => [id, index]));
     this.#pages.clear();
     this.#fetching.clear();
     this.onChange();
+    return true;
   }
 
   /** The row if it is here; else null, and it is fetched. */
@@ -53,6 +58,19 @@ export class PhotoList {
     const page = Math.floor(index / PAGE);
     if (!this.#pages.has(page)) await this.#fetch(page);
     return this.#pages.get(page)?.[index % PAGE] ?? null;
+  }
+
+  /**
+   * The next photo from an index on that is there: one may be gone since the list was asked for.
+   * @param {1 | -1} step
+   * @returns {Promise<{row: object, index: number} | null>} null past either end
+   */
+  async next(index, step) {
+    for (let at = index; at >= 0 && at < this.total; at += step) {
+      const row = await this.at(at);
+      if (row) return { row, index: at };
+    }
+    return null;
   }
 
   /** Where a photo is; -1 when the filters did not let it through. */

@@ -101,8 +101,11 @@ function query() {
 
 /** Asks for the list as the filters say, and opens its first photo unless the open one is in it. */
 export async function applyFilters() {
+  let at = -1, first = null;
   try {
-    await list.reset(query());
+    if (!(await list.reset(query()))) return;
+    at = app.photo ? list.indexOf(app.photo.id) : -1;
+    first = at < 0 ? await list.next(0, 1) : null;
   } catch (error) {
     say(`The list cannot be fetched: ${error.message}`);
     return;
@@ -113,10 +116,8 @@ export async function applyFilters() {
   cells.clear();
   byId("strip").scrollLeft = 0;
   shownPosition = -1;
-  const at = app.photo ? list.indexOf(app.photo.id) : -1;
-  const row = at < 0 ? await list.at(0) : null;
   if (at >= 0) placeAt(at);
-  else if (row) await open(row, 0);
+  else if (first) await open(first.row, first.index);
   else say("No photo passes the filters.");
   askRender();
 }

@@ -144,7 +144,7 @@ export const select = {
     const empty = geometry && (geometry.bbox[2] === 0 || geometry.bbox[3] === 0);
     if (!geometry || empty) click?.();
     else if (app.photo.find(annotation.key) === annotation) {
-      if (active) active.geometry = geometry;
+      if (active?.key === annotation.key) active.geometry = geometry;
       app.photo.replace(what, reshaped(annotation, geometry));
     }
     else say(CHANGED_MEANWHILE);
@@ -172,13 +172,14 @@ export const select = {
   holds: () => drag !== null && drag.click === null,
   cancel() {
     const had = drag !== null;
+    if (drag?.what === "vertex added") active = null;
     drag = null;
     lift([]);
     return had;
   },
   remove() {
     const annotation = onlySelected();
-    if (!active || annotation?.geometry !== active.geometry) return false;
+    if (!active || annotation?.key !== active.key || annotation.geometry !== active.geometry) return false;
     removeVertex(annotation);
     return true;
   },
