@@ -209,7 +209,9 @@ def linked_photos(dataset: Dataset, own: set[str], methods: Sequence[Method]) ->
             of a new one.
     """
     if dataset.layout != MVTEC_AD:
-        raise InputError(dataset.root, f"has the layout {dataset.layout}", "Give a category whose files lie as in MVTec AD")
+        raise InputError(
+            dataset.root, f"has the layout {dataset.layout}", "Give a category whose files lie as in MVTec AD"
+        )
     found = [sample for sample in dataset.samples if sample.path in own or sample.official_split == "train"]
     names: set[str] = set()
     for sample in found:
