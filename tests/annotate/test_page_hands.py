@@ -436,3 +436,15 @@ def test_every_photo_of_a_long_list_is_shown_once(browser: Browser, tmp_path: Pa
         assert len(set(seen)) == 260
         person.saved()
         person.close()
+
+
+def test_a_photo_asked_for_twice_keeps_what_is_selected(desk: Desk, server: Running):  # noqa: F811
+    _save(server, "good/000", _box("k", 40, 40, 60, 60))
+    desk.page.reload()
+    desk.open(PHOTO)
+    desk.page.locator("#annotations [data-key]").click()
+    desk.page.locator(f'#strip [data-photo-id][title="{PHOTO}"]').click()
+    desk.page.wait_for_timeout(300)
+    desk.key("Delete")
+    desk.labels(0)
+    desk.saved()

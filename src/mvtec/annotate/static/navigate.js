@@ -130,6 +130,8 @@ export async function open(row, index) {
   // one whose picture was given up already (its width is 0 then) is passed by.
   if (turn < shownTurn || bitmap?.width === 0) return;
   shownTurn = turn;
+  // Asked for twice, as by a click while the page begins: what is selected or being drawn by now stays.
+  if (photo === app.photo && bitmap !== null && bitmap === shownBitmap) return;
   shownBitmap = bitmap;
   photo.usable = bitmap !== null;
   photo.selection.clear();
