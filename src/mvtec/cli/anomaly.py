@@ -14,6 +14,7 @@ from mvtec.cli.console import (
     Seed,
     bar,
     command_words,
+    download_bar,
     print_json,
     print_table,
     progress,
@@ -62,13 +63,13 @@ def train_anomaly(
     dataset = read_goods(directory)
     split = None if split_file is None else read_split(split_file)
     goods = good_photos(dataset, split)
-    with bar("downloading", None, as_bytes=True) as update:
+    with download_bar() as on_bytes:
         start = find_start(
             backbone,
             weights=weights,
             download=download,
             trained=True,
-            on_bytes=lambda done, total: update(completed=done, total=total),
+            on_bytes=on_bytes,
         )
     inputs = [directory, *([split_file] if split_file else []), *([weights] if weights else [])]
     with (

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, run_folder, say
+from mvtec.cli.console import (
+    AsJson,
+    Overwrite,
+    Seed,
+    bar,
+    command_words,
+    download_bar,
+    print_json,
+    print_table,
+    run_folder,
+    say,
+)
 
 Backbone = Annotated[str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")]
 Weights = Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")]
@@ -60,13 +71,13 @@ def train_classifier(
         split = (
             make_split(dataset, test_fraction=0, folds=folds, seed=seed) if folds else make_split(dataset, seed=seed)
         )
-    with bar("downloading", None, as_bytes=True) as update:
+    with download_bar() as on_bytes:
         start = find_start(
             backbone,
             weights=weights,
             download=download,
             from_scratch=from_scratch,
-            on_bytes=lambda done, total: update(completed=done, total=total),
+            on_bytes=on_bytes,
         )
     inputs = [data, *([split_file] if split_file else []), *([weights] if weights else [])]
     with (

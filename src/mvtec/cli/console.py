@@ -56,6 +56,13 @@ def bar(what: str, total: int | None, *, as_bytes: bool = False) -> Iterator[Cal
 
 
 @contextmanager
+def download_bar() -> Iterator[Callable[[int, int | None], None]]:
+    """A bar of bytes; yields what a download calls with those that have come, and how many there are."""
+    with bar("downloading", None, as_bytes=True) as update:
+        yield lambda done, total: update(completed=done, total=total)
+
+
+@contextmanager
 def run_folder(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path]) -> Iterator[None]:
     """A training's folder. When a new one fails before its first checkpoint, what was there before comes back."""
     from mvtec.run import discard_empty_run, is_begun, prepare_run

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, Seed, bar, print_json, print_table, progress, say, warn
+from mvtec.cli.console import AsJson, Overwrite, Seed, download_bar, print_json, print_table, progress, say, warn
 from mvtec.words import counted
 
 app = typer.Typer(help="Where images come from: check, describe, split, make, download.", no_args_is_help=True)
@@ -166,14 +166,14 @@ def download(
     from mvtec.datasets.download import download as fetch_category
 
     typer.echo(LICENCE, err=True)
-    with bar("downloading", None, as_bytes=True) as update:
+    with download_bar() as on_bytes:
         digest = fetch_category(
             category,
             out,
             url=url,
             sha256=sha256,
             overwrite=overwrite,
-            on_bytes=lambda done, total: update(completed=done, total=total),
+            on_bytes=on_bytes,
         )
     if as_json:
         print_json("datasets download", inputs={"category": category}, outputs=[out], sha256=digest)

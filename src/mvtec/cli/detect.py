@@ -14,6 +14,7 @@ from mvtec.cli.console import (
     SeedOfTraining,
     bar,
     command_words,
+    download_bar,
     print_json,
     progress,
     run_folder,
@@ -80,13 +81,13 @@ def train_detector(
     check_data(data)
     start, asked = None, None
     if not (resume and is_begun(out)):
-        with bar("downloading", None, as_bytes=True) as update:
+        with download_bar() as on_bytes:
             start = find_start(
                 model,
                 weights=weights,
                 download=download,
                 from_scratch=from_scratch,
-                on_bytes=lambda done, total: update(completed=done, total=total),
+                on_bytes=on_bytes,
             )
     elif model is not None or weights is not None or from_scratch:
         try:

@@ -11,7 +11,18 @@ from typing import Annotated, cast
 
 import typer
 
-from mvtec.cli.console import AsJson, Overwrite, SeedOfTraining, bar, command_words, print_json, run_folder, say, warn
+from mvtec.cli.console import (
+    AsJson,
+    Overwrite,
+    SeedOfTraining,
+    bar,
+    command_words,
+    download_bar,
+    print_json,
+    run_folder,
+    say,
+    warn,
+)
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.words import counted
 
@@ -259,8 +270,8 @@ def weights(
     """Download a published checkpoint of SAM into mvtec's cache folder, and check its checksum."""
     from mvtec.segment.weights import fetch_checkpoint
 
-    with bar("downloading", None, as_bytes=True) as update:
-        path = fetch_checkpoint(model, lambda done, total: update(completed=done, total=total))
+    with download_bar() as on_bytes:
+        path = fetch_checkpoint(model, on_bytes)
     if as_json:
         print_json("segment weights", inputs={"model": model}, outputs=[path])
     else:

@@ -146,8 +146,7 @@ export const select = {
     else if (app.photo.find(annotation.key) === annotation) {
       if (active?.key === annotation.key) active.geometry = geometry;
       app.photo.replace(what, reshaped(annotation, geometry));
-    }
-    else say(CHANGED_MEANWHILE);
+    } else say(CHANGED_MEANWHILE);
   },
   hover(point) {
     const annotation = onlySelected();
