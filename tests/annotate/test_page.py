@@ -6,111 +6,22 @@ The tests are skipped where there is no Chromium, unless MVTEC_NEEDS_BROWSER say
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from conftest import REPOSITORY, noise, write_png
+from desk import HEIGHT, WIDTH, Desk, browser, in_store, mask_of, root, server
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from running import Running, running, start
 
 from mvtec.convert.coco import read_coco
 from mvtec.convert.rle import decode_rle
 from mvtec.convert.segmentation import region_of_polygons
-
-WIDTH, HEIGHT = 320, 240
-expect.set_options(timeout=20_000)  # milliseconds: more than a heartbeat of the page, on a busy machine
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        (pytest.fail if os.environ.get("MVTEC_NEEDS_BROWSER") else pytest.skip)("there is no Chromium here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "widget"
-    for number in range(3):
-        write_png(root / "test" / "good" / f"{number:03}.png", noise(number, HEIGHT, WIDTH))
-    write_png(root / "test" / "crack" / "000.png", noise(9, HEIGHT, WIDTH))
-    mask = np.zeros((HEIGHT, WIDTH))
-    mask[50:80, 60:120] = 255
-    write_png(root / "ground_truth" / "crack" / "000_mask.png", mask)
-    return root
-
-
-@pytest.fixture
-def server(root: Path, tmp_path: Path) -> Iterator[Running]:
-    with running(root, tmp_path / "ann.json", "--no-sam") as started:
-        yield started
-
-
-class Desk:
-    """A person at the page."""
-
-    def __init__(self, browser: Browser, address: str, photo: str) -> None:
-        self.context = browser.new_context(viewport={"width": 1280, "height": 800})
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", self._hear)
-        self.page.goto(address)
-        self.open(photo)
-
-    def _hear(self, message: Any) -> None:
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.complaints.append(message.text)
-
-    def open(self, photo: str) -> None:
-        self.page.locator(f'#strip [data-photo-id][title="{photo}"]').click()
-        expect(self.page.locator("#photo-name")).to_have_text(photo)
-        self.page.wait_for_timeout(100)
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a place of the photo is on the screen."""
-        found = self.page.evaluate(f"() => window.mvtecPage.toScreen({x}, {y})")
-        return found["x"], found["y"]
-
-    def drag(self, *places: tuple[float, float]) -> None:
-        self.page.mouse.move(*self.at(*places[0]))
-        self.page.mouse.down()
-        for place in places[1:]:
-            self.page.mouse.move(*self.at(*place))
-        self.page.mouse.up()
-
-    def click(self, x: float, y: float) -> None:
-        self.page.mouse.click(*self.at(x, y))
-
-    def tool(self, name: str) -> None:
-        self.page.locator(f'[data-tool="{name}"]').click()
-
-    def key(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def saved(self) -> None:
-        self.page.wait_for_timeout(50)
-        expect(self.page.locator("#status")).to_have_attribute("data-state", "saved")
-
-    def labels(self, count: int) -> None:
-        expect(self.page.locator("#annotations [data-key]")).to_have_count(count)
-
-    def close(self) -> None:
-        self.context.close()
-        assert self.complaints == []
 
 
 @pytest.fixture
@@ -120,21 +31,12 @@ def desk(browser: Browser, server: Running) -> Iterator[Desk]:
     person.close()
 
 
-def _stored(server: Running, photo: str) -> dict[str, Any]:
-    number, *_ = server.ask("GET", f"/api/photos?q={photo}")[1]["ids"]
-    return server.ask("GET", f"/api/photos/{number}")[1]
-
-
-def _mask(annotation: dict[str, Any]) -> np.ndarray:
-    return decode_rle({"size": [HEIGHT, WIDTH], "counts": annotation["counts"]})
-
-
 def test_a_box_is_saved_read_again_and_written(desk: Desk, server: Running, tmp_path: Path):
     desk.tool("box")
     desk.drag((40, 30), (70, 60), (100, 90))
     desk.labels(1)
     desk.saved()
-    box = _stored(server, "good/000")["annotations"][0]
+    box = in_store(server, "good/000")["annotations"][0]
     assert box["bbox"] == pytest.approx([40, 30, 60, 60], abs=0.6)
     assert box["attributes"] == {"source": "person", "reviewed": True}
     desk.page.reload()
@@ -152,7 +54,7 @@ def test_brush_and_eraser_mark_the_pixels_under_them(desk: Desk, server: Running
     desk.drag(*strokes)
     desk.labels(1)
     desk.saved()
-    painted = _mask(_stored(server, "good/000")["annotations"][0])
+    painted = mask_of(in_store(server, "good/000")["annotations"][0])
     near = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.polylines(near, [np.array(strokes, np.int32)], False, 1, 1)
     distance = cv2.distanceTransform(1 - near, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -162,12 +64,12 @@ def test_brush_and_eraser_mark_the_pixels_under_them(desk: Desk, server: Running
     desk.tool("eraser")
     desk.drag((90, 40), (90, 110))
     desk.saved()
-    erased = _mask(_stored(server, "good/000")["annotations"][0])
+    erased = mask_of(in_store(server, "good/000")["annotations"][0])
     assert not erased[60:100, 90].any()
     assert not (erased & ~painted).any()
     desk.key("Control+z")
     desk.saved()
-    assert (_mask(_stored(server, "good/000")["annotations"][0]) == painted).all()
+    assert (mask_of(in_store(server, "good/000")["annotations"][0]) == painted).all()
 
 
 def test_brackets_behind_altgr_or_option_size_the_brush(desk: Desk):
@@ -192,14 +94,14 @@ def test_a_polygon_is_what_pycocotools_paints_and_its_vertices_move(desk: Desk, 
     desk.key("Enter")
     desk.labels(1)
     desk.saved()
-    drawn = _stored(server, "good/000")["annotations"][0]
+    drawn = in_store(server, "good/000")["annotations"][0]
     assert drawn["polygon"][0] == pytest.approx([50, 50, 150, 60, 140, 150, 60, 140], abs=0.6)
-    assert (_mask(drawn) == region_of_polygons(drawn["polygon"], (HEIGHT, WIDTH)).full((HEIGHT, WIDTH))).all()
+    assert (mask_of(drawn) == region_of_polygons(drawn["polygon"], (HEIGHT, WIDTH)).full((HEIGHT, WIDTH))).all()
     desk.tool("select")
     desk.click(100, 100)
     desk.drag((150, 60), (180, 40))
     desk.saved()
-    moved = _stored(server, "good/000")["annotations"][0]
+    moved = in_store(server, "good/000")["annotations"][0]
     assert moved["polygon"][0][2:4] == pytest.approx([180, 40], abs=1)
     assert moved["area"] > drawn["area"]
 
@@ -211,16 +113,16 @@ def test_twenty_steps_back_and_forth(desk: Desk, server: Running):
         desk.drag((left, top), (left + 10, top + 10), (left + 20, top + 30))
     desk.labels(20)
     desk.saved()
-    before = _stored(server, "good/000")["annotations"]
+    before = in_store(server, "good/000")["annotations"]
     desk.key(*["Control+z"] * 20)
     desk.labels(0)
     expect(desk.page.locator("#undo")).to_be_disabled()
     desk.saved()
-    assert _stored(server, "good/000")["annotations"] == []
+    assert in_store(server, "good/000")["annotations"] == []
     desk.key(*["Control+Shift+z"] * 20)
     desk.labels(20)
     desk.saved()
-    assert _stored(server, "good/000")["annotations"] == before
+    assert in_store(server, "good/000")["annotations"] == before
 
 
 def test_keys_alone_are_enough(desk: Desk, server: Running):
@@ -228,14 +130,14 @@ def test_keys_alone_are_enough(desk: Desk, server: Running):
     desk.key("r", "ArrowLeft", "Enter", *["Shift+ArrowRight"] * 2, *["ArrowDown"] * 12, "Enter")
     desk.labels(1)
     desk.saved()
-    box = _stored(server, "good/000")["annotations"][0]
+    box = in_store(server, "good/000")["annotations"][0]
     assert box["bbox"][2] > 15
     assert box["bbox"][3] >= 10
     desk.key("Escape", "Delete")
     desk.labels(0)
     desk.key("g")
     desk.saved()
-    assert _stored(server, "good/000")["state"] == "good"
+    assert in_store(server, "good/000")["state"] == "good"
     desk.key(".")
     expect(desk.page.locator("#photo-name")).to_have_text("test/good/001.png")
     desk.key("?")
@@ -254,17 +156,17 @@ def test_masks_are_divided_filled_merged_and_outlined(desk: Desk, server: Runnin
     desk.page.locator("#components").click()
     desk.labels(2)
     desk.saved()
-    halves = _stored(server, "crack/000")["annotations"]
-    assert not (_mask(halves[0]) & _mask(halves[1])).any()
+    halves = in_store(server, "crack/000")["annotations"]
+    assert not (mask_of(halves[0]) & mask_of(halves[1])).any()
     desk.key("Control+a")
     desk.page.locator("#merge").click()
     desk.labels(1)
     desk.saved()
-    merged = _stored(server, "crack/000")["annotations"][0]
-    assert (_mask(merged) == (_mask(halves[0]) | _mask(halves[1]))).all()
+    merged = in_store(server, "crack/000")["annotations"][0]
+    assert (mask_of(merged) == (mask_of(halves[0]) | mask_of(halves[1]))).all()
     desk.page.locator("#outline").click()
     desk.saved()
-    assert _stored(server, "crack/000")["annotations"][0]["polygon"]
+    assert in_store(server, "crack/000")["annotations"][0]["polygon"]
 
 
 @pytest.mark.parametrize(("choice", "sources"), [("mine", ["b"]), ("theirs", ["a"]), ("both", ["a", "b"])])
@@ -276,11 +178,11 @@ def test_two_browsers_on_one_photo(browser: Browser, server: Running, desk: Desk
     desk.saved()
     other.drag((120, 120), (140, 140), (160, 160))
     expect(other.page.locator("dialog#conflict")).to_be_visible()
-    assert len(_stored(server, "good/000")["annotations"]) == 1
+    assert len(in_store(server, "good/000")["annotations"]) == 1
     other.page.locator(f'dialog#conflict [data-choice="{choice}"]').click()
     expect(other.page.locator("dialog#conflict")).not_to_be_visible()
     other.saved()
-    lefts = sorted("a" if one["bbox"][0] < 100 else "b" for one in _stored(server, "good/000")["annotations"])
+    lefts = sorted("a" if one["bbox"][0] < 100 else "b" for one in in_store(server, "good/000")["annotations"])
     assert lefts == sources
     other.close()
 
@@ -302,7 +204,7 @@ def test_a_server_that_dies_costs_nothing(browser: Browser, root: Path, tmp_path
     person.labels(2)
     with running(root, tmp_path / "ann.json", "--no-sam", "--port", port) as second:
         expect(person.page.locator("#status")).to_have_attribute("data-state", "saved", timeout=60_000)
-        assert len(_stored(second, "good/000")["annotations"]) == 2
+        assert len(in_store(second, "good/000")["annotations"]) == 2
         second.process.kill()
         second.process.wait()
         person.drag((220, 120), (240, 140), (260, 160))
@@ -312,7 +214,7 @@ def test_a_server_that_dies_costs_nothing(browser: Browser, root: Path, tmp_path
         person.open("test/good/000.png")
         person.labels(3)
         expect(person.page.locator("#status")).to_have_attribute("data-state", "saved", timeout=60_000)
-        assert len(_stored(third, "good/000")["annotations"]) == 3
+        assert len(in_store(third, "good/000")["annotations"]) == 3
         person.complaints.clear()  # a reload while the server was away
         person.close()
     for stream in (first.process.stdout, first.process.stderr):
@@ -361,7 +263,7 @@ def test_proposals_are_accepted_or_rejected_by_a_key(browser: Browser, root: Pat
             person.key(key)
         expect(person.page.locator('#annotations [data-proposed="true"]')).to_have_count(1)
         person.saved()
-        kept = _stored(server, "good/000")["annotations"]
+        kept = in_store(server, "good/000")["annotations"]
         assert sorted((one["proposed"], one["attributes"]["reviewed"]) for one in kept) == [
             (False, True),
             (True, False),
@@ -387,7 +289,7 @@ def test_sam_makes_a_mask_of_a_box_on_a_real_photo(browser: Browser, real_bottle
         person.key("Enter")
         expect(person.page.locator('#annotations [data-proposed="false"]')).to_have_count(1)
         person.saved()
-        shown = _stored(server, "broken_large/000")["annotations"][0]
+        shown = in_store(server, "broken_large/000")["annotations"][0]
         person.close()
     kept = next(one for one in read_coco(tmp_path / "ann.json").annotations if one.image_id == 1)
     assert kept.attributes["source"] == "sam"

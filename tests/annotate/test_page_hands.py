@@ -11,30 +11,19 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import noise, write_png
+from desk import HEIGHT, WIDTH, Desk, box, browser, in_store, mask_of, root, save_as_other, server
 from playwright.sync_api import Browser, Page, Route, expect
 from running import Running, running
-from test_page import HEIGHT, WIDTH, Desk, _mask, _stored, browser, root, server  # noqa: F401 - fixtures
 
 PHOTO, NEXT = "test/good/000.png", "test/good/001.png"
 
 
 @pytest.fixture
-def desk(browser: Browser, server: Running) -> Iterator[Desk]:  # noqa: F811
+def desk(browser: Browser, server: Running) -> Iterator[Desk]:
     server.ask("POST", "/api/categories", {"name": "scratch"})
     person = Desk(browser, server.address, PHOTO)
     yield person
     person.close()
-
-
-def _save(server: Running, photo: str, *annotations: dict[str, Any], state: str | None = None) -> None:  # noqa: F811
-    now = _stored(server, photo)
-    edit = {"revision": now["revision"], "change": f"other{now['revision']}", "client": "other", "state": state}
-    status, answer = server.ask("PUT", f"/api/photos/{now['id']}", {**edit, "annotations": list(annotations)})
-    assert status == 200, answer
-
-
-def _box(key: str, *bbox: float, **rest: Any) -> dict[str, Any]:
-    return {"key": key, "category_id": 1, "shape": {"kind": "box", "bbox": bbox}, **rest}
 
 
 def _rect(key: str, x: int, y: int, w: int, h: int, **rest: Any) -> dict[str, Any]:
@@ -88,7 +77,7 @@ def _polygon(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("keys", ["Shift+Enter", "g", "."])
-def test_a_photo_is_not_left_nor_done_with_an_open_polygon(desk: Desk, server: Running, keys: str):  # noqa: F811
+def test_a_photo_is_not_left_nor_done_with_an_open_polygon(desk: Desk, server: Running, keys: str):
     _polygon(desk)
     desk.key(keys)
     _said(desk.page, "Enter closes it")
@@ -96,11 +85,11 @@ def test_a_photo_is_not_left_nor_done_with_an_open_polygon(desk: Desk, server: R
     desk.key("Enter")
     desk.labels(1)
     desk.saved()
-    assert _stored(server, "good/000")["state"] is None
-    assert _stored(server, "good/000")["annotations"][0]["polygon"] is not None
+    assert in_store(server, "good/000")["state"] is None
+    assert in_store(server, "good/000")["annotations"][0]["polygon"] is not None
 
 
-def test_undo_takes_back_a_vertex_before_a_label(desk: Desk, server: Running):  # noqa: F811
+def test_undo_takes_back_a_vertex_before_a_label(desk: Desk, server: Running):
     desk.tool("box")
     desk.drag((200, 100), (220, 120), (260, 160))
     _polygon(desk)
@@ -108,7 +97,7 @@ def test_undo_takes_back_a_vertex_before_a_label(desk: Desk, server: Running):  
     desk.key("Control+z", "Enter")
     desk.labels(2)
     desk.saved()
-    box, polygon = _stored(server, "good/000")["annotations"]
+    box, polygon = in_store(server, "good/000")["annotations"]
     assert box["bbox"] == pytest.approx([200, 100, 60, 60], abs=0.6)
     assert len(polygon["polygon"][0]) == 6
 
@@ -130,7 +119,7 @@ def test_two_fingers_do_not_end_a_polygon(desk: Desk):
     desk.saved()
 
 
-def test_the_answer_of_sam_is_waited_for(desk: Desk, server: Running):  # noqa: F811
+def test_the_answer_of_sam_is_waited_for(desk: Desk, server: Running):
     _fake_sam(desk.page, 1500)
     desk.open(PHOTO)
     desk.tool("sam-box")
@@ -143,13 +132,13 @@ def test_the_answer_of_sam_is_waited_for(desk: Desk, server: Running):  # noqa: 
     _name(desk.page, NEXT)
     desk.open(PHOTO)
     desk.saved()
-    stored = _stored(server, "good/000")
+    stored = in_store(server, "good/000")
     assert stored["state"] is None
     # The class was chosen after the box was drawn.
     assert [(one["category_id"], one["proposed"]) for one in stored["annotations"]] == [(1, True)]
 
 
-def test_a_late_answer_names_its_photo_and_saving_is_not_held_up(desk: Desk, server: Running):  # noqa: F811
+def test_a_late_answer_names_its_photo_and_saving_is_not_held_up(desk: Desk, server: Running):
     _fake_sam(desk.page, 3000)
     desk.open(PHOTO)
     desk.tool("sam-box")
@@ -160,15 +149,15 @@ def test_a_late_answer_names_its_photo_and_saving_is_not_held_up(desk: Desk, ser
     desk.tool("box")
     desk.drag((20, 20), (40, 40), (60, 60))
     desk.saved()
-    assert len(_stored(server, "good/001")["annotations"]) == 1
+    assert len(in_store(server, "good/001")["annotations"]) == 1
     _said(desk.page, f"on {PHOTO}")
     desk.page.wait_for_timeout(9000)
     assert desk.page.evaluate("window.mostAsking") == 2
     desk.saved()
-    assert len(_stored(server, "good/000")["annotations"]) == 6
+    assert len(in_store(server, "good/000")["annotations"]) == 6
 
 
-def test_a_held_key_judges_one_photo(desk: Desk, server: Running):  # noqa: F811
+def test_a_held_key_judges_one_photo(desk: Desk, server: Running):
     for _ in range(8):
         desk.page.keyboard.down("Shift")
         desk.page.keyboard.down("Enter")  # playwright repeats what is down already
@@ -176,7 +165,7 @@ def test_a_held_key_judges_one_photo(desk: Desk, server: Running):  # noqa: F811
     desk.page.keyboard.up("Shift")
     _name(desk.page, NEXT)
     desk.saved()
-    assert [_stored(server, f"good/00{number}")["state"] for number in range(3)] == ["good", None, None]
+    assert [in_store(server, f"good/00{number}")["state"] for number in range(3)] == ["good", None, None]
     desk.page.locator("#canvas").focus()
     for _ in range(2):
         desk.page.keyboard.down(".")
@@ -184,7 +173,7 @@ def test_a_held_key_judges_one_photo(desk: Desk, server: Running):  # noqa: F811
     _name(desk.page, "test/good/002.png")
 
 
-def test_a_photo_that_cannot_be_opened_takes_no_label_of_another(desk: Desk, server: Running, root: Path):  # noqa: F811
+def test_a_photo_that_cannot_be_opened_takes_no_label_of_another(desk: Desk, server: Running, root: Path):
     (root / "test" / "good" / "001.png").write_bytes((root / "test" / "good" / "001.png").read_bytes()[:2000])
     desk.page.reload()
     desk.open(PHOTO)
@@ -199,7 +188,7 @@ def test_a_photo_that_cannot_be_opened_takes_no_label_of_another(desk: Desk, ser
     desk.page.mouse.down()
     desk.page.mouse.move(600, 400)
     desk.page.mouse.up()
-    assert _stored(server, "good/000")["revision"] == 0
+    assert in_store(server, "good/000")["revision"] == 0
     desk.page.locator("#canvas").focus()
     desk.key(".")
     _name(desk.page, "test/good/002.png")
@@ -207,9 +196,9 @@ def test_a_photo_that_cannot_be_opened_takes_no_label_of_another(desk: Desk, ser
     _name(desk.page, PHOTO)
 
 
-def test_an_eraser_beside_a_proposal_does_not_accept_it(desk: Desk, server: Running):  # noqa: F811
+def test_an_eraser_beside_a_proposal_does_not_accept_it(desk: Desk, server: Running):
     proposal = _rect("k", 40, 40, 60, 60, proposed=True, attributes={"source": "detector"})
-    _save(server, "good/000", proposal)
+    save_as_other(server, "good/000", proposal)
     desk.page.reload()
     desk.open(PHOTO)
     desk.labels(1)
@@ -217,14 +206,14 @@ def test_an_eraser_beside_a_proposal_does_not_accept_it(desk: Desk, server: Runn
     desk.tool("eraser")
     desk.drag((200, 150), (220, 170), (240, 190))
     desk.saved()
-    assert _stored(server, "good/000")["annotations"][0]["proposed"] is True
+    assert in_store(server, "good/000")["annotations"][0]["proposed"] is True
     desk.drag((60, 60), (70, 70), (80, 80))
     desk.saved()
-    stored = _stored(server, "good/000")["annotations"][0]
+    stored = in_store(server, "good/000")["annotations"][0]
     assert (stored["proposed"], stored["attributes"]["edited"]) == (False, True)
     desk.key("Control+z")
     desk.saved()
-    stored = _stored(server, "good/000")["annotations"][0]
+    stored = in_store(server, "good/000")["annotations"][0]
     assert (stored["proposed"], stored["attributes"]) == (True, {"source": "detector", "reviewed": False})
 
 
@@ -242,7 +231,7 @@ def _alpha(page: Page, x: float, y: float) -> int:
     )
 
 
-def test_a_mask_is_filled_where_it_is(browser: Browser, root: Path, tmp_path: Path):  # noqa: F811
+def test_a_mask_is_filled_where_it_is(browser: Browser, root: Path, tmp_path: Path):
     counts = _rect("k", 150, 100, 50, 40)["shape"]["counts"]
     content = {
         "images": [{"id": 1, "file_name": PHOTO, "width": WIDTH, "height": HEIGHT}],
@@ -253,7 +242,7 @@ def test_a_mask_is_filled_where_it_is(browser: Browser, root: Path, tmp_path: Pa
         ],
     }
     (tmp_path / "loose.json").write_text(json.dumps(content))
-    with running(root, tmp_path / "loose.json", "--no-sam") as server:  # noqa: F811
+    with running(root, tmp_path / "loose.json", "--no-sam") as server:
         person = Desk(browser, server.address, PHOTO)
         person.labels(1)
         assert (_alpha(person.page, 195, 135) > 0, _alpha(person.page, 135, 85)) == (True, 0)
@@ -268,22 +257,22 @@ def test_a_mask_is_filled_where_it_is(browser: Browser, root: Path, tmp_path: Pa
         person.close()
 
 
-def test_a_banner_that_comes_does_not_move_what_is_dragged(desk: Desk, server: Running):  # noqa: F811
+def test_a_banner_that_comes_does_not_move_what_is_dragged(desk: Desk, server: Running):
     desk.tool("box")
     desk.page.mouse.move(*desk.at(40, 40))
     desk.page.mouse.down()
     desk.page.mouse.move(*desk.at(80, 80))
-    server.ask("POST", "/api/here", {"client": "other", "photo": _stored(server, "good/000")["id"]})
+    server.ask("POST", "/api/here", {"client": "other", "photo": in_store(server, "good/000")["id"]})
     expect(desk.page.locator("#banner")).to_contain_text("Another browser has")
     desk.page.mouse.move(*desk.at(120, 110))
     desk.page.mouse.up()
     desk.saved()
-    x, y, w, h = _stored(server, "good/000")["annotations"][0]["bbox"]
+    x, y, w, h = in_store(server, "good/000")["annotations"][0]["bbox"]
     assert (x, y, x + w, y + h) == pytest.approx((40, 40, 120, 110), abs=0.6)
 
 
-def test_a_stroke_by_keyboard_is_given_up_with_its_tool(desk: Desk, server: Running):  # noqa: F811
-    _save(server, "good/000", _rect("k", 40, 40, 60, 60))
+def test_a_stroke_by_keyboard_is_given_up_with_its_tool(desk: Desk, server: Running):
+    save_as_other(server, "good/000", _rect("k", 40, 40, 60, 60))
     desk.page.reload()
     desk.open(PHOTO)
     desk.page.locator("#annotations [data-key=k]").click()
@@ -297,7 +286,7 @@ def test_a_stroke_by_keyboard_is_given_up_with_its_tool(desk: Desk, server: Runn
     desk.saved()
 
 
-def test_the_finest_brush_paints_the_pixel_it_is_in(desk: Desk, server: Running):  # noqa: F811
+def test_the_finest_brush_paints_the_pixel_it_is_in(desk: Desk, server: Running):
     desk.tool("brush")
     desk.page.locator("#brush-size").fill("1")
     places = [(30.05, 40.95), (50.5, 40.5), (70.95, 40.05)]
@@ -306,7 +295,7 @@ def test_the_finest_brush_paints_the_pixel_it_is_in(desk: Desk, server: Running)
         desk.key("Escape")
     desk.labels(3)
     desk.saved()
-    masks = [_mask(one) for one in _stored(server, "good/000")["annotations"]]
+    masks = [mask_of(one) for one in in_store(server, "good/000")["annotations"]]
     assert [np.argwhere(mask).tolist() for mask in masks] == [[[int(y), int(x)]] for x, y in places]
 
 
@@ -366,9 +355,9 @@ def test_a_photo_that_is_gone_is_passed_by(desk: Desk):
     _said(desk.page, "no rows")
 
 
-def test_several_are_selected_by_keyboard_and_by_touch(desk: Desk, server: Running):  # noqa: F811
+def test_several_are_selected_by_keyboard_and_by_touch(desk: Desk, server: Running):
     boxes = [_rect(key, at, 40, 20, 20) for key, at in (("a", 20), ("b", 80), ("c", 140))]
-    _save(server, "good/000", *boxes)
+    save_as_other(server, "good/000", *boxes)
     desk.page.reload()
     desk.open(PHOTO)
     desk.page.locator("#annotations").focus()
@@ -384,13 +373,13 @@ def test_several_are_selected_by_keyboard_and_by_touch(desk: Desk, server: Runni
     desk.saved()
 
 
-def test_letters_are_commands_again_after_a_filter_was_chosen(desk: Desk, server: Running):  # noqa: F811
+def test_letters_are_commands_again_after_a_filter_was_chosen(desk: Desk, server: Running):
     state = desk.page.locator("#filter-state")
     state.dispatch_event("pointerdown")
     state.select_option("unreviewed")
     desk.key("u")
     desk.saved()
-    assert _stored(server, "good/000")["state"] == "unsure"
+    assert in_store(server, "good/000")["state"] == "unsure"
     expect(state).to_have_value("unreviewed")
 
 
@@ -408,16 +397,16 @@ def test_a_server_that_hangs_is_noticed(desk: Desk):
     desk.saved()
 
 
-def test_every_photo_of_a_long_list_is_shown_once(browser: Browser, tmp_path: Path):  # noqa: F811
+def test_every_photo_of_a_long_list_is_shown_once(browser: Browser, tmp_path: Path):
     photos = tmp_path / "photos"
     write_png(photos / "000.png", noise(1, 24, 32))
     for number in range(1, 260):
         os.link(photos / "000.png", photos / f"{number:03}.png")
-    with running(photos, tmp_path / "ann.json", "--no-sam") as server:  # noqa: F811
+    with running(photos, tmp_path / "ann.json", "--no-sam") as server:
         server.ask("POST", "/api/categories", {"name": "scratch"})
         for number in (255, 258):
-            proposal = _box(f"k{number}", 5, 5, 9, 9, proposed=True, attributes={"predicted_iou": 0.3})
-            _save(server, f"{number:03}.png", proposal)
+            proposal = box(f"k{number}", 5, 5, 9, 9, proposed=True, attributes={"predicted_iou": 0.3})
+            save_as_other(server, f"{number:03}.png", proposal)
         person = Desk(browser, server.address, "000.png")
         person.page.locator("#order").select_option("worth")
         person.page.locator('#strip [data-photo-id][title="255.png"]').click()
@@ -438,8 +427,8 @@ def test_every_photo_of_a_long_list_is_shown_once(browser: Browser, tmp_path: Pa
         person.close()
 
 
-def test_a_photo_asked_for_twice_keeps_what_is_selected(desk: Desk, server: Running):  # noqa: F811
-    _save(server, "good/000", _box("k", 40, 40, 60, 60))
+def test_a_photo_asked_for_twice_keeps_what_is_selected(desk: Desk, server: Running):
+    save_as_other(server, "good/000", box("k", 40, 40, 60, 60))
     desk.page.reload()
     desk.open(PHOTO)
     desk.page.locator("#annotations [data-key]").click()

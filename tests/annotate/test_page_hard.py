@@ -5,18 +5,17 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from desk import Desk, box, browser, in_store, root, save_as_other, server
 from playwright.sync_api import Browser, Page, Route, expect
 from running import Running, running, start
-from test_page import Desk, _stored, browser, root, server  # noqa: F401 - fixtures
 
 PHOTO = "test/good/000.png"
 
 
 @pytest.fixture
-def desk(browser: Browser, server: Running) -> Iterator[Desk]:  # noqa: F811
+def desk(browser: Browser, server: Running) -> Iterator[Desk]:
     person = Desk(browser, server.address, PHOTO)
     yield person
     person.close()
@@ -40,25 +39,12 @@ class Tab(Desk):
         self.open(PHOTO)
 
 
-def _number(server: Running, photo: str = "good/000") -> int:  # noqa: F811
-    return _stored(server, photo)["id"]
+def _number(server: Running, photo: str = "good/000") -> int:
+    return in_store(server, photo)["id"]
 
 
-def _box(key: str, *bbox: float, **rest: Any) -> dict[str, Any]:
-    return {"key": key, "category_id": 1, "shape": {"kind": "box", "bbox": bbox}, **rest}
-
-
-def _save(server: Running, *annotations: dict[str, Any], state: str | None = None) -> dict[str, Any]:  # noqa: F811
-    """Somebody else saves the photo."""
-    now = _stored(server, "good/000")
-    edit = {"revision": now["revision"], "change": f"other{now['revision']}", "client": "other", "state": state}
-    status, answer = server.ask("PUT", f"/api/photos/{now['id']}", {**edit, "annotations": list(annotations)})
-    assert status == 200, answer
-    return answer
-
-
-def _boxes(server: Running) -> dict[str, list[float]]:  # noqa: F811
-    return {one["key"]: one["bbox"] for one in _stored(server, "good/000")["annotations"]}
+def _boxes(server: Running) -> dict[str, list[float]]:
+    return {one["key"]: one["bbox"] for one in in_store(server, "good/000")["annotations"]}
 
 
 def _state(page: Page, state: str) -> None:
@@ -69,14 +55,14 @@ def _no_put(route: Route) -> None:
     route.abort() if route.request.method == "PUT" else route.continue_()
 
 
-def _stop(server: Running) -> None:  # noqa: F811
+def _stop(server: Running) -> None:
     server.process.kill()
     server.process.wait()
     for stream in (server.process.stdout, server.process.stderr):
         stream.close()
 
 
-def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp_path: Path, port: int):  # noqa: F811
+def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp_path: Path, port: int):
     options = ("--no-sam", "--port", port)
     first = start(root, tmp_path / "a.json", *options)
     person = Desk(browser, first.address, PHOTO)
@@ -94,7 +80,7 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
         person.page.on("request", lambda request: asked.append(request.url))
         person.page.wait_for_timeout(6_000)
         assert asked == []
-        assert _stored(other, "good/000")["annotations"] == []
+        assert in_store(other, "good/000")["annotations"] == []
         person.page.reload()
         person.open(PHOTO)
         person.labels(0)
@@ -110,15 +96,15 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
 
 
 @pytest.mark.parametrize("tool", ["select", "brush"])
-def test_a_newer_version_waits_until_the_hand_is_off(desk: Desk, server: Running, tool: str):  # noqa: F811
-    _save(server, _box("k", 40, 40, 60, 60))
+def test_a_newer_version_waits_until_the_hand_is_off(desk: Desk, server: Running, tool: str):
+    save_as_other(server, "good/000", box("k", 40, 40, 60, 60))
     expect(desk.page.locator("#annotations [data-key=k]")).to_be_visible()
     desk.page.locator("#annotations [data-key=k]").click()
     desk.tool(tool)
     desk.page.mouse.move(*desk.at(70, 70))
     desk.page.mouse.down()
     desk.page.mouse.move(*desk.at(90, 90))
-    _save(server, _box("k", 200, 100, 60, 60))
+    save_as_other(server, "good/000", box("k", 200, 100, 60, 60))
     desk.page.wait_for_timeout(6_500)
     desk.page.mouse.move(*desk.at(95, 95))
     desk.page.mouse.up()
@@ -129,7 +115,7 @@ def test_a_newer_version_waits_until_the_hand_is_off(desk: Desk, server: Running
     desk.saved()
 
 
-def test_a_drag_of_a_label_that_changed_is_given_up(desk: Desk, server: Running):  # noqa: F811
+def test_a_drag_of_a_label_that_changed_is_given_up(desk: Desk, server: Running):
     server.ask("POST", "/api/categories", {"name": "scratch"})
     desk.page.reload()
     desk.open(PHOTO)
@@ -146,17 +132,17 @@ def test_a_drag_of_a_label_that_changed_is_given_up(desk: Desk, server: Running)
     expect(desk.page.locator("#said")).to_contain_text("changed meanwhile")
     desk.saved()
     assert _boxes(server) == before
-    assert _stored(server, "good/000")["annotations"][0]["category_id"] == 2
+    assert in_store(server, "good/000")["annotations"][0]["category_id"] == 2
 
 
-def test_keep_mine_brings_back_my_shape_of_what_the_other_deleted(desk: Desk, server: Running):  # noqa: F811
-    _save(server, _box("k", 40, 40, 60, 60))
+def test_keep_mine_brings_back_my_shape_of_what_the_other_deleted(desk: Desk, server: Running):
+    save_as_other(server, "good/000", box("k", 40, 40, 60, 60))
     desk.page.reload()
     desk.open(PHOTO)
     desk.labels(1)
     desk.page.route("**/api/here", lambda route: route.abort())  # it hears nothing of what follows
-    _save(server, _box("k", 200, 100, 60, 60))
-    _save(server)
+    save_as_other(server, "good/000", box("k", 200, 100, 60, 60))
+    save_as_other(server, "good/000")
     desk.tool("box")
     desk.drag((120, 120), (140, 140), (160, 160))
     dialog = desk.page.locator("dialog#conflict")
@@ -166,7 +152,7 @@ def test_keep_mine_brings_back_my_shape_of_what_the_other_deleted(desk: Desk, se
     assert _boxes(server)["k"] == [40, 40, 60, 60]
 
 
-def test_two_tabs_keep_their_edits_apart(browser: Browser, root: Path, tmp_path: Path, port: int):  # noqa: F811
+def test_two_tabs_keep_their_edits_apart(browser: Browser, root: Path, tmp_path: Path, port: int):
     options = ("--no-sam", "--port", port)
     first = start(root, tmp_path / "a.json", *options)
     one = Desk(browser, first.address, PHOTO)
@@ -179,7 +165,7 @@ def test_two_tabs_keep_their_edits_apart(browser: Browser, root: Path, tmp_path:
         _state(tab.page, "unsaved")
         tab.page.close()
     one.complaints.clear()  # the server was away
-    with running(root, tmp_path / "a.json", *options) as server:  # noqa: F811
+    with running(root, tmp_path / "a.json", *options) as server:
         three = Tab(one, server.address)
         dialog = three.page.locator("dialog#conflict")
         expect(dialog).to_be_visible()
@@ -191,14 +177,14 @@ def test_two_tabs_keep_their_edits_apart(browser: Browser, root: Path, tmp_path:
         three.close()
 
 
-def test_a_conflict_stays_until_it_is_answered_and_is_answered_once(browser: Browser, server: Running):  # noqa: F811
+def test_a_conflict_stays_until_it_is_answered_and_is_answered_once(browser: Browser, server: Running):
     person = Desk(browser, server.address, PHOTO)
     for photo, at in (("good/000", 20), ("good/001", 60)):
         person.open(f"test/{photo}.png")
         person.page.route("**/api/photos/*", _no_put)
         person.tool("box")
         person.drag((at, at), (at + 20, at + 20), (at + 40, at + 40))
-        now = _stored(server, photo)
+        now = in_store(server, photo)
         edit = {"revision": 0, "change": "c", "client": "other", "state": "reviewed", "annotations": []}
         assert server.ask("PUT", f"/api/photos/{now['id']}", edit)[0] == 200
     person.page.unroute("**/api/photos/*")
@@ -222,9 +208,9 @@ def test_a_conflict_stays_until_it_is_answered_and_is_answered_once(browser: Bro
     person.close()
 
 
-def test_keep_both_never_makes_a_photo_with_labels_good(desk: Desk, server: Running):  # noqa: F811
+def test_keep_both_never_makes_a_photo_with_labels_good(desk: Desk, server: Running):
     desk.page.route("**/api/here", lambda route: route.abort())
-    _save(server, _box("k", 40, 40, 60, 60))
+    save_as_other(server, "good/000", box("k", 40, 40, 60, 60))
     desk.page.locator("#canvas").focus()
     desk.key("g")
     dialog = desk.page.locator("dialog#conflict")
@@ -233,4 +219,4 @@ def test_keep_both_never_makes_a_photo_with_labels_good(desk: Desk, server: Runn
     desk.page.unroute("**/api/here")
     _state(desk.page, "saved")
     assert list(_boxes(server)) == ["k"]
-    assert _stored(server, "good/000")["state"] is None
+    assert in_store(server, "good/000")["state"] is None
