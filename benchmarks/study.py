@@ -1,6 +1,7 @@
 """What helps a detector that has tens of defect photos: starting weights, and synthetic defects, with one budget.
 
     python benchmarks/study.py --out study [--data DIR] [--arms scratch,starter,coco,starter+poisson,…] [--seeds 3]
+        [--jobs 8]
 
 An arm is a start (`scratch`; `starter`: the weights that come with mvtec; `coco`: the weights file of --coco) and
 perhaps a method of `mvtec datasets synthesize`, which adds --per-defect photos of each type to the train part of each
@@ -21,7 +22,10 @@ import gzip
 import json
 import os
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +43,7 @@ from mvtec.evaluate.gains import gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.files import json_bytes, read_json, sha256_json, staged_file
+from mvtec.run import keep_plan
 from mvtec.synthesize.make import METHODS, check_methods
 
 FOLDS = 5
@@ -73,6 +78,22 @@ def learn_and_answer(arm: Arm, fold: int, dataset: Dataset, split: Split, truth:
     return [[one["image_id"], one["category_id"], *one["bbox"], one["score"]] for one in boxes]
 
 
+def learn_all(
+    todo: list[tuple[Arm, int]], jobs: int, dataset: Dataset, split: Split, truth: Path, out: Path
+) -> Iterator[tuple[Arm, int, list[list[float]]]]:
+    """`learn_and_answer` for each arm and fold, `jobs` at a time, as they come."""
+    if jobs == 1:
+        for arm, fold in todo:
+            yield arm, fold, learn_and_answer(arm, fold, dataset, split, truth, out)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        begun = {
+            pool.submit(learn_and_answer, arm, fold, dataset, split, truth, out): (arm, fold) for arm, fold in todo
+        }
+        for done in as_completed(begun):
+            yield *begun[done], done.result()
+
+
 def read_answers(file: Path, plan: dict[str, Any]) -> dict[str, list[list[float]]]:
     """The answers of each fold that `write_answers` wrote; none where they are those of another plan."""
     kept = json.loads(gzip.decompress(file.read_bytes())) if file.is_file() else {}
@@ -89,7 +110,7 @@ def judged_by(folds: dict[str, list[list[float]]], truth: Path) -> Judged:
     """The answers of all folds as results, with the truth."""
     results = [
         {"image_id": row[0], "category_id": row[1], "bbox": row[2:6], "score": row[6]}
-        for rows in folds.values()
+        for _, rows in sorted(folds.items())
         for row in rows
     ]
     content = read_coco(truth)
@@ -114,6 +135,7 @@ def main() -> None:
     parser.add_argument("--over", choices=ARMS, help="show the gains over this arm, too; it must be one of --arms")
     parser.add_argument("--per-defect", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at once; a GPU has room for many")
     parser.add_argument("--epochs", type=int, default=Recipe.epochs)
     parser.add_argument("--imgsz", type=int, default=Recipe.imgsz)
     parser.add_argument("--freeze", type=int, default=Recipe.freeze, help="layers to keep as they are")
@@ -135,30 +157,36 @@ def main() -> None:
     split = make_split(dataset, test_fraction=0, folds=FOLDS)
     parts = tuple(split.held_out(fold) for fold in range(FOLDS))
     truth = write_truth(dataset, split, out / "truth.json")
-    judged: dict[str, list[Judged]] = {}
-    for name in names:
-        start, _, method = name.partition("+")
-        made = check_methods([method])[0] if method else None
-        for seed in range(arguments.seeds):
-            arm = Arm(
-                name + (f"-seed-{seed}" if seed else ""),
-                starts[start](),
-                replace(recipe, seed=seed),
-                parts,
-                budget(recipe, parts),
-                made,
-                arguments.per_defect,
+    arms: dict[str, list[Arm]] = {name: [] for name in names}
+    for seed in range(arguments.seeds):
+        for name in names:
+            start, _, method = name.partition("+")
+            arms[name].append(
+                Arm(
+                    name + (f"-seed-{seed}" if seed else ""),
+                    starts[start](),
+                    replace(recipe, seed=seed),
+                    parts,
+                    budget(recipe, parts),
+                    check_methods([method])[0] if method else None,
+                    arguments.per_defect,
+                )
             )
-
-            plan = plan_of(arm, truth)
-            kept = arguments.answers / f"{arm.name}-{sha256_json(plan)[:8]}.json.gz"
-            folds = read_answers(kept, plan)
-            for fold in range(FOLDS):
-                if str(fold) not in folds:
-                    folds[str(fold)] = learn_and_answer(arm, fold, dataset, split, truth, out)
-                    write_answers(kept, plan, folds)
-                    print(f"{arm.name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
-            judged.setdefault(name, []).append(judged_by(folds, truth))
+    answers: dict[str, dict[str, list[list[float]]]] = {}
+    files, plans, todo = {}, {}, []
+    for arm in (arm for of_seed in zip(*arms.values(), strict=True) for arm in of_seed):
+        plans[arm.name] = plan = plan_of(arm, truth)
+        files[arm.name] = arguments.answers / f"{arm.name}-{sha256_json(plan)[:8]}.json.gz"
+        answers[arm.name] = read_answers(files[arm.name], plan)
+        missing = [fold for fold in range(FOLDS) if str(fold) not in answers[arm.name]]
+        if missing:
+            keep_plan(out / arm.name, "arm", plan)
+        todo += [(arm, fold) for fold in missing]
+    for arm, fold, rows in learn_all(todo, arguments.jobs, dataset, split, truth, out):
+        answers[arm.name][str(fold)] = rows
+        write_answers(files[arm.name], plans[arm.name], answers[arm.name])
+        print(f"{arm.name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
+    judged = {name: [judged_by(answers[arm.name], truth) for arm in arms[name]] for name in names}
     for name in names:
         start, _, method = name.partition("+")
         line = {"arm": name, "seeds": arguments.seeds, **figures(judged[name])}
