@@ -12,7 +12,8 @@ without, and else over scratch; and over the arm that --over names. A last line 
 is less at the mercy of single trainings. Finished runs are kept in OUT: it can be interrupted, and arms can be added.
 
 What an arm answered for each fold is kept in --answers, too (`benchmarks/study/`), and a fold whose answers are there,
-for the same photos, weights and settings, is judged by them and not trained again.
+for the same photos, weights and settings, is judged by them and not trained again. Those of another machine, which is
+another training of the same seed, are in a folder of their own (`h200/`); with --also both are taken, of each arm.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ ARMS = [*STARTS, *(f"{start}+{method}" for start in STARTS for method in METHODS
 
 
 def figures(judged: list[Judged]) -> dict[str, str]:
-    """Of the first seed each figure with its interval; of more seeds, their values."""
+    """Of the first training each figure with its interval; of more, their values."""
     every = [evaluate_boxes(one) for one in judged]
     names = [
         name for name in every[0] if name in ("AP50", "AP", "AR100", "FPR95") or name.startswith(("AP50/", "AR100/"))
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--coco", type=Path, default=SHARED / "weights" / "yolov5n_coco_backbone.pt")
     parser.add_argument("--model", default="yolov5n.yaml", help="the architecture of scratch and coco")
     parser.add_argument("--answers", type=Path, default=Path(__file__).with_name("study"))
+    parser.add_argument("--also", type=Path, help="answers of another machine, to be judged with them")
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--over", choices=ARMS, help="show the gains over this arm, too; it must be one of --arms")
     parser.add_argument("--per-defect", type=int, default=20)
@@ -187,9 +189,15 @@ def main() -> None:
         write_answers(files[arm.name], plans[arm.name], answers[arm.name])
         print(f"{arm.name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
     judged = {name: [judged_by(answers[arm.name], truth) for arm in arms[name]] for name in names}
+    if arguments.also is not None:
+        for of_name, arm in ((name, arm) for name in names for arm in arms[name]):
+            also = read_answers(arguments.also / files[arm.name].name, plans[arm.name])
+            if len(also) < FOLDS:
+                sys.exit(f"error: {arguments.also}: has not all answers of {arm.name}. Leave it out of --arms.")
+            judged[of_name].append(judged_by(also, truth))
     for name in names:
         start, _, method = name.partition("+")
-        line = {"arm": name, "seeds": arguments.seeds, **figures(judged[name])}
+        line = {"arm": name, "trainings": len(judged[name]), **figures(judged[name])}
         for base in dict.fromkeys([start if method else "scratch", arguments.over]):
             if base != name and base in judged:
                 gained = gains(judged[name], judged[base], resamples=5000)

@@ -44,6 +44,10 @@ def test_arms_differ_in_good_photos_and_made_defects_alone(widget: Category, run
         ("all", "paste", 8),
     ]
     assert found["rows"][0]["AP50_gain"]["value"] == 0
+    plain, made = found["rows"][2:]
+    assert "AP50_synthesis_gain" not in plain
+    assert made["AP50_synthesis_gain"]["value"] == pytest.approx(made["AP50"]["value"] - plain["AP50"]["value"])
+    assert "what made defects add at each ratio" in done.out
     assert {row["FPR95"]["n"] for row in found["rows"]} == {4}
     seen = {}
     for arm in ("1x", "1x-paste", "all", "all-paste"):

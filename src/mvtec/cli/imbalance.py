@@ -190,6 +190,13 @@ def _print_backgrounds(found: Backgrounds) -> None:
     say(f"what each is above {found.rows[0].name}, over the same resamples:")
     rows = [[row.name, *(_signed(row.metrics[f"{name}_gain"]) for name in shown)] for row in found.rows[1:]]
     print_table(["arm", *shown], rows)
+    made = [row for row in found.rows[1:] if row.method is not None]
+    if not made or len(made) == len(found.rows) - 1:  # the first is the one without for all
+        return
+    say("")
+    say("what made defects add at each ratio:")
+    rows = [[row.name, *(_signed(row.metrics[f"{name}_synthesis_gain"]) for name in shown)] for row in made]
+    print_table(["arm", *shown], rows)
 
 
 def _signed(metric: Metric) -> str:

@@ -47,7 +47,7 @@ class Row:
         epochs: Passes over the train photos, of each fold.
         looks: Photos looked at in all, the mean over the folds.
         metrics: The figures of `GAINS`, those of a type as `AP50/TYPE`, and each of `GAINS` with `_gain`: what it is
-            above the first row's.
+            above the first row's, and of a row with synthesis with `_synthesis_gain`: above the same without.
     """
 
     ratio: int | None
@@ -198,6 +198,7 @@ def measure_backgrounds(
     rows: list[Row] = []
     first: Judged | None = None
     for ratio in ratios:
+        plain: Judged | None = None
         for method in (None, *methods):
             name = _name(ratio, method)
             arm = Arm(name, start, recipe, parts[ratio], looks, method, per_defect)
@@ -211,10 +212,13 @@ def measure_backgrounds(
                     command=command,
                     on_epoch=lambda fold, epoch, epochs: step(completed=100 * fold + 100 * epoch // epochs),
                 )
-            first = answered.judged if first is None else first
+            judged = answered.judged
+            first = judged if first is None else first
+            metrics = _metrics(judged, first, plain)
+            plain = judged if plain is None else plain
             good = min(sum(is_good[path] for path in part.train) for part in parts[ratio])
             epochs = tuple(number for number, _ in answered.took)
-            rows.append(Row(ratio, method, good, epochs, answered.looks, _metrics(answered.judged, first)))
+            rows.append(Row(ratio, method, good, epochs, answered.looks, metrics))
     left_out = len(whole.samples) - len(dataset.samples)
     found = Backgrounds(real, per_defect, left_out, folds, len(split.train), split.hash, start, recipe, tuple(rows))
     write_json(out / "imbalance.json", found.to_json(), overwrite=True)
@@ -238,8 +242,11 @@ def _parts(
     return tuple(parts)
 
 
-def _metrics(judged: Judged, first: Judged) -> dict[str, Metric]:
+def _metrics(judged: Judged, first: Judged, plain: Judged | None) -> dict[str, Metric]:
+    """The figures of a row; `plain` are the answers at its ratio without synthesis, where it has one."""
     every = evaluate_boxes(judged)
-    shown = {name: metric for name, metric in every.items() if name.split("/")[0] in GAINS}
-    gained = gains([judged], [first])
-    return shown | {f"{name}_gain": gained[name] for name in GAINS}
+    found = {name: metric for name, metric in every.items() if name.split("/")[0] in GAINS}
+    found |= {f"{name}_gain": metric for name, metric in gains([judged], [first]).items()}
+    if plain is not None:
+        found |= {f"{name}_synthesis_gain": metric for name, metric in gains([judged], [plain]).items()}
+    return found
