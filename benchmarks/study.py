@@ -193,7 +193,7 @@ def main() -> None:
         for of_name, arm in ((name, arm) for name in names for arm in arms[name]):
             also = read_answers(arguments.also / files[arm.name].name, plans[arm.name])
             if len(also) < FOLDS:
-                sys.exit(f"error: {arguments.also}: has not all answers of {arm.name}. Leave it out of --arms.")
+                sys.exit(f"error: {arguments.also}: has not all answers of such a {arm.name}. Leave it out of --arms.")
             judged[of_name].append(judged_by(also, truth))
     for name in names:
         start, _, method = name.partition("+")

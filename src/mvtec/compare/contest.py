@@ -28,8 +28,8 @@ from mvtec.convert.receipt import Receipt
 from mvtec.datasets.info import describe
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split, select
-from mvtec.detect.model import choose_device
 from mvtec.detect.plan import is_detector
+from mvtec.devices import choose_device
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import (
     DEFAULT_THRESHOLD,

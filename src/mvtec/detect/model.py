@@ -1,4 +1,4 @@
-"""Ultralytics' models, trainers and devices: their errors in our words, their checkpoints written whole."""
+"""Ultralytics' models and trainers: their errors in our words, their checkpoints written whole."""
 
 from __future__ import annotations
 
@@ -15,32 +15,6 @@ _KINDS = frozenset({"DetectionModel", "SegmentationModel"})  # not RT-DETR, nor 
 _SEEN = "mvtec_train_images"  # in a checkpoint
 _FINISHED = -1  # the epoch that Ultralytics writes when it has taken the optimiser out
 _STEPS, _SMALLEST_BATCH = 8, 8  # a batch that is found leaves so many steps an epoch, if it is larger than that
-_DEVICES = "Give cpu, or a GPU's number, or auto"
-
-
-def choose_device(device: str) -> str:
-    """`auto` becomes the first GPU, Apple's, or the CPU.
-
-    Raises:
-        InputError: There is no such device.
-    """
-    import torch
-
-    device = device.strip().lower()
-    if device == "auto":
-        return "0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    ultralytics()
-    from ultralytics.utils.torch_utils import select_device
-
-    if "," in device:  # with several, Ultralytics would begin processes of its own, and remove the run's folder first
-        raise InputError("--device", f"{device} are several", "Give the number of one GPU, or auto")
-    try:
-        kind = select_device(device, verbose=False).type
-    except (ValueError, RuntimeError, AssertionError) as error:
-        raise InputError("--device", f"there is no device {device}", _DEVICES) from error
-    if not device.isdigit() and (device not in {"cpu", "mps"} or kind != device):
-        raise InputError("--device", f"there is no device {device}", _DEVICES)
-    return device
 
 
 def load_model(checkpoint: str) -> Any:

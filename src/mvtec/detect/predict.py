@@ -24,10 +24,11 @@ from mvtec.convert.provenance import Provenance
 from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import GOOD
-from mvtec.detect.model import choose_device, load_model
+from mvtec.detect.model import load_model
 from mvtec.detect.plan import is_detector
 from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of
+from mvtec.devices import choose_device
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, staged_folder, write_json
 from mvtec.offline import quiet
@@ -44,7 +45,7 @@ class PredictOptions:
         draw_score: Detections below it are left out of the pictures, and do not count in the list of photos.
         iou: Of two boxes that overlap by more, the one with the lower score goes.
         max_detections: At most so many per photo; COCO looks at 100.
-        device: See `choose_device`.
+        device: See `devices.choose_device`.
         draw: Whether to write pictures.
     """
 

@@ -26,7 +26,6 @@ from typing import Any
 from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.detect.model import (
     build_model,
-    choose_device,
     finish_checkpoint,
     first_line,
     load_model,
@@ -36,6 +35,7 @@ from mvtec.detect.model import (
 from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
+from mvtec.devices import choose_device
 from mvtec.errors import InputError, MvtecError
 from mvtec.files import sha256_file, staged_file, write_json
 from mvtec.offline import quiet

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mvtec.convert.geometry import BoxFloat, box_iou, box_of
 from mvtec.datasets.images import BadPhotoError
-from mvtec.errors import InputError
+from mvtec.devices import choose_device
 from mvtec.views import turn_back, turn_boxes, turn_points, turned_size
 
 if TYPE_CHECKING:
@@ -284,20 +284,8 @@ def _tight_box(mask: torch.Tensor) -> BoxFloat:
 
 
 def torch_device(device: str) -> str:
-    """`auto` becomes the first GPU, Apple's, or the CPU; `0` becomes `cuda:0`.
-
-    Raises:
-        InputError: There is no such device.
-    """
-    import torch
-
-    if device == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    known = {"cpu"} | {str(number) for number in range(torch.cuda.device_count())}
-    if torch.backends.mps.is_available():
-        known.add("mps")
-    if device not in known:
-        raise InputError("--device", f"there is no device {device}", f"Give auto, or one of {', '.join(sorted(known))}")
+    """What `devices.choose_device` says as torch names it: `0` becomes `cuda:0`."""
+    device = choose_device(device)
     return f"cuda:{device}" if device.isdigit() else device
 
 

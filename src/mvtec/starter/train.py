@@ -13,7 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mvtec.detect.model import choose_device, mixed_precision, trainer_class
+from mvtec.detect.model import mixed_precision, trainer_class
+from mvtec.devices import choose_device
 from mvtec.errors import InputError
 from mvtec.files import read_json, write_json, write_tensors
 from mvtec.offline import ultralytics

@@ -1,0 +1,100 @@
+"""How often a 95 % interval of few photos holds the figure of all of them: how far the intervals can be trusted.
+
+    python benchmarks/coverage.py [--data DIR] [--samples 400]
+
+What detectors said of bottle's 83 photos is kept in `benchmarks/study/`. These photos stand for all there are: samples
+of 16, 40 and 80 are drawn from them with replacement, any of them (`any`) or as many of each class (`stratified`). Each
+is given an interval as `mvtec evaluate boxes` does, and it is counted how often that holds the figure of the 83.
+`expanded` are percentiles farther out by Student's t (Hesterberg 2015, "What teachers should know about the
+bootstrap"), which mvtec does not use. `bias` is what the figure of a sample is above that of all, in the mean. Nothing
+is trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import norm, t
+from study import FOLDS, SHARED, judged_by
+
+from mvtec.compare.arms import write_truth
+from mvtec.datasets.split import make_split
+from mvtec.datasets.tree import read_tree
+from mvtec.evaluate.bootstrap import interval
+from mvtec.evaluate.boxes import FIGURES, mean_of_classes
+from mvtec.evaluate.matching import Floats, match
+
+ARMS = ("starter-d1990eda", "starter+poisson-38f3f14d", "coco-5ecc9c80")
+SIZES = (16, 40, 80)
+RESAMPLES = 400
+
+
+def expanded(values: Floats, photos: int) -> tuple[float, float]:
+    """The percentiles that make up for the bootstrap's spread of few photos."""
+    tail = 100 * norm.cdf(-np.sqrt(photos / (photos - 1)) * t.ppf(0.975, photos - 1))
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def draw(classes: list[str], photos: int, stratified: bool, rng: np.random.Generator) -> Floats:
+    """float64 N: how often each photo is in a sample."""
+    drawn = np.zeros(len(classes))
+    groups = sorted(set(classes)) if stratified else [""]
+    for group in groups:
+        at = [number for number, name in enumerate(classes) if name.startswith(group)]
+        drawn[at] = rng.multinomial(photos // len(groups), np.full(len(at), 1 / len(at)))
+    return drawn
+
+
+def main() -> None:
+    data = Path(os.environ.get("MVTEC_SHARED_DATA", SHARED / "data")) / "mvtec_ad" / "bottle"
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=data)
+    parser.add_argument("--samples", type=int, default=400)
+    arguments = parser.parse_args()
+    dataset = read_tree(arguments.data)
+    with tempfile.TemporaryDirectory() as folder:
+        split = make_split(dataset, test_fraction=0, folds=FOLDS)
+        truth = write_truth(dataset, split, Path(folder) / "truth.json")
+        answers = {}
+        for arm in ARMS:
+            kept = Path(__file__).with_name("study") / f"{arm}.json.gz"
+            answers[arm] = judged_by(json.loads(gzip.decompress(kept.read_bytes()))["folds"], truth)
+    rng = np.random.default_rng(0)
+    for arm, judged in answers.items():
+        matched = match(judged.truth_json, judged.results)
+        classes = [image.file_name.split("/")[1] for image in judged.truth.images]
+        for figure in (one for one in FIGURES if one.name in ("AP50", "AP")):
+            of_classes = [matched.matches[k, figure.area] for k in range(len(matched.names))]
+            real = mean_of_classes(figure, of_classes, np.ones((1, len(classes))))[0]
+            for photos in SIZES:
+                for stratified in (False, True):
+                    held = np.zeros(2)
+                    above = []
+                    for _ in range(arguments.samples):
+                        sample = draw(classes, photos, stratified, rng)
+                        again = rng.multinomial(photos, sample / photos, size=RESAMPLES)
+                        values = mean_of_classes(figure, of_classes, np.concatenate([sample[None], again]))
+                        above.append(values[0] - real)
+                        ends = interval(values[1:]), expanded(values[1:], photos)
+                        held += [pair is not None and pair[0] <= real <= pair[1] for pair in ends]
+                    line = {
+                        "arm": arm,
+                        "figure": figure.name,
+                        "photos": photos,
+                        "drawn": "stratified" if stratified else "any",
+                        "held": round(held[0] / arguments.samples, 3),
+                        "held_expanded": round(held[1] / arguments.samples, 3),
+                        "bias": round(float(np.nanmean(above)), 3),
+                    }
+                    print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
