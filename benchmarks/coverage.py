@@ -4,8 +4,8 @@
 
 What detectors said of bottle's 83 photos is kept in `benchmarks/study/`. These photos stand for all there are: samples
 of 16, 40 and 80 are drawn from them with replacement, any of them (`any`) or as many of each class (`stratified`). Each
-is given an interval as `mvtec evaluate boxes` does, and it is counted how often that holds the figure of the 83.
-`expanded` are percentiles farther out by Student's t (Hesterberg 2015, "What teachers should know about the
+is given an interval of 400 resamples as `mvtec evaluate boxes` does, and it is counted how often that holds the figure
+of the 83. `expanded` are percentiles farther out by Student's t (Hesterberg 2015, "What teachers should know about the
 bootstrap"), which mvtec does not use. `bias` is what the figure of a sample is above that of all, in the mean. Nothing
 is trained.
 """
@@ -13,22 +13,22 @@ is trained.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import os
 import tempfile
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm, t
-from study import FOLDS, SHARED, judged_by
+from study import BOTTLE, FOLDS, judged_by, read_kept
 
 from mvtec.compare.arms import write_truth
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.evaluate.bootstrap import interval
 from mvtec.evaluate.boxes import FIGURES, mean_of_classes
-from mvtec.evaluate.matching import Floats, match
+from mvtec.evaluate.matching import Floats, Matches, match
 
 ARMS = ("starter-d1990eda", "starter+poisson-38f3f14d", "coco-5ecc9c80")
 SIZES = (16, 40, 80)
@@ -52,10 +52,32 @@ def draw(classes: list[str], photos: int, stratified: bool, rng: np.random.Gener
     return drawn
 
 
+def measure(
+    figure: Any,
+    of_classes: list[Matches],
+    classes: list[str],
+    photos: int,
+    stratified: bool,
+    samples: int,
+    rng: np.random.Generator,
+) -> dict[str, object]:
+    """The shares of samples whose intervals hold the figure of all photos, and the bias."""
+    real = mean_of_classes(figure, of_classes, np.ones((1, len(classes))))[0]
+    held, above = np.zeros(2), []
+    for _ in range(samples):
+        sample = draw(classes, photos, stratified, rng)
+        again = rng.multinomial(photos, sample / photos, size=RESAMPLES)
+        values = mean_of_classes(figure, of_classes, np.concatenate([sample[None], again]))
+        above.append(values[0] - real)
+        ends = interval(values[1:]), expanded(values[1:], photos)
+        held += [pair is not None and pair[0] <= real <= pair[1] for pair in ends]
+    shares = {"held": round(held[0] / samples, 3), "held_expanded": round(held[1] / samples, 3)}
+    return {**shares, "bias": round(float(np.nanmean(above)), 3)}
+
+
 def main() -> None:
-    data = Path(os.environ.get("MVTEC_SHARED_DATA", SHARED / "data")) / "mvtec_ad" / "bottle"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=data)
+    parser.add_argument("--data", type=Path, default=BOTTLE)
     parser.add_argument("--samples", type=int, default=400)
     arguments = parser.parse_args()
     dataset = read_tree(arguments.data)
@@ -65,35 +87,20 @@ def main() -> None:
         answers = {}
         for arm in ARMS:
             kept = Path(__file__).with_name("study") / f"{arm}.json.gz"
-            answers[arm] = judged_by(json.loads(gzip.decompress(kept.read_bytes()))["folds"], truth)
+            answers[arm] = judged_by(read_kept(kept)["folds"], truth)
     rng = np.random.default_rng(0)
     for arm, judged in answers.items():
         matched = match(judged.truth_json, judged.results)
         classes = [image.file_name.split("/")[1] for image in judged.truth.images]
         for figure in (one for one in FIGURES if one.name in ("AP50", "AP")):
             of_classes = [matched.matches[k, figure.area] for k in range(len(matched.names))]
-            real = mean_of_classes(figure, of_classes, np.ones((1, len(classes))))[0]
-            for photos in SIZES:
-                for stratified in (False, True):
-                    held = np.zeros(2)
-                    above = []
-                    for _ in range(arguments.samples):
-                        sample = draw(classes, photos, stratified, rng)
-                        again = rng.multinomial(photos, sample / photos, size=RESAMPLES)
-                        values = mean_of_classes(figure, of_classes, np.concatenate([sample[None], again]))
-                        above.append(values[0] - real)
-                        ends = interval(values[1:]), expanded(values[1:], photos)
-                        held += [pair is not None and pair[0] <= real <= pair[1] for pair in ends]
-                    line = {
-                        "arm": arm,
-                        "figure": figure.name,
-                        "photos": photos,
-                        "drawn": "stratified" if stratified else "any",
-                        "held": round(held[0] / arguments.samples, 3),
-                        "held_expanded": round(held[1] / arguments.samples, 3),
-                        "bias": round(float(np.nanmean(above)), 3),
-                    }
-                    print(json.dumps(line), flush=True)
+            for photos, stratified in product(SIZES, (False, True)):
+                found = measure(figure, of_classes, classes, photos, stratified, arguments.samples, rng)
+                drawn = "stratified" if stratified else "any"
+                print(
+                    json.dumps({"arm": arm, "figure": figure.name, "photos": photos, "drawn": drawn, **found}),
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

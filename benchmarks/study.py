@@ -49,6 +49,7 @@ from mvtec.synthesize.make import METHODS, check_methods
 
 FOLDS = 5
 SHARED = Path(__file__).parents[2] / "shared"
+BOTTLE = Path(os.environ.get("MVTEC_SHARED_DATA", SHARED / "data")) / "mvtec_ad" / "bottle"
 STARTS = ("scratch", "starter", "coco")
 ARMS = [*STARTS, *(f"{start}+{method}" for start in STARTS for method in METHODS)]
 
@@ -95,9 +96,14 @@ def learn_all(
             yield *begun[done], done.result()
 
 
+def read_kept(file: Path) -> dict[str, Any]:
+    """What `write_answers` wrote; nothing where there is no such file."""
+    return json.loads(gzip.decompress(file.read_bytes())) if file.is_file() else {}
+
+
 def read_answers(file: Path, plan: dict[str, Any]) -> dict[str, list[list[float]]]:
     """The answers of each fold that `write_answers` wrote; none where they are those of another plan."""
-    kept = json.loads(gzip.decompress(file.read_bytes())) if file.is_file() else {}
+    kept = read_kept(file)
     return kept["folds"] if kept.get("plan") == json.loads(json_bytes(plan)) else {}
 
 
@@ -125,10 +131,9 @@ def signed(metric: Metric) -> str:
 
 
 def main() -> None:
-    data = Path(os.environ.get("MVTEC_SHARED_DATA", SHARED / "data")) / "mvtec_ad" / "bottle"
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--data", type=Path, default=data)
+    parser.add_argument("--data", type=Path, default=BOTTLE)
     parser.add_argument("--coco", type=Path, default=SHARED / "weights" / "yolov5n_coco_backbone.pt")
     parser.add_argument("--model", default="yolov5n.yaml", help="the architecture of scratch and coco")
     parser.add_argument("--answers", type=Path, default=Path(__file__).with_name("study"))
@@ -159,42 +164,39 @@ def main() -> None:
     split = make_split(dataset, test_fraction=0, folds=FOLDS)
     parts = tuple(split.held_out(fold) for fold in range(FOLDS))
     truth = write_truth(dataset, split, out / "truth.json")
-    arms: dict[str, list[Arm]] = {name: [] for name in names}
+    arms: list[tuple[str, Arm]] = []
     for seed in range(arguments.seeds):
         for name in names:
             start, _, method = name.partition("+")
-            arms[name].append(
-                Arm(
-                    name + (f"-seed-{seed}" if seed else ""),
-                    starts[start](),
-                    replace(recipe, seed=seed),
-                    parts,
-                    budget(recipe, parts),
-                    check_methods([method])[0] if method else None,
-                    arguments.per_defect,
-                )
+            arm = Arm(
+                name + (f"-seed-{seed}" if seed else ""),
+                starts[start](),
+                replace(recipe, seed=seed),
+                parts,
+                budget(recipe, parts),
+                check_methods([method])[0] if method else None,
+                arguments.per_defect,
             )
-    answers: dict[str, dict[str, list[list[float]]]] = {}
-    files, plans, todo = {}, {}, []
-    for arm in (arm for of_seed in zip(*arms.values(), strict=True) for arm in of_seed):
-        plans[arm.name] = plan = plan_of(arm, truth)
-        files[arm.name] = arguments.answers / f"{arm.name}-{sha256_json(plan)[:8]}.json.gz"
-        answers[arm.name] = read_answers(files[arm.name], plan)
-        missing = [fold for fold in range(FOLDS) if str(fold) not in answers[arm.name]]
-        if missing:
-            keep_plan(out / arm.name, "arm", plan)
-        todo += [(arm, fold) for fold in missing]
+            arms.append((name, arm))
+    plans = {arm.name: plan_of(arm, truth) for _, arm in arms}
+    files = {name: f"{name}-{sha256_json(plan)[:8]}.json.gz" for name, plan in plans.items()}
+    judged: dict[str, list[Judged]] = {name: [] for name in names}
+    for name, arm in arms if arguments.also is not None else ():
+        also = read_answers(arguments.also / files[arm.name], plans[arm.name])
+        if len(also) < FOLDS:
+            sys.exit(f"error: {arguments.also}: has not all answers of such a {arm.name}. Leave it out of --arms.")
+        judged[name].append(judged_by(also, truth))
+    answers = {name: read_answers(arguments.answers / files[name], plan) for name, plan in plans.items()}
+    todo = [(arm, fold) for _, arm in arms for fold in range(FOLDS) if str(fold) not in answers[arm.name]]
+    for name in {arm.name for arm, _ in todo}:
+        keep_plan(out / name, "arm", plans[name])  # before folds that run side by side look for it
     for arm, fold, rows in learn_all(todo, arguments.jobs, dataset, split, truth, out):
         answers[arm.name][str(fold)] = rows
-        write_answers(files[arm.name], plans[arm.name], answers[arm.name])
+        write_answers(arguments.answers / files[arm.name], plans[arm.name], answers[arm.name])
         print(f"{arm.name}: fold {fold + 1} of {FOLDS}", file=sys.stderr, flush=True)
-    judged = {name: [judged_by(answers[arm.name], truth) for arm in arms[name]] for name in names}
-    if arguments.also is not None:
-        for of_name, arm in ((name, arm) for name in names for arm in arms[name]):
-            also = read_answers(arguments.also / files[arm.name].name, plans[arm.name])
-            if len(also) < FOLDS:
-                sys.exit(f"error: {arguments.also}: has not all answers of such a {arm.name}. Leave it out of --arms.")
-            judged[of_name].append(judged_by(also, truth))
+    for name in names:
+        own = [judged_by(answers[arm.name], truth) for of_name, arm in arms if of_name == name]
+        judged[name] = own + judged[name]
     for name in names:
         start, _, method = name.partition("+")
         line = {"arm": name, "trainings": len(judged[name]), **figures(judged[name])}

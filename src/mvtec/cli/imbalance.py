@@ -191,7 +191,7 @@ def _print_backgrounds(found: Backgrounds) -> None:
     rows = [[row.name, *(_signed(row.metrics[f"{name}_gain"]) for name in shown)] for row in found.rows[1:]]
     print_table(["arm", *shown], rows)
     made = [row for row in found.rows[1:] if row.method is not None]
-    if not made or len(made) == len(found.rows) - 1:  # the first is the one without for all
+    if not made or len(made) == len(found.rows) - 1:  # one ratio: the table above says it
         return
     say("")
     say("what made defects add at each ratio:")
