@@ -2,8 +2,8 @@
 
     python benchmarks/starter.py [--weights FILE] [--photos 500]
 
-The photos are those that the training would draw next. AP50 is over the ten mechanisms; "found" is AP50 with all of
-them taken as one class, so that a wrong name costs nothing.
+The photos are those that the training would draw next. AP50 is over the ten mechanisms, where the weights know them;
+"found" is AP50 with all of them taken as one class, so that a wrong name costs nothing.
 """
 
 from __future__ import annotations
@@ -59,9 +59,11 @@ def main() -> None:
             ):
                 box = [x, y, x1 - x, y1 - y]
                 results.append({"image_id": number, "category_id": mechanism + 1, "bbox": box, "score": score})
-    named = evaluate_boxes(judged(images, annotations, results, one_class=False))
     found = evaluate_boxes(judged(images, annotations, results, one_class=True))
-    shown = {name: metric.text() for name, metric in named.items() if name in ("AP50", "AP") or name[:5] == "AP50/"}
+    shown = {}
+    if len(model.names) > 1:
+        named = evaluate_boxes(judged(images, annotations, results, one_class=False))
+        shown = {name: metric.text() for name, metric in named.items() if name in ("AP50", "AP") or name[:5] == "AP50/"}
     print(
         json.dumps(
             {"photos": len(images), "defects": len(annotations), **shown, "found": found["AP50"].text()}, indent=1

@@ -3,7 +3,8 @@
     python benchmarks/study.py --out study [--data DIR] [--arms scratch,starter,coco,starter+poisson,…] [--seeds 3]
         [--jobs 8]
 
-An arm is a start (`scratch`; `starter`: the weights that come with mvtec; `coco`: the weights file of --coco) and
+An arm is a start (`scratch`; `starter`: the weights that come with mvtec; `coco`: the weights file of --coco; `own`:
+that of --own, whose architecture it is, too, such as another one of `make starter`) and
 perhaps a method of `mvtec datasets synthesize`, which adds --per-defect photos of each type to the train part of each
 fold. Every arm looks at as many photos in all: with twice the photos it takes half the epochs. In each of five folds
 over all labelled photos a detector is trained that does not see the fold, and answers for it. Each line has an arm's
@@ -50,7 +51,7 @@ from mvtec.synthesize.make import METHODS, check_methods
 FOLDS = 5
 SHARED = Path(__file__).parents[2] / "shared"
 BOTTLE = Path(os.environ.get("MVTEC_SHARED_DATA", SHARED / "data")) / "mvtec_ad" / "bottle"
-STARTS = ("scratch", "starter", "coco")
+STARTS = ("scratch", "starter", "coco", "own")
 ARMS = [*STARTS, *(f"{start}+{method}" for start in STARTS for method in METHODS)]
 
 
@@ -135,10 +136,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=BOTTLE)
     parser.add_argument("--coco", type=Path, default=SHARED / "weights" / "yolov5n_coco_backbone.pt")
+    parser.add_argument("--own", type=Path, help="weights to begin with in the arms called own")
     parser.add_argument("--model", default="yolov5n.yaml", help="the architecture of scratch and coco")
     parser.add_argument("--answers", type=Path, default=Path(__file__).with_name("study"))
     parser.add_argument("--also", type=Path, help="answers of another machine, to be judged with them")
-    parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--arms", default=",".join(arm for arm in ARMS if not arm.startswith("own")))
     parser.add_argument("--over", choices=ARMS, help="show the gains over this arm, too; it must be one of --arms")
     parser.add_argument("--per-defect", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=1)
@@ -154,10 +156,13 @@ def main() -> None:
         sys.exit(f"error: --over: {arguments.over} is not one of --arms. Add it there.")
     if any(name.startswith("coco") for name in names) and not arguments.coco.is_file():
         sys.exit(f"error: {arguments.coco}: no such weights file. Check the path after --coco.")
+    if any(name.startswith("own") for name in names) and (arguments.own is None or not arguments.own.is_file()):
+        sys.exit(f"error: --own: {arguments.own or 'nothing'} is no weights file. Give the one that own begins with.")
     starts = {
         "scratch": lambda: Start(arguments.model, None),
         "starter": lambda: find_start("starter"),
         "coco": lambda: Start(arguments.model, arguments.coco),
+        "own": lambda: find_start(weights=arguments.own),
     }
     recipe = Recipe(epochs=arguments.epochs, imgsz=arguments.imgsz, freeze=arguments.freeze)
     dataset = read_tree(root)

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,3 +78,18 @@ def test_one_instance_per_image(mask):
     instances = split_mask(mask, per="image")
     assert len(instances) == int(mask.any())
     assert [instance.box_xywh for instance in instances] == ([box_of(mask)] if mask.any() else [])
+
+
+@pytest.mark.parametrize("gap", [0, 3])
+def test_regions_are_those_of_each_label(gap: int):
+    rng = np.random.default_rng(5)
+    mask = rng.random((60, 90)) < 0.02
+    count, labels = cv2.connectedComponents(cv2.dilate(mask.view(np.uint8), np.ones((gap + 1, gap + 1), np.uint8)))
+    expected = {(box_of((labels == n) & mask), int(((labels == n) & mask).sum())) for n in range(1, count)}
+    found = split_mask(mask, merge_gap=gap)
+    assert {(region.box_xywh, region.area) for region in found} == expected
+    assert len(found) == len(expected) > 1
+
+
+def test_a_gap_wider_than_the_mask_joins_all():
+    assert len(split_mask(drawn("#....", ".....", "....#"), merge_gap=10**9)) == 1

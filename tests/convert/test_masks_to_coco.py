@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import Category, make_category, noise, write_png
@@ -197,3 +198,55 @@ def test_an_image_keeps_its_masks_while_the_next_are_decoded(category: Category)
         if not sample.is_good:
             kept = np.any([instance.region.full(image.size_hw) for instance in image.instances], axis=0)
             np.testing.assert_array_equal(kept, read_mask(sample))
+
+
+def test_masks_of_16_bits_have_the_same_middle(category: Category, tmp_path: Path, mvtec):
+    soft = np.zeros((40, 48), np.uint16)
+    soft[5:20, 3:20] = 3000
+    soft[8:18, 5:15] = 65535
+    category.mask("crack", 0).write_bytes(cv2.imencode(".png", soft)[1].tobytes())
+    words = ["convert", "masks-to-coco", category.root, "--out"]
+    assert "1 mask has grey values" in mvtec(*words, tmp_path / "a.json").err
+    assert mvtec(*words, tmp_path / "b.json", "--threshold", "127").code == 0
+    boxes = [read_coco(tmp_path / name).annotations[0].bbox for name in ("a.json", "b.json")]
+    assert boxes == [(3, 5, 17, 15), (5, 8, 10, 10)]
+
+
+def test_numbers_of_16_bits_that_would_fit_into_8_are_not_divided(category: Category, tmp_path: Path, mvtec):
+    low = np.zeros((40, 48), np.uint16)
+    low[5:20, 3:20] = 200
+    category.mask("crack", 0).write_bytes(cv2.imencode(".png", low)[1].tobytes())
+    words = ["convert", "masks-to-coco", category.root, "--out", tmp_path / "a.json", "--threshold", "127"]
+    assert mvtec(*words).code == 0
+    assert read_coco(tmp_path / "a.json").annotations[0].area == 15 * 17
+
+
+def test_of_two_masks_of_a_photo_none_is_taken(category: Category, tmp_path: Path, mvtec):
+    other = category.mask("crack", 0).with_suffix(".bmp")
+    write_png(other, np.ones((40, 48)))
+    done = mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "a.json")
+    assert done.code == 2
+    assert "000_mask.bmp" in done.err
+    assert "000_mask.png" in done.err
+    words = ["--out", tmp_path / "b.json", "--on-error", "skip"]
+    assert "14 photos" in mvtec("convert", "masks-to-coco", category.root, *words).out
+
+
+def test_a_part_that_is_no_longer_there_goes_and_a_file_of_the_user_stays(category: Category, tmp_path: Path, mvtec):
+    words = ["convert", "masks-to-coco", category.root, "--out", tmp_path / "z.json", "--overwrite", "--split"]
+    for name, more in (("with", ["--val-fraction", "0.2"]), ("without", [])):
+        assert mvtec("datasets", "split", category.root, "--out", tmp_path / name, *more).code == 0
+    assert mvtec(*words, tmp_path / "with").code == 0
+    assert (tmp_path / "z_val.json").is_file()
+    assert mvtec(*words, tmp_path / "without").code == 0
+    assert not (tmp_path / "z_val.json").exists()
+    (tmp_path / "z_val.json").write_text('{"info": "mine"}')
+    assert mvtec(*words, tmp_path / "without").code == 0
+    assert (tmp_path / "z_val.json").read_text() == '{"info": "mine"}'
+
+
+def test_receipts_of_one_stem_lie_side_by_side(category: Category, tmp_path: Path, mvtec):
+    assert mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "k.json").code == 0
+    assert mvtec("convert", "coco-to-cvat", tmp_path / "k.json", "--out", tmp_path / "k.xml").code == 0
+    receipts = [json.loads((tmp_path / f"{name}.conversion.json").read_text()) for name in ("k", "k.xml")]
+    assert ["pycocotools" in receipt["reader"] for receipt in receipts] == [True, False]

@@ -115,7 +115,7 @@ def voc(image: LabelledImage, folder: Path) -> LabelledImage:
 def semantic(image: LabelledImage, folder: Path) -> LabelledImage:
     write_semantic([image], folder / "semantic", defects=CLASSES, receipt=Receipt(""))
     assert read_classes(folder / "semantic") == CLASSES
-    (again,) = read_semantic(folder / "semantic")
+    (again,) = read_semantic(folder / "semantic", Receipt(""))
     return again
 
 

@@ -177,3 +177,8 @@ def test_a_link_in_the_place_of_a_defect_type_that_leads_to_nothing_is_named(cat
     (category.root / "test" / "dent").symlink_to("elsewhere")
     (category.root / "test" / "loop").symlink_to("loop")
     assert kinds(category) == [("broken-link", "test/dent"), ("broken-link", "test/loop")]
+
+
+def test_a_second_mask_of_a_photo_is_named_as_that(category: Category):
+    shutil.copy(category.mask("crack", 0), category.mask("crack", 1).with_suffix(".bmp"))
+    assert kinds(category) == [("doubled-mask", MASK)]

@@ -85,3 +85,14 @@ def test_a_pipe_among_the_photos_is_named_and_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(BadPhotoError, match=r"a\.png: no such file"):
         photo_size_wh(tmp_path / "a.png")
+
+
+def test_a_png_with_much_behind_its_end_is_whole(tmp_path: Path):
+    write_png(tmp_path / "a.png", noise(1))
+    whole = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(whole + bytes(10_000))
+    assert photo_size_wh(tmp_path / "a.png") == (48, 40)
+    assert read_photo(tmp_path / "a.png").shape == (40, 48, 3)
+    (tmp_path / "a.png").write_bytes(whole[:-20] + bytes(10_000))
+    with pytest.raises(BadPhotoError, match="cut off"):
+        photo_size_wh(tmp_path / "a.png")

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import Category, make_category, write_png
+from conftest import Category, make_category, noise, write_png
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -155,3 +155,46 @@ def test_a_class_without_a_test_photo_is_named(category: Category, tmp_path: Pat
         category.photo("crack", number).write_bytes(category.photo("crack", 0).read_bytes())
     outcome = mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json")
     assert "crack has no test photo" in outcome.err
+
+
+def fixed_camera(root: Path) -> None:
+    """Photos of one part that never moves, with a little noise, and scratches of which each is another."""
+    rng = np.random.default_rng(0)
+    part = noise(7, 200, 200) * 0.8
+    for number in range(6):
+        sound = part + rng.normal(0, 2, part.shape)
+        write_png(root / "test" / "good" / f"{number}.png", sound.clip(0, 255))
+        mask = np.zeros((200, 200))
+        mask[20 + 20 * number : 22 + 20 * number, 50:60] = 255
+        marred = np.where(mask[..., None] > 0, 20, 0) + (part + rng.normal(0, 2, part.shape))
+        write_png(root / "test" / "scratch" / f"{number}.png", marred.clip(0, 255))
+        write_png(root / "ground_truth" / "scratch" / f"{number}_mask.png", mask)
+
+
+def test_photos_of_a_camera_that_never_moves_can_be_divided(tmp_path: Path, mvtec):
+    fixed_camera(tmp_path / "part")
+    words = ["datasets", "split", tmp_path / "part", "--out"]
+    assert "split with mvtec datasets split --similar apart" in mvtec(*words, tmp_path / "a.json").err
+    done = mvtec("convert", "masks-to-yolo", tmp_path / "part", "--out", tmp_path / "y")
+    assert "has no test photo" in done.err
+    copy = tmp_path / "part" / "test" / "good" / "copy.png"
+    copy.write_bytes((tmp_path / "part" / "test" / "good" / "0.png").read_bytes())
+    done = mvtec(*words, tmp_path / "b.json", "--similar", "apart", "--test-fraction", "0.5")
+    assert (done.code, done.err) == (0, "")
+    made = read_split(tmp_path / "b.json")
+    assert classes(made.test)["scratch"] == 3
+    assert {"test/good/copy.png", "test/good/0.png"} <= set(made.test) or not {
+        "test/good/copy.png",
+        "test/good/0.png",
+    } & set(made.test)
+
+
+def test_classes_are_those_of_the_layout(tmp_path: Path, mvtec):
+    for number in range(6):
+        write_png(tmp_path / "c" / "images" / f"{number}.png", np.random.default_rng(number).uniform(0, 255, (60, 60)))
+        mask = np.zeros((60, 60))
+        mask[10:20, 10:20] = 255 * (number % 2)
+        write_png(tmp_path / "c" / "masks" / f"{number}.png", mask)
+    done = mvtec("datasets", "split", tmp_path / "c", "--out", tmp_path / "s.json")
+    rows = [line.split()[0] for line in done.out.splitlines()]
+    assert rows[:4] == ["class", "defect", "good", "all"]

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mvtec.detect.model import load_model
 from mvtec.errors import InputError
 from mvtec.starter.mechanisms import MECHANISMS
 from mvtec.starter.parts import PARTS, draw_part
@@ -81,6 +82,10 @@ def test_the_stream_is_what_ultralytics_wants_and_never_repeats():
         assert tuple(sample["img"].shape) == (3, 96, 96)
         assert sample["cls"].shape == (len(sample["bboxes"]), 1)
         assert ((sample["bboxes"] >= 0) & (sample["bboxes"] <= 1)).all()
+        agnostic = Scenes(0, 96, 4, one_class=True)[number]
+        assert agnostic["cls"].tolist() == [[0.0]] * len(sample["bboxes"])
+        assert (agnostic["img"] == sample["img"]).all()
+        assert (agnostic["bboxes"] == sample["bboxes"]).all()
 
 
 @pytest.mark.slow
@@ -106,6 +111,18 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path):
     plan = json.loads((tmp_path / "run" / "starter.json").read_text())
     (tmp_path / "run" / "starter.json").write_text(json.dumps({**plan, "finished": False}))
     assert train_starter(tmp_path / "run", **size).read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_mechanisms_can_be_one_class(tmp_path: Path):
+    size = {"epochs": 1, "photos": 8, "side": 64, "batch": 4, "workers": 0}
+    made = train_starter(tmp_path / "run", one_class=True, **size)
+    assert load_model(str(made)).names == {0: "defect"}
+    plan = json.loads((tmp_path / "run" / "starter.json").read_text())
+    assert plan["classes"] == ["defect"]
+    (tmp_path / "run" / "starter.json").write_text(json.dumps({**plan, "finished": False}))
+    with pytest.raises(InputError, match="other options"):
+        train_starter(tmp_path / "run", **size)
 
 
 def test_the_sheet_shows_the_first_photos(tmp_path: Path):

@@ -66,6 +66,9 @@ AnnotationFile = Annotated[Path, typer.Argument(metavar="ANN.json", help="A COCO
 OutFile = Annotated[Path, typer.Option(help="The file to write.")]
 OutFolder = Annotated[Path, typer.Option(help="The folder to make.")]
 PhotoFolder = Annotated[Path, typer.Option("--images", help="The folder the file names are relative to.")]
+KeepCrowds = Annotated[
+    bool, typer.Option("--keep-crowds", help="Take crowds as instances: CVAT and Datumaro mark brush masks so.")
+]
 PlaceBy = Annotated[ImagesBy, typer.Option("--images-by", help="How the photos get there.")]
 
 
@@ -90,10 +93,15 @@ def masks_to_coco(
 ) -> None:
     """Write COCO annotations: tight boxes, pixel areas, lossless RLE; good photos without annotations."""
     from mvtec.convert.masks_to_coco import masks_to_coco as convert
+    from mvtec.convert.masks_to_coco import part_file
+    from mvtec.datasets.split import PARTS
     from mvtec.datasets.tree import read_tree
+    from mvtec.files import check_output
 
     dataset = read_tree(directory, layout)
     split = _read_split(split_file, fold)
+    for path in [part_file(out, part) for part in PARTS if split.part(part)] if split else []:
+        check_output(path, overwrite=overwrite, inputs=_given(split_file))
     with progress("converting", _count(dataset, split)) as step:
         written, receipt = convert(
             dataset,
@@ -133,18 +141,20 @@ def masks_to_yolo(
     """
     from mvtec.convert.yolo_folder import masks_to_yolo as convert
     from mvtec.datasets.check import without_unreadable
-    from mvtec.datasets.split import make_split
+    from mvtec.datasets.split import make_split, untested
     from mvtec.datasets.tree import read_tree
     from mvtec.files import check_output
 
-    check_output(out, overwrite=overwrite, inputs=[directory])
+    check_output(out, overwrite=overwrite, inputs=[directory, *_given(split_file)])
     dataset = read_tree(directory, layout)
     split = _read_split(split_file, fold)
     unreadable: list[str] = []
+    notes: list[str] = []
     if split is None:
         if on_error is OnError.skip:
             dataset, unreadable = without_unreadable(dataset)
         split = make_split(dataset)
+        notes = untested(dataset, split)
     with progress("converting", _count(dataset, split)) as step:
         receipt = convert(
             dataset,
@@ -154,6 +164,7 @@ def masks_to_yolo(
             images=images.value,
             options=_options(instances, merge_gap, min_area, on_error, threshold, workers),
             unreadable=unreadable,
+            notes=notes,
             overwrite=overwrite,
             on_sample=step,
         )
@@ -171,6 +182,7 @@ def coco_to_yolo(
     fold: Fold = None,
     task: TaskOption = Task.detect,
     images_by: PlaceBy = ImagesBy.link,
+    keep_crowds: KeepCrowds = False,
     on_error: OnErrorOption = OnError.fail,
     min_iou: MinIou = 0,
     overwrite: Overwrite = False,
@@ -178,7 +190,9 @@ def coco_to_yolo(
 ) -> None:
     """Write a folder that Ultralytics trains on from COCO annotations: ANN.json is train, or --split divides it."""
     from mvtec.convert.coco_to_yolo import coco_to_yolo as convert
+    from mvtec.files import check_output
 
+    check_output(out, overwrite=overwrite, inputs=[*_given(annotations, val, test, split_file), images])
     receipt = convert(
         {"train": annotations, "val": val, "test": test},
         images,
@@ -186,6 +200,7 @@ def coco_to_yolo(
         split=_read_split(split_file, fold),
         task=task.value,
         images_by=images_by.value,
+        keep_crowds=keep_crowds,
         skip_errors=on_error is OnError.skip,
         overwrite=overwrite,
     )
@@ -227,6 +242,7 @@ def coco_to_masks(
     out: OutFolder,
     images: Annotated[Path | None, typer.Option(help="The folder the file names are relative to.")] = None,
     images_by: PlaceBy = ImagesBy.link,
+    keep_crowds: KeepCrowds = False,
     on_error: OnErrorOption = OnError.fail,
     min_iou: MinIou = 0,
     overwrite: Overwrite = False,
@@ -241,14 +257,20 @@ def coco_to_masks(
     receipt = Receipt("regions of the masks")
     coco = read_coco(annotations)
     images_to_masks(
-        labelled_images(coco, annotations, images, receipt, skip_errors=on_error is OnError.skip),
+        labelled_images(
+            coco, annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+        ),
         out,
         receipt=receipt,
         images=images_by.value,
-        inputs=[annotations, *([] if images is None else [images])],
+        inputs=_given(annotations, images),
         overwrite=overwrite,
     )
     report("convert coco-to-masks", annotations, [out], receipt, min_iou, as_json)
+
+
+def _given(*paths: Path | None) -> list[Path]:
+    return [path for path in paths if path is not None]
 
 
 def _read_split(path: Path | None, fold: int | None) -> Split | None:
@@ -286,7 +308,8 @@ def keep_receipt(receipt: Receipt, out: Path) -> None:
     from mvtec.convert.receipt import RECEIPT
     from mvtec.files import write_json
 
-    write_json(out.with_name(f"{out.stem}.{RECEIPT}"), receipt.to_json(), overwrite=True)
+    name = out.stem if out.suffix == ".json" else out.name  # k.json and k.xml may lie side by side
+    write_json(out.with_name(f"{name}.{RECEIPT}"), receipt.to_json(), overwrite=True)
 
 
 def report(command: str, source: Path, outputs: list[Path], receipt: Receipt, min_iou: float, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from mvtec.cli.console import AsJson, Overwrite
 from mvtec.cli.convert import (
     AnnotationFile,
     ImagesBy,
+    KeepCrowds,
     MinIou,
     OnError,
     OnErrorOption,
@@ -36,6 +37,7 @@ def coco_to_labelstudio(
     annotations: AnnotationFile,
     out: OutFile,
     url_prefix: Annotated[str, typer.Option(help="What goes before a photo's name.")] = "/data/local-files/?d=",
+    keep_crowds: KeepCrowds = False,
     on_error: OnErrorOption = OnError.fail,
     min_iou: MinIou = 0,
     overwrite: Overwrite = False,
@@ -54,7 +56,9 @@ def coco_to_labelstudio(
     defects = sorted(set(coco.category_names().values()))
     config = out.with_name(f"{out.stem}.label_config.xml")
     check_output(config, overwrite=overwrite)
-    found = labelled_images(coco, annotations, None, receipt, skip_errors=on_error is OnError.skip)
+    found = labelled_images(
+        coco, annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+    )
     write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
     with staged_file(config, overwrite=overwrite) as staged:
         staged.write_text(label_config(defects), encoding="utf-8", newline="\n")
@@ -99,6 +103,7 @@ def labelstudio_to_coco(
 def coco_to_cvat(
     annotations: AnnotationFile,
     out: OutFile,
+    keep_crowds: KeepCrowds = False,
     on_error: OnErrorOption = OnError.fail,
     min_iou: MinIou = 0,
     overwrite: Overwrite = False,
@@ -114,7 +119,9 @@ def coco_to_cvat(
     check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt(READER)
     coco = read_coco(annotations)
-    found = labelled_images(coco, annotations, None, receipt, skip_errors=on_error is OnError.skip)
+    found = labelled_images(
+        coco, annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+    )
     write_cvat(found, out, defects=sorted(set(coco.category_names().values())), receipt=receipt, overwrite=overwrite)
     keep_receipt(receipt, out)
     report("convert coco-to-cvat", annotations, [out], receipt, min_iou, as_json)
@@ -158,6 +165,7 @@ def coco_to_voc(
     out: OutFolder,
     images: PhotosIfKnown = None,
     images_by: PlaceBy = ImagesBy.link,
+    keep_crowds: KeepCrowds = False,
     on_error: OnErrorOption = OnError.fail,
     min_iou: MinIou = 0,
     overwrite: Overwrite = False,
@@ -172,7 +180,9 @@ def coco_to_voc(
     receipt = Receipt(READER)
     coco = read_coco(annotations)
     write_voc(
-        labelled_images(coco, annotations, images, receipt, skip_errors=on_error is OnError.skip),
+        labelled_images(
+            coco, annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+        ),
         out,
         defects=sorted(set(coco.category_names().values())),
         receipt=receipt,
@@ -224,6 +234,7 @@ def coco_to_semantic(
     out: OutFolder,
     images: PhotosIfKnown = None,
     images_by: PlaceBy = ImagesBy.link,
+    keep_crowds: KeepCrowds = False,
     on_error: OnErrorOption = OnError.fail,
     min_iou: MinIou = 0,
     overwrite: Overwrite = False,
@@ -238,7 +249,9 @@ def coco_to_semantic(
     receipt = Receipt(READER)
     coco = read_coco(annotations)
     write_semantic(
-        labelled_images(coco, annotations, images, receipt, skip_errors=on_error is OnError.skip),
+        labelled_images(
+            coco, annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+        ),
         out,
         defects=sorted(set(coco.category_names().values())),
         receipt=receipt,
@@ -268,7 +281,7 @@ def semantic_to_coco(
     check_output(out, overwrite=overwrite, inputs=[directory])
     receipt = Receipt("")
     images_to_coco(
-        read_semantic(directory),
+        read_semantic(directory, receipt),
         out,
         defects=read_classes(directory),
         description="instances of semantic masks",

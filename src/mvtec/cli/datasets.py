@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,11 @@ app = typer.Typer(help="Where images come from: check, describe, split, make, do
 
 Layout = Annotated[str | None, typer.Option(help="The layout of DIR, such as mvtec-loco, if looking does not find it.")]
 Category = Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder, in a layout that the guide names.")]
+
+
+class SimilarPhotos(str, Enum):
+    together = "together"
+    apart = "apart"
 
 
 @app.command()
@@ -73,12 +79,15 @@ def split(
     val_fraction: Annotated[float, typer.Option(help="Share of each class that goes to val.")] = 0.0,
     folds: Annotated[int, typer.Option(help="Divide train into so many folds for cross-validation.")] = 0,
     seed: Seed = 0,
+    similar: Annotated[
+        SimilarPhotos, typer.Option(help="Keep near-identical photos in one part; apart for a camera that never moves.")
+    ] = SimilarPhotos.together,
     layout: Layout = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Divide a data set into train, val and test: stratified, deterministic, near-identical photos together."""
-    from mvtec.datasets.split import PARTS, make_split
+    from mvtec.datasets.split import PARTS, make_split, untested
     from mvtec.datasets.tree import read_tree
     from mvtec.files import check_output, write_json
 
@@ -92,23 +101,21 @@ def split(
             val_fraction=val_fraction,
             folds=folds,
             seed=seed,
+            similar=similar.value,
             on_photo=step,
         )
     write_json(out, made.to_json(), overwrite=overwrite)
-    classes = sorted({Path(path).parent.name for path in made.images})
+    class_of = {sample.path: sample.defect for sample in dataset.labelled}
     count = {
-        name: [sum(Path(path).parent.name == name for path in made.part(part)) for part in PARTS] for name in classes
+        name: [sum(class_of[path] == name for path in made.part(part)) for part in PARTS]
+        for name in sorted({class_of[path] for path in made.images})
     }
     notes = [
         f"{name} has {sum(parts)} photos, not {per_class}"
         for name, parts in count.items()
         if sum(parts) < (per_class or 0)
     ]
-    notes += [
-        f"{name} has no test photo: it has one photo, or they all show the same picture"
-        for name, (_, _, tested) in count.items()
-        if test_fraction and not tested
-    ]
+    notes += untested(dataset, made) if test_fraction else []
     if as_json:
         sizes = {part: len(made.part(part)) for part in PARTS}
         print_json(

@@ -7,21 +7,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.rle import run_lengths
+from mvtec.convert.rle import decode_region, run_lengths
 
 
 def as_meant(content: Any) -> Any:
     """The content of a file with what tools leave out or write otherwise put right; other content stays as it is.
 
-    A missing `area` becomes that of the polygons, the RLE or the box; `iscrowd` and `info` that are null become 0 and
-    none; a `segmentation` of empty lists is none.
+    A missing `area` becomes that of the polygons, the RLE or the box, a missing `bbox` that of the polygons or the RLE;
+    `iscrowd` and `info` that are null become 0 and none; a `segmentation` of empty lists is none; a category's name
+    that is a number becomes text.
     """
     if not isinstance(content, dict):
         return content
     annotations = content.get("annotations") or []
     if isinstance(annotations, list):
         annotations = [_annotation_as_meant(one) if isinstance(one, dict) else one for one in annotations]
-    return {**content, "info": content.get("info") or {}, "annotations": annotations}
+    mended = {**content, "info": content.get("info") or {}, "annotations": annotations}
+    if isinstance(categories := content.get("categories"), list):
+        mended["categories"] = [_category_as_meant(one) for one in categories]
+    return mended
+
+
+def _category_as_meant(category: Any) -> Any:
+    if isinstance(category, dict) and type(category.get("name")) is int:
+        return {**category, "name": str(category["name"])}
+    return category
 
 
 def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
@@ -30,9 +40,24 @@ def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
         mended["segmentation"] = []
     if "iscrowd" in mended and mended["iscrowd"] is None:
         mended["iscrowd"] = 0
+    if mended.get("bbox") is None and mended.get("segmentation"):
+        mended["bbox"] = _bbox(mended["segmentation"])
     if mended.get("area") is None:
         mended["area"] = _area(mended.get("segmentation"), mended.get("bbox"))
     return mended
+
+
+def _bbox(segmentation: Any) -> list[float] | None:
+    """The box x, y, w, h of polygons or of an RLE; None where they are none, of which others will complain."""
+    try:
+        if isinstance(segmentation, dict):
+            region = decode_region(segmentation)
+            return None if region is None else list(map(float, region.box_xywh))
+        points = np.concatenate([np.array(polygon, np.float64).reshape(-1, 2) for polygon in segmentation])
+        low, high = points.min(axis=0), points.max(axis=0)
+        return [*low.tolist(), *(high - low).tolist()]
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError):
+        return None
 
 
 def _area(segmentation: Any, bbox: Any) -> float | None:

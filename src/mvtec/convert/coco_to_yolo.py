@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.coco import CocoDataset, read_coco
+from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
+from mvtec.convert.fitting import spellings
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.place import ImagesBy
 from mvtec.convert.receipt import Receipt
@@ -15,6 +16,7 @@ from mvtec.convert.yolo import Task
 from mvtec.convert.yolo_folder import images_to_yolo
 from mvtec.datasets.split import PARTS, Part, Split
 from mvtec.errors import InputError
+from mvtec.words import counted
 
 
 def coco_to_yolo(
@@ -25,6 +27,7 @@ def coco_to_yolo(
     split: Split | None = None,
     task: Task = "detect",
     images_by: ImagesBy = "link",
+    keep_crowds: bool = False,
     skip_errors: bool = False,
     overwrite: bool = False,
 ) -> Receipt:
@@ -39,7 +42,8 @@ def coco_to_yolo(
         split: Divides the file of train by its file names; images in no part are left out.
         task: Labels as boxes (`detect`) or polygons (`segment`).
         images_by: How the photos get there.
-        skip_errors: Leave out annotations that break a rule, instead of stopping.
+        keep_crowds: Take crowds as instances, see `labelled_images`.
+        skip_errors: Leave out annotations that break a rule, and photos that are missing, instead of stopping.
         overwrite: Replace what is there.
 
     Raises:
@@ -53,6 +57,10 @@ def coco_to_yolo(
         if names[part] != names["train"]:
             raise InputError(path, "has other categories than the train part", "Make the parts from one data set")
     receipt = Receipt("")
+    named = {part: {image.file_name for image in content.images} for part, content in contents.items()}
+    for part in files:
+        if part != "train" and (shared := named[part] & named["train"]):
+            receipt.notes.append(f"{part} shares {counted(len(shared), 'photo')} with train")
     info: dict[str, Any] = {"description": "instances of COCO annotations"}
     if split is not None:
         if len(files) > 1:
@@ -62,7 +70,7 @@ def coco_to_yolo(
         files = dict.fromkeys(contents, files["train"])
         info["split"] = split.hash
     parts: dict[Part, Iterable[LabelledImage]] = {
-        part: labelled_images(content, files[part], photos, receipt, skip_errors=skip_errors)
+        part: labelled_images(content, files[part], photos, receipt, keep_crowds=keep_crowds, skip_errors=skip_errors)
         for part, content in contents.items()
     }
     images_to_yolo(
@@ -80,7 +88,11 @@ def coco_to_yolo(
 
 
 def _part(content: CocoDataset, source: Path, split: Split, part: Part) -> CocoDataset:
-    by_name = {image.file_name: image for image in content.images}
+    by_name: dict[str, CocoImage] = {}
+    for image in content.images:
+        spelt = next((one for one in spellings(image.file_name) if one in split.images), image.file_name)
+        if by_name.setdefault(spelt, image) is not image:
+            raise InputError(source, f"has two images {spelt}", "Give their annotations to one of them")
     missing = sorted(set(split.part(part)) - by_name.keys())
     if missing:
         raise InputError(source, f"lacks {missing[0]}, which the split puts into {part}", "Use the split made for it")

@@ -7,6 +7,7 @@ box and the runs in it, out and in by turns, counted along the rows. It is lossl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from pathlib import Path
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
@@ -106,11 +107,11 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
         check_size(path, name, size_wh)
         instances = []
         for shape in element:
-            if shape.tag not in _SHAPES or float(shape.get("rotation", 0)):
-                kind = f"turned {shape.tag}" if shape.tag in _SHAPES else shape.tag
-                receipt.skipped.append(f"{path}: a {kind} of {name} is no box, polygon or mask.")
-                continue
             try:
+                if shape.tag not in _SHAPES or float(shape.get("rotation", 0)):
+                    kind = f"turned {shape.tag}" if shape.tag in _SHAPES else shape.tag
+                    receipt.skipped.append(f"{path}: a {kind} of {name} is no box, polygon or mask.")
+                    continue
                 instance = _read_shape(shape, size_wh)
                 if instance is None:
                     raise ValueError("marks no pixel of the image")
@@ -131,8 +132,8 @@ def _read_shape(shape: ET.Element, size_wh: tuple[int, int]) -> Instance | None:
     defect = shape.attrib["label"]
     if shape.tag == "box":
         left, top, right, bottom = (float(shape.attrib[name]) for name in ("xtl", "ytl", "xbr", "ybr"))
-        if not (right > left and bottom > top):
-            raise ValueError("a box without area")
+        if not (right > left and bottom > top and max(map(abs, (left, top, right, bottom))) < inf):
+            raise ValueError("a box without area, or without end")
         return Instance(defect, (left, top, right - left, bottom - top))
     if shape.tag == "polygon":
         points = [float(number) for point in shape.attrib["points"].split(";") for number in point.split(",")]

@@ -97,7 +97,8 @@ def label_samples(
     Raises:
         InputError: A photo or mask breaks a rule and `options.on_error` is `fail`.
     """
-    doubled = {path: other for pair in dataset.doubled for path, other in (pair, pair[::-1])}
+    pairs = (*dataset.doubled, *dataset.doubled_masks)
+    doubled = {path: other for pair in pairs for path, other in (pair, pair[::-1])}
     answer = partial(_answer, options=options, make=make, doubled=doubled, memory=MaskMemory())
     answers = map(answer, samples) if options.workers == 1 else _spread(answer, samples, options.workers)
     for sample, found in zip(samples, answers, strict=True):
@@ -123,8 +124,11 @@ def _answer(
     memory: MaskMemory,
 ) -> _Answer[Made]:
     try:
-        if sample.path in doubled:
-            raise InputError(sample.photo, f"has the name of {doubled[sample.path]}", "Rename or remove one of the two")
+        for path in (sample.path, *sample.mask_paths):
+            if path in doubled:
+                raise InputError(
+                    sample.root / path, f"has the name of {doubled[path]}", "Rename or remove one of the two"
+                )
         image, dropped, odd = _label(sample, options, memory)
         return _Answer(make(image), dropped, odd)
     except InputError as error:

@@ -138,13 +138,18 @@ def split_mask(mask: npt.NDArray[Any], *, per: InstancesPer = "component", merge
         return [whole]
     crop = whole.crop.view(np.uint8)
     # Growing every pixel by g in all, g split over the two sides, makes pixels with g between them touch.
-    grown = cv2.dilate(crop, np.ones((merge_gap + 1, merge_gap + 1), np.uint8)) if merge_gap else crop
+    sides = (min(merge_gap, crop.shape[0]) + 1, min(merge_gap, crop.shape[1]) + 1)
+    grown = cv2.dilate(crop, np.ones(sides, np.uint8)) if merge_gap else crop
     if _is_connected(grown):  # most masks are: they are spared the labelling, which is dear
         return [whole]
-    count, labels = cv2.connectedComponents(grown, connectivity=8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
     if merge_gap:
         labels[crop == 0] = 0
-    found = (region_of(labels == label, whole.box_xywh[:2]) for label in range(1, count))
+    left, top = whole.box_xywh[:2]
+    found = (
+        region_of(labels[y : y + h, x : x + w] == label, (left + x, top + y))
+        for label, (x, y, w, h) in enumerate(stats[1:, : cv2.CC_STAT_AREA].tolist(), start=1)
+    )
     regions = [region for region in found if region is not None]
     return sorted(regions, key=lambda region: (region.box_xywh[1], region.box_xywh[0], region.box_xywh, region.area))
 

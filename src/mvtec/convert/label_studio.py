@@ -27,6 +27,7 @@ from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
 from mvtec.files import read_json, staged_file
+from mvtec.words import counted
 
 READER = "Label Studio"
 LOCAL_FILES = "/data/local-files/?d="
@@ -168,22 +169,34 @@ def read_label_studio(
 ) -> Iterator[LabelledImage]:
     """The tasks with their brush strokes, rectangles and polygons; the receipt says what else is left out.
 
-    Of several annotations of a task the first that was not cancelled is taken. A task without any has no defect.
+    Of several annotations of a task the first that was not cancelled is taken. A task that was only skipped is left
+    out; one without any annotation has no defect, and the receipt says how many there are.
 
     Args:
         path: The exported file.
         photos: The folder of the photos: needed for tasks without a result, which do not tell their size.
         receipt: Is told what is left out.
-        skip_errors: Leave out results that cannot be read, instead of stopping.
+        skip_errors: Leave out results and photos that cannot be read, instead of stopping.
 
     Raises:
-        InputError: The file is no export of Label Studio, a result cannot be read, or a photo's size is not known.
+        InputError: The file is no export of Label Studio, two tasks name one photo, a result cannot be read, or a
+            photo's size is not known.
     """
-    about_photos = 0
+    about_photos = open_tasks = 0
+    task_of: dict[str, int] = {}
     for number, task in enumerate(_tasks(path), start=1):
-        name = _photo_name(path, number, task)
-        name = name if photos is None else photo_named(photos, name) or name
+        names = _photo_names(path, number, task)
+        there = () if photos is None else (photo_named(photos, name) for name in names)
+        name = next((found for found in there if found is not None), names[-1])
+        if (other := task_of.setdefault(name, number)) != number:
+            raise InputError(
+                path, f"tasks {other} and {number} both name {name}", "Keep one of them, or give --images, its folder"
+            )
         given = [annotation for annotation in task.annotations if not annotation.was_cancelled]
+        if task.annotations and not given:
+            receipt.skipped.append(f"{path}: the task of {name} was skipped by its annotator.")
+            continue
+        open_tasks += not given
         if len(given) > 1:
             receipt.notes.append(f"{name} has {len(given)} annotations; the first is taken")
         results = given[0].result if given else []
@@ -193,7 +206,13 @@ def read_label_studio(
         if size_wh is None:
             if photos is None:
                 raise InputError(path, f"does not tell the size of {name}", "Give the photos' folder as --images")
-            size_wh = photo_size_wh(photos / name)
+            try:
+                size_wh = photo_size_wh(photos / name)
+            except InputError as error:
+                if not skip_errors:
+                    raise
+                receipt.skipped.append(str(error))
+                continue
         check_size(path, name, size_wh)
         instances = []
         for result in results:
@@ -216,6 +235,8 @@ def read_label_studio(
                 instances.append(instance)
         photo = None if photos is None else photos / name
         yield from fitted(LabelledImage(name, photo, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
+    if open_tasks:
+        receipt.notes.append(f"{counted(open_tasks, 'task')} without an annotation: the photos count as good")
     if about_photos:
         receipt.notes.append(f"{about_photos} results are about whole photos, such as choices, and are left out")
 
@@ -229,19 +250,24 @@ def _tasks(path: Path) -> list[_Task]:
         ) from error
 
 
-def _photo_name(path: Path, number: int, task: _Task) -> str:
-    """`test/crack/000.png` of `/data/local-files/?d=test/crack/000.png`, `000.png` of `/data/upload/1/…-000.png`."""
+def _photo_names(path: Path, number: int, task: _Task) -> list[str]:
+    """What the photo of a task may be called, the likeliest last.
+
+    That is `test/crack/000.png` of `/data/local-files/?d=test/crack/000.png`, of `/data/upload/1/…-000.png` the name
+    with the hash that Label Studio puts before it and without, and of a web address its path and the last of it.
+    """
     texts = [value for value in (task.data.get("image"), *task.data.values()) if isinstance(value, str) and value]
     if not texts:
         raise InputError(path, f"task {number} names no photo", "Export it again")
     url = next((text for text in texts if _names_image(text)), texts[0])
     if "?d=" in url:
-        return unquote(url.split("?d=", 1)[1]).lstrip("/")
+        return [unquote(url.split("?d=", 1)[1]).lstrip("/")]
     parts = urlsplit(url)
-    name = unquote(parts.path)
-    if "/upload/" in name:
-        return _UPLOAD_HASH.sub("", PurePosixPath(name).name)
-    return PurePosixPath(name).name if parts.scheme else name.lstrip("/")
+    name = unquote(parts.path).lstrip("/")
+    last = PurePosixPath(name).name
+    if "/upload/" in f"/{name}":
+        return [last, _UPLOAD_HASH.sub("", last)]
+    return [name, last] if parts.scheme else [name]
 
 
 def _names_image(text: str) -> bool:

@@ -26,6 +26,7 @@ from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
 COMBINED = "combined"
+_SOUND = (GOOD, "ok")  # BTAD calls it so, whose layout this would then be
 
 
 def images_to_masks(
@@ -56,10 +57,12 @@ def images_to_masks(
         for image in found:
             types = sorted({instance.defect for instance in image.instances})
             defect = GOOD if not types else types[0] if len(types) == 1 else COMBINED
-            if GOOD in types:
-                raise InputError(image.path, f"has a defect called {GOOD}, which is for none", "Rename the category")
+            if sound := next((name for name in types if name.casefold() in _SOUND), None):
+                raise InputError(image.path, f"has a defect called {sound}, which is for none", "Rename the category")
             _check_folder_name(defect)
-            stem = unique_stem(PurePosixPath(image.path).name, taken.setdefault(defect.casefold(), set()))
+            stem = unique_stem(
+                PurePosixPath(image.path.replace("\\", "/")).name, taken.setdefault(defect.casefold(), set())
+            )
             if image.photo is not None:
                 place(image.photo, staged / "test" / defect / f"{stem}{image.photo.suffix.lower()}", images)
             if types:
@@ -95,5 +98,5 @@ def _ious(image: LabelledImage, mask: np.ndarray[tuple[int, int], np.dtype[np.ui
 
 
 def _check_folder_name(defect: str) -> None:
-    if defect in {"", ".", ".."} or "/" in defect or "\\" in defect or "\0" in defect:
+    if not defect or defect.startswith(".") or "/" in defect or "\\" in defect or "\0" in defect:
         raise InputError(defect or "''", "is a defect type that cannot name a folder", "Rename the category")

@@ -13,7 +13,8 @@ from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import PARTS, Split, select
-from mvtec.files import check_output
+from mvtec.errors import InputError
+from mvtec.files import check_output, read_json
 
 
 def coco_info(dataset: Dataset, split: Split | None = None, part: str | None = None) -> dict[str, str]:
@@ -27,6 +28,15 @@ def coco_info(dataset: Dataset, split: Split | None = None, part: str | None = N
 def part_file(out: Path, part: str) -> Path:
     """`instances_train.json` of `instances.json`."""
     return out.with_name(f"{out.stem}_{part}{out.suffix}")
+
+
+def _is_of_a_split(path: Path) -> bool:
+    """Whether a file is one that `masks_to_coco` wrote of a part of a split."""
+    try:
+        info = read_json(path, "a COCO annotation file")["info"]
+        return {"split", "part"} <= info.keys()
+    except (InputError, LookupError, TypeError, AttributeError):
+        return False
 
 
 def masks_to_coco(
@@ -81,5 +91,6 @@ def masks_to_coco(
             written[path] = file.image_count
     if split is not None and overwrite:  # a part of an older split must not stay beside the new ones
         for path in {part_file(out, part) for part in PARTS} - set(written):
-            path.unlink(missing_ok=True)
+            if _is_of_a_split(path):
+                path.unlink()
     return written, receipt

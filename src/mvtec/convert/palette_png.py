@@ -51,10 +51,15 @@ def read_numbers(path: Path) -> Numbers:
     """
     try:
         with Image.open(path) as image:
-            if image.mode in {"P", "L"}:
+            if image.mode in {"1", "L", "P"}:
                 return np.array(image, np.uint8)
-            if image.mode == "1":
-                return np.array(image.convert("L"), np.uint8)
+            if image.mode == "LA":
+                return np.array(image.getchannel("L"), np.uint8)
+            if image.mode.startswith("I"):  # 16 bits or more
+                numbers = np.array(image)
+                if numbers.min() < 0 or numbers.max() > VOID:
+                    raise InputError(path, f"has the value {numbers.max()}, and a class is 0 to 254", "Export it again")
+                return numbers.astype(np.uint8)
             return _numbers_of_colours(np.array(image.convert("RGB"), np.uint32), path)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(path, "is not a readable image", "Export it again") from error

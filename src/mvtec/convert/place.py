@@ -44,13 +44,14 @@ def unique_stem(path: str, taken: set[str]) -> str:
     """A name for a photo in one flat folder, unlike those in `taken` on any file system; it is added there.
 
     The folder's name keeps the `000` of one class apart from that of another. A name that is too long for a file is
-    cut, and a hash of the whole stands for what is missing.
+    cut, and a hash of the whole stands for what is missing. It does not begin with a dot, which would hide the photo.
 
     >>> unique_stem("test/broken_large/000.png", set())
     'broken_large_000'
     """
     photo = PurePosixPath(path)
-    stem = f"{photo.parent.name}_{photo.stem}" if photo.parent.name else photo.stem
+    stem = f"{photo.parent.name}_{photo.stem}" if photo.parent.name not in ("", "..") else photo.stem
+    stem = stem.lstrip(".") or "_"
     if len(stem.encode()) > _LONGEST_STEM:
         digest = hashlib.sha256(path.encode()).hexdigest()[:16]
         stem = stem.encode()[: _LONGEST_STEM - 17].decode(errors="ignore") + f"_{digest}"

@@ -44,6 +44,16 @@ def decode_rle(rle: Rle) -> Mask:
     Raises:
         ValueError: It is no RLE, or its counts do not add up to its size.
     """
+    (height, width), changes = _read(rle)
+    return _painted(changes, height, range(width))
+
+
+def _read(rle: Rle) -> tuple[tuple[int, int], _Positions]:
+    """Height and width of an RLE, and where its runs end.
+
+    Raises:
+        ValueError: See `decode_rle`.
+    """
     try:
         height, width = (int(side) for side in rle["size"])
         counts = rle["counts"]
@@ -57,10 +67,16 @@ def decode_rle(rle: Rle) -> Mask:
         raise ValueError("is no run-length encoding") from error
     if min(height, width) < 1 or not len(changes) or changes[-1] != height * width or (np.diff(changes) < 0).any():
         raise ValueError("is no run-length encoding of its size")
-    flat = np.zeros(height * width, np.uint8)
-    for start, stop in zip(changes[:-1:2], changes[1::2], strict=False):
+    return (height, width), changes
+
+
+def _painted(changes: _Positions, height: int, columns: range) -> Mask:
+    """The bool mask of some columns of a photo; the others hold nothing."""
+    flat = np.zeros(height * len(columns), np.uint8)
+    runs = changes - columns.start * height
+    for start, stop in zip(runs[:-1:2], runs[1::2], strict=False):
         flat[start:stop] = 1
-    return np.ascontiguousarray(cv2.transpose(flat.reshape(width, height))).view(bool).reshape(height, width)
+    return np.ascontiguousarray(cv2.transpose(flat.reshape(len(columns), height))).view(bool).reshape(height, -1)
 
 
 def run_lengths(rle: Rle) -> list[int]:
@@ -78,7 +94,13 @@ def decode_region(rle: Rle) -> Region | None:
     Raises:
         ValueError: See `decode_rle`.
     """
-    return region_of(decode_rle(rle))
+    (height, _), changes = _read(rle)
+    first, stop = changes[:-1:2], changes[1::2]
+    marked = np.flatnonzero(stop > first[: len(stop)])
+    if not len(marked):
+        return None
+    columns = range(int(first[marked[0]]) // height, int(stop[marked[-1]] - 1) // height + 1)
+    return region_of(_painted(changes, height, columns), (columns.start, 0))
 
 
 def rle_iou(rle: Rle, region: Region) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from mvtec.convert.polygons import edge_polygons
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import Rle, decode_region, encode_region, rle_iou
 from mvtec.errors import InputError
+from mvtec.words import counted
 
 SegmentationKind = Literal["rle", "polygon"]
 
@@ -38,8 +40,8 @@ class SegmentationOptions:
     tolerance: float = 0
 
     def __post_init__(self) -> None:
-        if self.tolerance < 0:
-            raise InputError("--tolerance", f"{self.tolerance} pixels is less than none", "Give 0 or more")
+        if not 0 <= self.tolerance < inf:
+            raise InputError("--tolerance", f"{self.tolerance} pixels is no distance", "Give 0 or more")
         if self.tolerance and self.kind == "rle":
             raise InputError("--tolerance", "run-length encoding is exact", "Give --segmentation polygon, too")
 
@@ -82,39 +84,63 @@ def _paint(polygons: Sequence[Sequence[float]], size_hw: tuple[int, int]) -> Rle
 
 
 def labelled_images(
-    coco: CocoDataset, source: Path, photos: Path | None, receipt: Receipt, *, skip_errors: bool = False
+    coco: CocoDataset,
+    source: Path,
+    photos: Path | None,
+    receipt: Receipt,
+    *,
+    keep_crowds: bool = False,
+    skip_errors: bool = False,
 ) -> Iterator[LabelledImage]:
     """The images of an annotation file with their instances, in the order of the file, see `fitted`.
 
-    Annotations of crowds are left out, and the receipt says so.
+    Annotations of crowds are left out unless told otherwise. The receipt says so, and how many images lost all that
+    they had.
 
     Args:
         coco: The annotation file.
         source: Where it lies, for error lines.
         photos: The folder its file names are relative to, where it is needed.
         receipt: Is told what is left out.
-        skip_errors: Leave out an annotation that breaks a rule, instead of stopping.
+        keep_crowds: Take crowds as instances: CVAT and Datumaro mark masks drawn with a brush so.
+        skip_errors: Leave out an annotation that breaks a rule, or an image, instead of stopping.
 
     Raises:
-        InputError: An annotation breaks a rule, or a photo is not under `photos` or has another size.
+        InputError: An annotation breaks a rule, all of them are crowds and are not kept, two images have one name, or a
+            photo is not under `photos` or has another size.
     """
+    if coco.annotations and not keep_crowds and not skip_errors and all(one.iscrowd for one in coco.annotations):
+        raise InputError(
+            source,
+            "all its annotations are marked as crowds, as CVAT and Datumaro mark masks drawn with a brush",
+            "Take them as instances with --keep-crowds, or leave them out with --on-error skip",
+        )
     names = coco.category_names()
+    emptied = 0
+    seen: set[str] = set()
     of_image: dict[int, list[CocoAnnotation]] = {}
     for annotation in coco.annotations:
         of_image.setdefault(annotation.image_id, []).append(annotation)
     for image in coco.images:
+        if image.file_name in seen:
+            raise InputError(source, f"has two images {image.file_name}", "Give their annotations to one of them")
+        seen.add(image.file_name)
         check_size(source, image.file_name, (image.width, image.height))
         name, photo = image.file_name, None
         if photos is not None:
             found = photo_named(photos, name)
             if found is None:
-                raise InputError(
+                missing = InputError(
                     photos / name, "no such photo", f"Give the folder that {source.name} was made for as --images"
                 )
+                if not skip_errors:
+                    raise missing
+                receipt.skipped.append(str(missing))
+                continue
             name, photo = found, photos / found
         instances = []
         for annotation in of_image.get(image.id, []):
-            if annotation.iscrowd:
+            if annotation.iscrowd and not keep_crowds:
                 receipt.skipped.append(f"{source}: annotation {annotation.id} of {image.file_name} is a crowd.")
                 continue
             try:
@@ -131,8 +157,11 @@ def labelled_images(
                 continue
             defect = names[annotation.category_id]
             instances.append(Instance(defect, annotation.bbox, None) if region is None else Instance.of(defect, region))
+        emptied += bool(of_image.get(image.id)) and not instances
         labelled = LabelledImage(name, photo, (image.width, image.height), tuple(instances))
         yield from fitted(labelled, source, receipt, skip_errors=skip_errors)
+    if emptied:
+        receipt.notes.append(f"{counted(emptied, 'photo')} of {source.name} lost all annotations and count as good")
 
 
 def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple[int, int]) -> Region | None:

@@ -25,6 +25,7 @@ from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
+from mvtec.words import counted
 
 BACKGROUND = "background"
 READER = "semantic masks"
@@ -46,6 +47,8 @@ def write_semantic(
         InputError: An instance has only a box, or there are more classes than numbers.
         OutputError: `out` exists already or cannot be written.
     """
+    if blank := [name for name in defects if not name.strip() or name.splitlines() != [name]]:
+        raise InputError(out, f"the category {blank[0]!r} is no line of classes.txt", "Rename it")
     if len(defects) >= VOID:
         raise InputError(out, f"{len(defects)} classes do not fit into 254 numbers", "Convert to COCO")
     number_of = {defect: number for number, defect in enumerate(defects, start=1)}
@@ -101,8 +104,10 @@ def read_classes(root: Path) -> tuple[str, ...]:
     return tuple(names[1:])
 
 
-def read_semantic(root: Path) -> Iterator[LabelledImage]:
+def read_semantic(root: Path, receipt: Receipt) -> Iterator[LabelledImage]:
     """The photos of `images/` with an instance for each 8-connected region of a class in their mask.
+
+    The receipt says of how many masks 255 is the only value but 0: it is left out, and they may mean a defect by it.
 
     Raises:
         InputError: A mask is missing, is not of its photo's size, or has a value without a class.
@@ -111,6 +116,7 @@ def read_semantic(root: Path) -> Iterator[LabelledImage]:
     photos = [root / path for path in images_in(root, "images")]
     if not photos:
         raise InputError(root / "images", "holds no photo", "Put the photos there, named as their masks")
+    void = 0
     for photo in photos:
         mask = root / "masks" / f"{photo.stem}.png"
         numbers = read_numbers(mask)
@@ -118,7 +124,9 @@ def read_semantic(root: Path) -> Iterator[LabelledImage]:
         if numbers.shape[::-1] != size_wh:
             raise InputError(mask, f"is not {size_wh[0]}×{size_wh[1]} pixels as its photo", "Export it again")
         instances = []
-        for number in np.unique(numbers).tolist():
+        values = np.unique(numbers).tolist()
+        void += VOID in values and not set(values) - {0, VOID}
+        for number in values:
             if number in (0, VOID):
                 continue
             if number > len(names):
@@ -127,3 +135,8 @@ def read_semantic(root: Path) -> Iterator[LabelledImage]:
                 )
             instances += [Instance.of(names[number - 1], region) for region in split_mask(numbers == number)]
         yield LabelledImage(photo.relative_to(root).as_posix(), photo, size_wh, tuple(instances))
+    if void:
+        receipt.notes.append(
+            f"{counted(void, 'mask')} with no value but 0 and {VOID}, which is left out, so that no defect is in them: "
+            "where it means one, write the number of its class"
+        )

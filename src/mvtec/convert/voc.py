@@ -58,14 +58,14 @@ def write_voc(
     with staged_folder(out, overwrite=overwrite, inputs=inputs) as staged:
         (staged / "Annotations").mkdir()
         for image in found:
-            if max(len(image.instances), len(defects)) >= VOID:
+            masks = [instance for instance in image.instances if instance.region is not None]
+            if masks and max(len(image.instances), len(defects)) >= VOID:
                 raise InputError(image.path, "has more instances or classes than 254 numbers", "Convert to COCO")
             stem = unique_stem(image.path, taken)
             stems.append(stem)
             suffix = (Path(image.path) if image.photo is None else image.photo).suffix.lower()
             if image.photo is not None:
                 place(image.photo, staged / "JPEGImages" / f"{stem}{suffix}", images)
-            masks = [instance for instance in image.instances if instance.region is not None]
             objects = _objects(image)
             if masks:
                 class_numbers = np.array([0, *(number_of[i.defect] for i in image.instances)], np.uint8)
@@ -184,7 +184,14 @@ def read_voc(
     for name in images_in(root, "JPEGImages", deep=True):
         photo = root / name
         if photo.relative_to(root / "JPEGImages").with_suffix("") not in annotated:
-            yield LabelledImage(name, photo, photo_size_wh(photo), ())
+            try:
+                image = LabelledImage(name, photo, photo_size_wh(photo), ())
+            except InputError as error:
+                if not skip_errors:
+                    raise
+                receipt.skipped.append(str(error))
+            else:
+                yield image
 
 
 def _read_one(root: Path, path: Path, receipt: Receipt, from_zero: bool) -> LabelledImage:

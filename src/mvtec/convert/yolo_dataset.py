@@ -82,7 +82,10 @@ def read_yolo_folder(path: Path) -> YoloFolder:
     if double := next((name for name in names if names.count(name) > 1), None):
         raise InputError(data_yaml, f"has two classes {double}", "Give each its own name")
     root = (data_yaml.parent / str(content.get("path") or "")).resolve()
-    listed = {part: _photos(root, content.get(part)) for part in PARTS}
+    places = {**content, "val": content.get("val", content.get("validation"))}
+    listed = {part: _photos(root, places.get(part)) for part in PARTS}
+    if places["val"] and not listed["val"]:
+        raise InputError(data_yaml, "its val part holds no photo", "Check the paths in it, or leave val out")
     if not listed["train"]:
         raise InputError(data_yaml, "its train part holds no photo", "Check the paths in it")
     split_file = data_yaml.parent / "split.json"
@@ -117,7 +120,7 @@ def _photos(root: Path, places: object) -> tuple[Path, ...]:
             photos += [at.parent / line.strip() for line in lines if line.strip()]
         elif at.is_dir():
             photos += [at / path for path in images_in(at, "", deep=True)]
-    return tuple(sorted(photos))
+    return tuple(sorted(set(photos)))
 
 
 def label_file(photo: Path) -> Path:

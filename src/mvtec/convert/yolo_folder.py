@@ -59,6 +59,7 @@ def masks_to_yolo(
     images: ImagesBy = "link",
     options: InstanceOptions,
     unreadable: Sequence[str] = (),
+    notes: Sequence[str] = (),
     overwrite: bool = False,
     on_sample: Callable[[], None] = lambda: None,
 ) -> Receipt:
@@ -72,6 +73,7 @@ def masks_to_yolo(
         images: How the photos get there: symbolic links to the originals, copies, or hard links.
         options: How masks become instances.
         unreadable: Error lines of photos that were left out before the split was made, for the receipt.
+        notes: What else it should say, of the split, say.
         overwrite: Replace what is there.
         on_sample: Called after each sample.
 
@@ -83,7 +85,7 @@ def masks_to_yolo(
         raise InputError(
             dataset.root / "test", "has no defect type, so there is nothing to label", "Add test/<defect>/"
         )
-    receipt = Receipt(_reader(task), skipped=list(unreadable))
+    receipt = Receipt(_reader(task), skipped=list(unreadable), notes=list(notes))
     make = partial(_labels, task=task, class_of={defect: index for index, defect in enumerate(dataset.defects)})
     with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:
         for part in PARTS:

@@ -13,6 +13,7 @@ from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos
 from mvtec.datasets.split import PARTS
 from mvtec.files import check_output
+from mvtec.words import counted
 
 
 def yolo_to_coco(
@@ -52,4 +53,7 @@ def yolo_to_coco(
                 labels, ious = coco_labels(image, segmentation)
                 file.add(labels)
                 receipt.add(image.path, labels.defects, ious)
+    for part in parts:
+        if part != "train" and (shared := set(folder.images[part]) & set(folder.images["train"])):
+            receipt.notes.append(f"{part} shares {counted(len(shared), 'photo')} with train")
     return written, receipt

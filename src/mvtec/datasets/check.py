@@ -60,8 +60,14 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         for path, other in dataset.doubled
     ]
     problems += [
+        Problem("doubled-mask", mask, f"is of the photo that {other} is of", "Keep one of the two")
+        for mask, other in dataset.doubled_masks
+    ]
+    doubled = {mask for mask, _ in dataset.doubled_masks}
+    problems += [
         Problem("orphan-mask", mask, "belongs to no photo", "Name it after its photo, or remove it")
         for mask in dataset.orphan_masks
+        if mask not in doubled
     ]
     problems += [
         Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")
@@ -123,7 +129,7 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
         else:
             if share:
                 text = f"has grey values in {share:.1%} of its defect pixels, and any value but 0 is defect"
-                mend = "Convert with --threshold 127, or draw it again in black and white"
+                mend = "Convert with --threshold 127 where its edges are soft; numbers such as 1 and 2 are all defect"
                 problems.append(Problem("grey-mask", sample.mask_paths[0], text, mend))
             if covered > NEARLY_ALL:
                 text, mend = f"marks {covered:.0%} of its photo".replace("%", " %"), "Swap black and white, if so"

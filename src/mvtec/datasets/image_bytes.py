@@ -75,10 +75,12 @@ def is_cut_off(head: bytes, tail: bytes, data: Callable[[], bytes]) -> bool:
     Args:
         head: The first bytes, eight or more.
         tail: The last, `PADDING` or more.
-        data: Reads all of the file; called of a JPEG that has something behind its end, or has none.
+        data: Reads all of the file; called of one that has something behind its end, or has none.
     """
     short = any(head.startswith(magic) and ending not in tail[-PADDING:] for magic, ending in _ENDINGS.items())
-    return short and not (head.startswith(JPEG) and _jpeg_is_whole(data()))
+    if not short:
+        return False
+    return not (_jpeg_is_whole(data()) if head.startswith(JPEG) else png_is_whole(memoryview(data())))
 
 
 def _jpeg_is_whole(data: bytes) -> bool:

@@ -155,7 +155,8 @@ def read_layers(
 
     Args:
         sample: The sample.
-        threshold: Values above it are defect. A mask stored with three equal channels counts as grey.
+        threshold: Values above it are defect, of 16 bits the upper 8. A mask stored with three equal channels counts as
+            grey.
         memory: Decode into it; what is returned then lasts until the next call with it.
 
     Returns:
@@ -176,10 +177,12 @@ def read_layers(
     alone = len(sample.mask_paths) == 1
     for file in sample.masks:
         values = _mask_values(file, size_wh, memory if alone else None)
-        if values.dtype != np.uint8 or sample.defect_of_value:
+        if sample.defect_of_value:
             layers += _typed_layers(sample, file, values, threshold)
         else:
-            layers.append((sample.defect, _above(values, threshold) if threshold else values))
+            values = _of_8_bits(values)
+            is_ready = values.dtype == np.uint8 and not threshold
+            layers.append((sample.defect, values if is_ready else _above(values, threshold)))
     return layers, size_wh
 
 
@@ -262,9 +265,7 @@ def shape_is_transparency(pixels: npt.NDArray[Any]) -> bool:
 
 
 def _typed_layers(sample: Sample, file: Path, values: npt.NDArray[Any], threshold: int) -> list[tuple[str, MaskLayer]]:
-    """A layer for each defect type among the values; all one type where the layout does not name them."""
-    if not sample.defect_of_value:
-        return [(sample.defect, _above(values, threshold))]
+    """A layer for each defect type among the values."""
     layers = []
     for value in np.unique(values[values > threshold]).tolist():
         if value not in sample.defect_of_value:
@@ -273,6 +274,16 @@ def _typed_layers(sample: Sample, file: Path, values: npt.NDArray[Any], threshol
             )
         layers.append((sample.defect_of_value[value], (values == value).astype(np.uint8)))
     return layers
+
+
+def _of_8_bits(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Of values of 16 bits that need them the upper 8, and at least 1 where there is any; others as they are.
+
+    So grey values stay grey, and 127 is the middle of both.
+    """
+    if values.dtype != np.uint16 or values.max() <= 255:
+        return values
+    return np.maximum(values >> 8, values > 0).astype(np.uint8)
 
 
 def _above(values: npt.NDArray[Any], threshold: int) -> MaskLayer:

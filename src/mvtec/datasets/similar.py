@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.datasets.images import read_photo
+from mvtec.files import sha256_file
 
 COARSE, FINE = 32, 96
 MAX_DISTANCE = 1.5
@@ -75,6 +76,16 @@ def group_similar(photos: Sequence[Path], on_photo: Callable[[], None] = lambda:
                 a, b = first_of(one), first_of(other)
                 group[max(a, b)] = min(a, b)
     return [first_of(index) for index in range(len(photos))]
+
+
+def group_identical(photos: Sequence[Path], on_photo: Callable[[], None] = lambda: None) -> list[int]:
+    """As `group_similar`, of photos whose files are the same byte for byte."""
+    first_with: dict[str, int] = {}
+    group = []
+    for index, photo in enumerate(photos):
+        group.append(first_with.setdefault(sha256_file(photo), index))
+        on_photo()
+    return group
 
 
 def like_none_of(photos: Sequence[Path], others: Sequence[Path]) -> list[bool]:

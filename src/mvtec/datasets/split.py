@@ -12,11 +12,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mvtec.datasets.samples import Dataset, Sample
-from mvtec.datasets.similar import group_similar
+from mvtec.datasets.similar import group_identical, group_similar
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file, sha256_json
 
 Part = Literal["train", "val", "test"]
+Similar = Literal["together", "apart"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 FORMAT = "mvtec-split/1"
 
@@ -154,6 +155,7 @@ def make_split(
     val_fraction: float = 0.0,
     folds: int = 0,
     seed: int = 0,
+    similar: Similar = "together",
     on_photo: Callable[[], None] = lambda: None,
 ) -> Split:
     """Draw a split of the photos under `test/`, each defect type in the same proportions.
@@ -167,6 +169,8 @@ def make_split(
         val_fraction: Share of each class that goes to val, 0 to 1.
         folds: Number of cross-validation folds to divide train into; 0 for none.
         seed: Seed of the draw.
+        similar: Keep near-identical photos `together`, or let them fall `apart`, but for equal files: a camera that
+            does not move before a part that always lies alike makes every photo near-identical.
         on_photo: Called once for each photo looked at, for a progress bar.
 
     Raises:
@@ -174,7 +178,8 @@ def make_split(
     """
     _check_options(per_class, test_fraction, val_fraction, folds)
     samples = dataset.labelled
-    group_of = group_similar([sample.photo for sample in samples], on_photo)
+    find_groups = group_similar if similar == "together" else group_identical
+    group_of = find_groups([sample.photo for sample in samples], on_photo)
     groups: dict[int, list[Sample]] = defaultdict(list)
     for sample, group in zip(samples, group_of, strict=True):
         groups[group].append(sample)
@@ -211,6 +216,17 @@ def make_split(
         folds=tuple(tuple(sorted(fold)) for fold in fold_lists),
         images={path: sha256_file(photo_at[path]) for name in PARTS for path in sorted(parts[name])},
     )
+
+
+def untested(dataset: Dataset, split: Split) -> list[str]:
+    """A sentence for each class of a split, one that should have a test part, without a test photo."""
+    class_of = {sample.path: sample.defect for sample in dataset.labelled}
+    tested = {class_of[path] for path in split.test}
+    return [
+        f"{name} has no test photo: it has one photo, or they all show the same picture; where a fixed camera makes "
+        "them alike, split with mvtec datasets split --similar apart"
+        for name in sorted({class_of[path] for path in split.images} - tested)
+    ]
 
 
 def select(dataset: Dataset, split: Split, part: Part) -> tuple[Sample, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.yolo_dataset import is_yolo_folder
 from mvtec.convert.yolo_folder import masks_to_yolo
-from mvtec.datasets.split import make_split, read_split
+from mvtec.datasets.split import make_split, read_split, untested
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError, no_folder
 
@@ -65,8 +65,13 @@ def yolo_folder_for(
             raise InputError("--split", "is not what the run began with", "Give the same, or leave it out")
         return converted
     dataset = read_tree(data)
-    split = split or make_split(dataset)
-    receipt = masks_to_yolo(dataset, converted, split=split, task="segment", images="any", options=InstanceOptions())
+    notes: list[str] = []
+    if split is None:
+        split = make_split(dataset)
+        notes = untested(dataset, split)
+    receipt = masks_to_yolo(
+        dataset, converted, split=split, task="segment", images="any", options=InstanceOptions(), notes=notes
+    )
     for warning in receipt.warnings():
         warn(warning)
     return converted

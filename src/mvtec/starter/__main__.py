@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256, help="width and height of a photo")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw; 0 to draw in between")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--one-class", action="store_true", help="teach the single class defect, not the mechanisms")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of the first photos here, and end")
     arguments = parser.parse_args()
     if arguments.sheet is not None:
@@ -43,6 +44,7 @@ def main() -> None:
             side=arguments.side,
             workers=arguments.workers,
             seed=arguments.seed,
+            one_class=arguments.one_class,
             on_epoch=show,
         )
     except MvtecError as error:

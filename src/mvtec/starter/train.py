@@ -29,12 +29,14 @@ class Scenes:
         seed: Of the whole stream.
         side: Width and height of a photo in pixels.
         length: Photos of an epoch.
+        one_class: Whether all defects are of class 0, and not of that of their mechanism.
     """
 
-    def __init__(self, seed: int, side: int, length: int) -> None:
+    def __init__(self, seed: int, side: int, length: int, *, one_class: bool = False) -> None:
         self._seed = seed
         self._side = side
         self._length = length
+        self._one_class = one_class
         self.im_files: list[str] = []
 
     def __len__(self) -> int:
@@ -46,10 +48,11 @@ class Scenes:
         scene = draw_scene((self._seed, number), self._side)
         boxes = scene.boxes_xywh
         middle = np.concatenate([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:]], axis=1) / self._side
+        classes = [0 for _ in scene.mechanisms] if self._one_class else scene.mechanisms
         rgb = np.ascontiguousarray(scene.photo[..., ::-1].transpose(2, 0, 1))
         return {
             "img": torch.from_numpy(rgb),
-            "cls": torch.tensor(scene.mechanisms, dtype=torch.float32).reshape(-1, 1),
+            "cls": torch.tensor(classes, dtype=torch.float32).reshape(-1, 1),
             "bboxes": torch.from_numpy(middle.astype(np.float32)),
             "batch_idx": torch.zeros(len(boxes)),
             "im_file": f"scene {number}",
@@ -87,6 +90,7 @@ def train_starter(
     batch: int = 16,
     workers: int = 1,
     seed: int = 0,
+    one_class: bool = False,
     on_epoch: Callable[[int, int, dict[str, float]], None] = lambda _epoch, _epochs, _losses: None,
 ) -> Path:
     """Train, or go on with the training in `out`.
@@ -100,6 +104,7 @@ def train_starter(
         batch: Photos a step.
         workers: Processes that draw while another learns; 0 to draw in between.
         seed: Seed of the photos and the first weights.
+        one_class: Teach the single class `defect`, and not the mechanisms.
         on_epoch: Called after each epoch with its number from 1, the number of epochs, and the losses.
 
     Returns:
@@ -116,14 +121,14 @@ def train_starter(
 
     cv2.setNumThreads(1)
     base: Any = trainer_class("detect", has_val=False)
-    names = dict(enumerate(NAMES))
+    names = {0: "defect"} if one_class else dict(enumerate(NAMES))
 
     class StarterTrainer(base):  # type: ignore[misc]
         def get_dataset(self) -> dict[str, Any]:
             return {"train": "", "val": "", "nc": len(names), "names": names, "channels": 3}
 
         def get_dataloader(self, *_args: Any, **_options: Any) -> Any:
-            stream: Any = Scenes(seed, side, photos)
+            stream: Any = Scenes(seed, side, photos, one_class=one_class)
             return torch.utils.data.DataLoader(
                 stream,
                 batch_size=batch,
@@ -141,7 +146,15 @@ def train_starter(
         losses = {name: float(value) for name, value in (trainer.tloss or {}).items()}
         on_epoch(trainer.epoch + 1, trainer.epochs, losses)
 
-    plan = {"model": model, "epochs": epochs, "photos": photos, "side": side, "batch": batch, "seed": seed}
+    plan = {
+        "model": model,
+        "epochs": epochs,
+        "photos": photos,
+        "side": side,
+        "batch": batch,
+        "seed": seed,
+        "classes": list(names.values()),
+    }
     resume = is_begun(out)
     if resume:
         began = read_json(out / "starter.json", "the plan of a training of starting weights")
@@ -151,7 +164,7 @@ def train_starter(
         if _epochs_done(out) >= epochs:  # it was interrupted after its last epoch
             return _finished(out, plan)
     out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": False}, overwrite=True)
+    write_json(out / "starter.json", {**plan, "finished": False}, overwrite=True)
     torch.manual_seed(seed)
     learner = YOLO(str(out / "weights" / "last.pt") if resume else model)
     learner.add_callback("on_train_epoch_start", next_photos)
@@ -203,5 +216,5 @@ def _finished(out: Path, plan: dict[str, Any]) -> Path:
     model.args = {"task": "detect", "imgsz": model.args["imgsz"], "single_cls": False}
     kept = {name: full[name] for name in ("version", "license", "docs")}
     write_tensors(out / "starter.pt", {**kept, "ema": None, "model": model})
-    write_json(out / "starter.json", {**plan, "classes": list(NAMES), "finished": True}, overwrite=True)
+    write_json(out / "starter.json", {**plan, "finished": True}, overwrite=True)
     return out / "starter.pt"

@@ -78,6 +78,8 @@ def dataset(root: Path, layout: str, samples: list[Sample], masks: Iterable[str]
         )
     samples = sorted(samples, key=lambda sample: sample.path)
     used = {mask for sample in samples for mask in sample.mask_paths}
+    orphans = sorted(set(masks) - used)
+    used_by_name = {_mask_name(mask): mask for mask in used}
     types: set[str] = set()
     for sample in samples:
         if sample.official_split == "test":
@@ -88,9 +90,17 @@ def dataset(root: Path, layout: str, samples: list[Sample], masks: Iterable[str]
         layout=layout,
         samples=tuple(samples),
         defects=tuple(sorted(types - {GOOD})),
-        orphan_masks=tuple(sorted(set(masks) - used)),
+        orphan_masks=tuple(orphans),
+        doubled_masks=tuple(
+            (mask, used_by_name[_mask_name(mask)]) for mask in orphans if _mask_name(mask) in used_by_name
+        ),
         doubled=_doubled(samples),
     )
+
+
+def _mask_name(mask: str) -> str:
+    """A mask's path without what it may end in beside its photo's name."""
+    return mask.rsplit(".", 1)[0].removesuffix("_mask")
 
 
 def _doubled(samples: list[Sample]) -> tuple[tuple[str, str], ...]:
