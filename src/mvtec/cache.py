@@ -11,7 +11,12 @@ def cache_folder() -> Path:
     """Where we keep what is ours on this machine: `$MVTEC_CACHE`, else the user's cache folder."""
     if place := os.environ.get("MVTEC_CACHE"):
         return Path(place)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mvtec"
+    return user_cache_folder() / "mvtec"
+
+
+def user_cache_folder() -> Path:
+    """Where programs keep what they can do without: `$XDG_CACHE_HOME`, else `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def weights_folders() -> list[Path]:

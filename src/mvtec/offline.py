@@ -3,7 +3,8 @@
 Ultralytics calls out in these places (8.4): a DNS look-up and an update check at start, usage events and the platform,
 ClearML, Comet, MLflow … callbacks in every trainer, a font for its plots, `yolo26n.pt` to test mixed precision,
 weights that are not found, and `pip install` of what it misses. Its settings live in a file of the user's;
-ours is another, so that nothing of the user's is changed.
+ours is another, so that nothing of the user's is changed. It writes photos anew that do not end as a JPEG does, and
+keeps what it has read of the labels beside them, pickled; it reads what lies there, and a pickle can run code.
 """
 
 from __future__ import annotations
@@ -43,12 +44,16 @@ def ultralytics() -> ModuleType:
 
     import ultralytics as module
     from PIL import Image
+    from ultralytics.data import dataset, utils
     from ultralytics.utils import SETTINGS, callbacks, downloads, patches
 
     SETTINGS.update(sync=False)
     Image.open = patches._image_open  # PIL's own; theirs asks for a package whenever a file is no image
     downloads.attempt_download_asset = _local_file
     callbacks.add_integration_callbacks = lambda _instance: None
+    utils._replace_image = lambda _photo, _write: None
+    dataset.load_dataset_cache_file = _no_label_cache
+    dataset.save_dataset_cache_file = lambda _prefix, _path, content, version: content.update(version=version)
     return module
 
 
@@ -61,6 +66,11 @@ def _local_file(file: str | Path, *_args: object, **_options: object) -> str:
     if not Path(file).is_file():
         raise FileNotFoundError(file)
     return str(file)
+
+
+def _no_label_cache(file: Path) -> dict[str, object]:
+    """In place of Ultralytics' reading of the labels that it keeps: there are none, so the label files are read."""
+    raise FileNotFoundError(file)
 
 
 def _provide_fonts(folder: Path) -> None:

@@ -62,8 +62,11 @@ class RunRecord:
     figures: dict[str, float]
     versions: dict[str, str] = field(default_factory=library_versions)
 
-    def weights_file(self) -> Path | None:
+    def weights_file(self, others: Iterable[Path | None] = ()) -> Path | None:
         """The weights it began with; None for random ones.
+
+        Args:
+            others: Where they may lie by now, on another machine, say.
 
         Raises:
             WeightsError: They are not there any more, or are others now.
@@ -71,9 +74,10 @@ class RunRecord:
         if self.weights is None:
             return None
         path = Path(self.weights["file"])
-        if not path.is_file() or sha256_file(path) != self.weights["sha256"]:
-            raise WeightsError(path, "is not there any more as the run began with it", "Put it back, or train anew")
-        return path
+        for place in (path, *others):
+            if place is not None and place.is_file() and sha256_file(place) == self.weights["sha256"]:
+                return place
+        raise WeightsError(path, "is not there any more as the run began with it", "Put it back, or train anew")
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -190,9 +194,11 @@ def photos_seen_by(weights: Path | None) -> dict[str, str]:
     seen: dict[str, str] = {}
     for place in dict.fromkeys([weights.absolute(), weights.resolve()]):  # a run, or its weights/, may be a link
         run = place.parent.parent
+        if place.parent.name != "weights":
+            continue
         if (run / "run.json").is_file():
             seen |= read_run(run).train_images
-        elif place.parent.name == "weights" and (run / "plan.json").is_file():
+        elif (run / "plan.json").is_file():
             plan = read_json(run / "plan.json", "the plan of a run")
             parts = [plan.get(name) for name in ("photos", "seen_before")] if isinstance(plan, dict) else []
             seen |= {digest: name for part in parts if isinstance(part, dict) for digest, name in part.items()}

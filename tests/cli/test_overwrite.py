@@ -99,14 +99,14 @@ def test_a_photo_that_is_read_stays(words: tuple[str, ...], category: Category, 
         ("evaluate", "boxes", "GT", "PRED", "--report"),
         ("evaluate", "masks", "GT", "PRED", "--report"),
         ("segment", "refine", "GT", "--out"),
+        ("evaluate", "imbalance", "DIR", "--weights", "GT", "--out"),
     ],
     ids=lambda words: " ".join(words[:2]),
 )
 def test_the_file_that_is_read_stays(words: tuple[str, ...], category: Category, tmp_path: Path, mvtec):
-    del category
     truth = tmp_path / "gt.json"
     before = truth.read_bytes()
-    given = {"GT": truth, "PRED": tmp_path / "pred.json"}
+    given = {"GT": truth, "PRED": tmp_path / "pred.json", "DIR": category.root}
     (tmp_path / "pred.json").write_text("[]")
     done = mvtec(*(given.get(word, word) for word in words), truth, "--overwrite")
     assert (done.code, len(done.err.splitlines())) == (2, 1)

@@ -83,3 +83,12 @@ def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path):
     script = "from mvtec.offline import ultralytics; ultralytics()"
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
     assert "Set MVTEC_CACHE to a folder you can write to" in done.stderr
+
+
+def test_a_letter_that_the_output_lacks_ends_no_work(category: Category, tmp_path: Path):
+    out = tmp_path / "裂.json"
+    words = (*COMMAND, "convert", "masks-to-coco", str(category.root), "--out", str(out))
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u88c2.json" in done.stdout

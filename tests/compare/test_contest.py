@@ -14,9 +14,12 @@ from mvtec.anomaly.goods import good_photos
 from mvtec.anomaly.train import train_anomaly
 from mvtec.classify.backbone import Start
 from mvtec.classify.recipe import Recipe
+from mvtec.compare.classifiers import recipe_of
 from mvtec.compare.contest import _check_classes
 from mvtec.datasets.tree import read_tree
-from mvtec.errors import InputError
+from mvtec.errors import InputError, WeightsError
+from mvtec.files import sha256_file
+from mvtec.run import RunRecord
 
 pytestmark = pytest.mark.slow
 
@@ -192,3 +195,14 @@ def test_photos_named_otherwise_than_their_defects_are_refused(category: Categor
     _check_classes(dataset, dataset.labelled)
     with pytest.raises(InputError, match="no box could name a photo"):
         _check_classes(replace(dataset, defects=("crack",)), dataset.labelled)
+
+
+def test_a_classifier_is_judged_without_the_weights_it_began_with(tmp_path: Path):
+    settings = {"recipe": "best", "backbone": "resnet18", "seed": 3, **Recipe(about="as it was").model_dump()}
+    (tmp_path / "moved.pth").write_bytes(b"weights")
+    weights = {"file": "/gone/resnet18.pth", "sha256": sha256_file(tmp_path / "moved.pth")}
+    record = RunRecord([], settings, "data", None, weights, {}, 1.0, None, {})
+    assert recipe_of(record)[2:] == ("resnet18", 3)
+    with pytest.raises(WeightsError, match="not there any more"):
+        record.weights_file([None, tmp_path / "gone.pth"])
+    assert record.weights_file([None, tmp_path / "moved.pth"]) == tmp_path / "moved.pth"

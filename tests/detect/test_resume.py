@@ -54,9 +54,14 @@ def test_an_interrupted_run_is_resumed(category: Category, tmp_path: Path, mvtec
     monkeypatch.undo()
     assert mvtec("predict", tmp_path / "run", category.root, "--out", tmp_path / "p").code == 2
     assert "is an unfinished run. Pass --resume" in mvtec(*command).err
-    outcome = mvtec(*command, "--resume", "--epochs", "9")
+    other = make_category(tmp_path / "other", per_class=6)
+    other.photo("crack", 0).write_bytes(other.photo("crack", 1).read_bytes())
+    said = mvtec(*command[:1], other.root, *command[2:], "--resume").err
+    assert f"{other.root}: holds other photos than the run began with" in said
+    outcome = mvtec(*command, "--resume", "--epochs", "150")
     assert outcome.code == 0, outcome.err
-    assert "--epochs 9 is not taken: a resumed run goes on as it began, with 3" in outcome.err
+    assert "--epochs 150 is not taken: a resumed run goes on as it began, with 3" in outcome.err
+    assert "3 epochs, the last of them in" in outcome.out
     rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "3"]
     assert mvtec(*command, "--resume").code == 2
@@ -180,3 +185,26 @@ def test_a_failed_overwrite_gives_the_old_run_back(run: Path, category: Category
     assert (tmp_path / "run" / "run.json").read_bytes() == (run / "run.json").read_bytes()
     assert mvtec(*words, *TINY).code == 0
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_resumed_run_does_not_see_the_draws_of_its_first_epochs_again(
+    category: Category, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    original, seen = DetectionTrainer.preprocess_batch, []
+
+    def looked_at(trainer, batch):
+        seen.append((trainer.epoch, int(batch["img"].long().sum())))
+        return original(trainer, batch)
+
+    monkeypatch.setattr(DetectionTrainer, "preprocess_batch", looked_at)
+    command = ("train-detector", category.root, "--out", tmp_path / "run", *TINY[:4], "4", *TINY[5:])
+    with monkeypatch.context() as patch:
+        stopped_in_the_second_epoch(patch)
+        assert mvtec(*command).code == 130
+    first = {sums for epoch, sums in seen if epoch == 0}
+    seen.clear()
+    assert mvtec(*command, "--resume").code == 0
+    assert {epoch for epoch, _ in seen} == {1, 2, 3}
+    assert first.isdisjoint(sums for _, sums in seen)

@@ -8,19 +8,23 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import Category, make_category, write_png
+from conftest import Category, make_category, noise, write_png
+from PIL import Image
 from tiny import TINY, call
 
 from mvtec.convert.coco import read_coco, read_results
 from mvtec.convert.yolo_dataset import label_file, read_yolo_folder
-from mvtec.detect.plan import has_polygons
-from mvtec.run import photos_seen_by
+from mvtec.detect.plan import has_polygons, start_and_recipe
+from mvtec.errors import WeightsError
+from mvtec.files import sha256_file
+from mvtec.run import photos_seen_by, read_run
 
 pytestmark = pytest.mark.slow
 
@@ -245,6 +249,8 @@ def test_a_segmentation_model_predicts_masks(category: Category, tmp_path: Path,
         pytest.param(["--model", "yolo99x.yaml", "--from-scratch"], "no model that Ultralytics knows", id="model"),
         pytest.param(["--device", "77", "--model", "yolov5n.yaml", "--from-scratch"], "no device 77", id="device"),
         pytest.param(["--model", "yolo11n.pt"], "--from-scratch", id="no_weights"),
+        pytest.param(["--from-scratch", "--freeze", "3"], "keeps random weights", id="frozen_random"),
+        pytest.param(["--out", "what?/run", *TINY], "has a ? in its path", id="question_mark"),
         pytest.param(
             ["--fold", "0", "--model", "yolov5n.yaml", "--from-scratch"], "Give --split", id="fold_of_nothing"
         ),
@@ -327,8 +333,94 @@ def test_a_photo_that_ultralytics_would_leave_out_stops_the_training(category: C
     photo.write_bytes(content)
     outcome = mvtec("train-detector", yolo, "--out", tmp_path / "run", *TINY)
     assert outcome.code == 2
-    assert f"{photo.name}: or its label cannot be read" in outcome.err
+    assert f"{photo}: is left out by Ultralytics, or its label" in outcome.err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [(b"9 0.5 0.5 0.2 0.2\n", "line 1 "), (b"\xff\xfe0 0.1", "is no text in UTF-8")],
+    ids=["class", "encoding"],
+)
+def test_a_label_that_cannot_be_used_is_named(category: Category, tmp_path: Path, mvtec, label: bytes, said: str):
+    mvtec("convert", "masks-to-yolo", category.root, "--out", tmp_path / "yolo")
+    file = sorted((tmp_path / "yolo" / "labels" / "train").iterdir())[0]
+    file.write_bytes(label)
+    outcome = mvtec("train-detector", tmp_path / "yolo", "--out", tmp_path / "run", *TINY)
+    assert outcome.code == 2
+    assert f"{file}: {said}" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_photos_are_not_written_anew_and_nothing_is_left_beside_them(tmp_path: Path, mvtec):
+    """JPEGs with something behind their end, as cameras write them, Ultralytics would save again."""
+    category = make_category(tmp_path / "widget")
+    for photo in sorted(category.root.glob("test/*/*.png")):
+        Image.open(photo).save(photo.with_suffix(".jpg"))
+        photo.unlink()
+        photo.with_suffix(".jpg").open("ab").write(b"\0" * 22)
+    yolo = tmp_path / "yolo"
+    assert mvtec("convert", "masks-to-yolo", category.root, "--out", yolo, "--images", "copy").code == 0
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert mvtec("train-detector", yolo, "--out", tmp_path / "run", *TINY).code == 0
+    after = {
+        file: file.read_bytes() for folder in (category.root, yolo) for file in folder.rglob("*") if file.is_file()
+    }
+    assert after == before
+    outcome = mvtec("predict", tmp_path / "run", category.root, "--out", tmp_path / "p")
+    assert "was trained on 12 of these 15 photos" in outcome.err
+
+
+class Trap:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (str(Path(os.environ["TRAP"])),)
+
+
+def test_a_pickle_beside_the_labels_is_not_read(category: Category, tmp_path: Path, mvtec, monkeypatch):
+    monkeypatch.setenv("TRAP", str(tmp_path / "trap"))
+    mvtec("convert", "masks-to-yolo", category.root, "--out", tmp_path / "yolo")
+    np.save(tmp_path / "labels.npy", np.array(Trap(), dtype=object), allow_pickle=True)
+    (tmp_path / "labels.npy").rename(tmp_path / "yolo" / "labels" / "train.cache")
+    assert mvtec("train-detector", tmp_path / "yolo", "--out", tmp_path / "run", *TINY).code == 0
+    assert not (tmp_path / "trap").exists()
+
+
+def test_predictions_take_the_place_of_nothing_that_is_read(run: Path, category: Category, tmp_path: Path, mvtec):
+    yolo = tmp_path / "yolo"
+    mvtec("convert", "masks-to-yolo", category.root, "--out", yolo)
+    for place in ("labels", "annotations", "images/test"):
+        for source in (yolo, yolo / "data.yaml"):
+            outcome = mvtec("predict", run, source, "--out", yolo / place, "--overwrite")
+            assert (outcome.code, len(outcome.err.splitlines())) == (2, 1)
+        outcome = mvtec("train-detector", yolo / "data.yaml", "--out", yolo / place, "--overwrite", *TINY)
+        assert "would be lost" in outcome.err or "lies in" in outcome.err
+    assert len(list((yolo / "labels" / "test").iterdir())) == 3
+
+
+def test_photos_that_predict_has_drawn_are_no_photos(run: Path, category: Category, tmp_path: Path, mvtec):
+    photos = tmp_path / "photos"
+    shutil.copytree(category.root / "test" / "crack", photos)
+    for out in (photos / "first", photos / "second", tmp_path / "third"):
+        assert "predictions.json: 5 photos" in mvtec("predict", run, photos, "--out", out).out
+    assert "predictions.json: 5 photos" in mvtec("predict", run, photos / "first", "--out", tmp_path / "fourth").out
+
+
+def test_photos_that_the_annotations_do_not_name_are_counted(run: Path, category: Category, tmp_path: Path, mvtec):
+    mvtec("convert", "masks-to-yolo", category.root, "--out", tmp_path / "yolo", "--images", "copy")
+    write_png(tmp_path / "yolo" / "images" / "test" / "more.png", noise(99))
+    outcome = mvtec("predict", run, tmp_path / "yolo", "--out", tmp_path / "p")
+    assert "1 photo of the test part not in" in outcome.err
+
+
+def test_weights_that_were_moved_are_found_where_they_are_now(run: Path, tmp_path: Path, monkeypatch):
+    weights = tmp_path / "here" / "own.pt"
+    weights.parent.mkdir()
+    shutil.copy(run / "weights" / "last.pt", weights)
+    record = replace(read_run(run), weights={"file": "/gone/own.pt", "sha256": sha256_file(weights)})
+    with pytest.raises(WeightsError, match=r"/gone/own\.pt"):
+        start_and_recipe(record)
+    monkeypatch.setenv("MVTEC_WEIGHTS", str(weights.parent))
+    assert start_and_recipe(record)[0].weights == weights
 
 
 def test_weights_that_are_no_checkpoint_are_named(category: Category, tmp_path: Path, mvtec):

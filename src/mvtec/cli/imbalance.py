@@ -47,7 +47,7 @@ def imbalance(
     from mvtec.files import check_output, write_json
 
     if out is not None:
-        check_output(out, overwrite=overwrite, inputs=[data])
+        check_output(out, overwrite=overwrite, inputs=[data, *([weights] if weights else [])])
     found = measure_imbalance(
         read_tree(data),
         start=find_start(backbone, weights=weights, download=download, from_scratch=from_scratch),

@@ -189,7 +189,7 @@ def measure_backgrounds(
     plan = {
         "split": split.hash,
         "recipe": asdict(recipe),
-        "weights": start.record(),
+        "weights": (start.record() or {}).get("sha256"),
         "per_defect": real,
         "looks": looks,
     }

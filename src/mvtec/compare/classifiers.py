@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mvtec.classify.backbone import Name, Start
+from mvtec.classify.backbone import Name, Start, weights_here
 from mvtec.classify.heat import heat_map, write_heat
 from mvtec.classify.model import Classifier, load_classifier
 from mvtec.classify.recipe import Recipe
@@ -61,12 +61,11 @@ def ask(
     return results, statistics.median(spans)
 
 
-def recipe_of(like: RunRecord) -> tuple[str, Recipe, Start, int]:
-    """Name and recipe of a run, what it began with, and its seed, to make it again on other photos.
+def recipe_of(like: RunRecord) -> tuple[str, Recipe, Name, int]:
+    """Name and recipe of a run, its network, and its seed.
 
     Raises:
         InputError: It was made by another version.
-        WeightsError: The weights it began with have gone.
     """
     settings = dict(like.settings)
     try:
@@ -75,7 +74,7 @@ def recipe_of(like: RunRecord) -> tuple[str, Recipe, Start, int]:
     except (KeyError, ValidationError) as error:
         raise InputError("--classifier", "is a run of another version", "Train it again") from error
     network: Name = "efficientnet_lite0" if backbone == "efficientnet_lite0" else "resnet18"
-    return str(name), recipe, Start(network, like.weights_file()), int(seed)
+    return str(name), recipe, network, int(seed)
 
 
 def cross_validate(
@@ -91,9 +90,11 @@ def cross_validate(
 
     Raises:
         InputError: See `recipe_of` and `train_classifier`.
+        WeightsError: The weights that `like` began with have gone.
     """
     if not (out / "run.json").is_file():
-        name, recipe, start, seed = recipe_of(like)
+        name, recipe, network, seed = recipe_of(like)
+        start = Start(network, like.weights_file([weights_here(network)]))
         prepare_run(out, resume=False, overwrite=True)
         try:
             train_classifier(

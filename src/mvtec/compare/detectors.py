@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from mvtec.convert.coco import read_coco
-from mvtec.convert.provenance import Provenance, read_provenance
+from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split
 from mvtec.detect.model import load_model
@@ -158,7 +158,7 @@ def ask_folds(runs: list[Path], dataset: Dataset, split: Split, truth: Path, out
         parts.append(provenance)
     with staged_folder(out, overwrite=True) as staged:
         write_json(staged / "predictions.json", results, overwrite=False)
-        write_json(staged / "provenance.json", _merged(parts, runs, split).to_json(), overwrite=False)
+        write_json(staged / PROVENANCE, _merged(parts, runs, split).to_json(), overwrite=False)
     return Predicted(out / "predictions.json", statistics.median(answer.seconds_per_photo for answer in answers))
 
 

@@ -38,6 +38,8 @@ BoxXYWH = tuple[int, int, int, int]
 BoxFloat = tuple[float, float, float, float]  # x, y, w, h, too
 InstancesPer = Literal["component", "image"]
 
+_FEW = 8  # regions
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -142,16 +144,28 @@ def split_mask(mask: npt.NDArray[Any], *, per: InstancesPer = "component", merge
     grown = cv2.dilate(crop, np.ones(sides, np.uint8)) if merge_gap else crop
     if _is_connected(grown):  # most masks are: they are spared the labelling, which is dear
         return [whole]
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8)
+    labels, frames = _labelled(grown)
     if merge_gap:
         labels[crop == 0] = 0
     left, top = whole.box_xywh[:2]
     found = (
         region_of(labels[y : y + h, x : x + w] == label, (left + x, top + y))
-        for label, (x, y, w, h) in enumerate(stats[1:, : cv2.CC_STAT_AREA].tolist(), start=1)
+        for label, (x, y, w, h) in enumerate(frames, start=1)
     )
     regions = [region for region in found if region is not None]
     return sorted(regions, key=lambda region: (region.box_xywh[1], region.box_xywh[0], region.box_xywh, region.area))
+
+
+def _labelled(mask: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], list[BoxXYWH]]:
+    """For each pixel the number of its region, and of each region, from 1, a frame that it is in.
+
+    It is the box where there are many; the boxes cost more than to look for a few in the whole mask.
+    """
+    count, labels = cv2.connectedComponents(mask, connectivity=8)
+    if count <= _FEW:
+        return labels, [(0, 0, mask.shape[1], mask.shape[0])] * (count - 1)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    return labels, [(x, y, w, h) for x, y, w, h in stats[1:, : cv2.CC_STAT_AREA].tolist()]
 
 
 def _is_connected(mask: npt.NDArray[Any]) -> bool:

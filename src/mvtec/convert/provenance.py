@@ -11,6 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from mvtec.errors import InputError
 from mvtec.files import read_json
 
+PROVENANCE = "provenance.json"
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -48,7 +50,7 @@ def read_provenance(predictions: Path) -> Provenance | None:
     Raises:
         InputError: The file is broken.
     """
-    path = predictions.with_name("provenance.json")
+    path = predictions.with_name(PROVENANCE)
     if not path.is_file():
         return None
     try:

@@ -31,12 +31,14 @@ class YoloFolder:
         names: The classes, in label order.
         images: The photos of each part, sorted; a part that is missing, or the same as train, is empty.
         split: The split it was made by, where it says so.
+        notes: A sentence for each part that it names and that holds no photo.
     """
 
     data_yaml: Path
     names: tuple[str, ...]
     images: dict[Part, tuple[Path, ...]]
     split: Split | None
+    notes: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -84,8 +86,6 @@ def read_yolo_folder(path: Path) -> YoloFolder:
     root = (data_yaml.parent / str(content.get("path") or "")).resolve()
     places = {**content, "val": content.get("val", content.get("validation"))}
     listed = {part: _photos(root, places.get(part)) for part in PARTS}
-    if places["val"] and not listed["val"]:
-        raise InputError(data_yaml, "its val part holds no photo", "Check the paths in it, or leave val out")
     if not listed["train"]:
         raise InputError(data_yaml, "its train part holds no photo", "Check the paths in it")
     split_file = data_yaml.parent / "split.json"
@@ -96,6 +96,11 @@ def read_yolo_folder(path: Path) -> YoloFolder:
             part: () if part != "train" and photos == listed["train"] else photos for part, photos in listed.items()
         },
         split=read_split(split_file) if split_file.is_file() else None,
+        notes=tuple(
+            f"{data_yaml} names a {part} part, and there is no photo in it"
+            for part in PARTS
+            if places.get(part) and not listed[part]
+        ),
     )
 
 

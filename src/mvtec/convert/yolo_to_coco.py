@@ -40,7 +40,7 @@ def yolo_to_coco(
         OutputError: A file exists already or cannot be written.
     """
     segmentation = segmentation or SegmentationOptions()
-    receipt = Receipt(segmentation.reader)
+    receipt = Receipt(segmentation.reader, notes=list(folder.notes))
     parts = [part for part in PARTS if folder.images[part]]
     written = [part_file(out, part) for part in parts]
     for path in written:

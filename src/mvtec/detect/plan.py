@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from mvtec.cache import find_in, weights_folders
 from mvtec.convert.yolo_dataset import YoloFolder, label_file
 from mvtec.datasets.split import Part
 from mvtec.detect.model import remembered_photos
@@ -83,11 +85,12 @@ def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
     return replace(plan, transferred=(plan.transferred[0], plan.transferred[1]))
 
 
-def not_taken(recipe: Recipe, start: Start | None, out: Path) -> list[str]:
-    """Sentences on what was asked for, other than the defaults, and the unfinished run in `out` did not begin with.
+def not_taken(recipe: Recipe, typed: Collection[str], start: Start | None, out: Path) -> list[str]:
+    """Sentences on what was asked for, and the unfinished run in `out` did not begin with.
 
     Args:
         recipe: The settings.
+        typed: Which of them were asked for.
         start: What to begin with; None where nothing was named.
         out: The run's folder.
     """
@@ -102,11 +105,11 @@ def not_taken(recipe: Recipe, start: Start | None, out: Path) -> list[str]:
                 f"{named} is not taken: a resumed run goes on as it began, with {began.get('model')} and "
                 f"{before.get('file', 'random weights')}"
             )
-    asked = {name: value for name, value in asdict(recipe).items() if value != getattr(Recipe, name)}
+    asked = {name: value for name, value in asdict(recipe).items() if name in typed}
     return sentences + [
         f"--{name} {value} is not taken: a resumed run goes on as it began, with {began[name]}"
         for name, value in asked.items()
-        if name in began and began[name] != value
+        if name in began and began[name] != (value or None if name == "freeze" else value)
     ]
 
 
@@ -129,7 +132,8 @@ def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
     ours = starter()
     if like.weights is not None and like.weights["sha256"] == (ours.record() or {})["sha256"]:
         return ours, Recipe(**chosen)
-    weights, model = like.weights_file(), str(like.settings["model"])
+    named = Path((like.weights or {}).get("file", "")).name
+    weights, model = like.weights_file([find_in(weights_folders(), named)]), str(like.settings["model"])
     # A checkpoint that was its own architecture may have been named from another folder.
     return Start(str(weights) if weights is not None and model.endswith(".pt") else model, weights), Recipe(**chosen)
 
@@ -152,7 +156,15 @@ def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
 
 
 def has_polygons(folder: YoloFolder) -> bool:
-    """Whether the labels of the train part are polygons, all of them: of a mixture Ultralytics takes the boxes."""
-    labels = [label_file(photo) for photo in folder.images["train"]]
-    lines = [line.split() for label in labels if label.is_file() for line in label.read_text("utf-8-sig").splitlines()]
+    """Whether the labels of the train part are polygons, all of them: of a mixture Ultralytics takes the boxes.
+
+    Raises:
+        InputError: A label file is no text.
+    """
+    lines: list[list[str]] = []
+    for label in (label_file(photo) for photo in folder.images["train"]):
+        try:
+            lines += [line.split() for line in label.read_text("utf-8-sig").splitlines()] if label.is_file() else []
+        except UnicodeDecodeError as error:
+            raise InputError(label, "is no text in UTF-8", "Make the labels again") from error
     return all(len(words) > 5 for words in lines if words) and any(lines)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from mvtec.convert.coco import CocoImage
-from mvtec.convert.provenance import Provenance
+from mvtec.convert.provenance import PROVENANCE, Provenance
 from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import GOOD
@@ -70,13 +70,14 @@ def predict(
     out: Path,
     *,
     options: PredictOptions,
+    inputs: Sequence[Path] = (),
     overwrite: bool = False,
     on_photo: Callable[[], None] = lambda: None,
 ) -> Provenance:
     """Write a run's predictions for the photos of a source into the folder `out`.
 
     Boxes are in pixels of the photo, x, y, w, h, rounded to 1/100 pixel; category ids count from 1 in class order, as
-    in the annotation files of `mvtec convert`.
+    in the annotation files of `mvtec convert`. The `inputs` are what the source was read from, and not to be replaced.
 
     Raises:
         InputError: `run` is no finished run of a detector, or a photo cannot be read.
@@ -86,7 +87,9 @@ def predict(
     if not is_detector(record):
         raise InputError(run, "is no run of mvtec train-detector", "Give the --out of one")
     checkpoint = checkpoint_of(run)
-    with staged_folder(out, overwrite=overwrite, inputs=[run, *(photo for photo, _ in source.photos)]) as staged:
+    with staged_folder(
+        out, overwrite=overwrite, inputs=[run, *inputs, *(photo for photo, _ in source.photos)]
+    ) as staged:
         if options.draw:
             (staged / "images").mkdir()
         with quiet(staged / "predict.log") as loud:
@@ -132,7 +135,7 @@ def predict(
             seen_in_training=sorted(name for name, digest in digests.items() if digest in record.train_images),
         )
         write_json(staged / "predictions.json", results, overwrite=False)
-        write_json(staged / "provenance.json", provenance.to_json(), overwrite=False)
+        write_json(staged / PROVENANCE, provenance.to_json(), overwrite=False)
         with (staged / "photos.csv").open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream, lineterminator="\n").writerows([["file_name", "class", "score", "boxes"], *rows])
     return provenance

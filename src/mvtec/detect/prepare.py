@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mvtec.convert.from_masks import InstanceOptions
-from mvtec.convert.yolo_dataset import is_yolo_folder
+from mvtec.convert.yolo_dataset import is_yolo_folder, read_yolo_folder
 from mvtec.convert.yolo_folder import masks_to_yolo
-from mvtec.datasets.split import make_split, read_split, untested
+from mvtec.datasets.split import PARTS, Split, make_split, read_split, select, untested
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError, no_folder
 
@@ -53,6 +53,8 @@ def yolo_folder_for(
     if is_yolo_folder(data):
         if split_file is not None or fold is not None:
             raise InputError("--split", f"{data} is a YOLO folder and has its parts already", "Leave it out")
+        for note in read_yolo_folder(data).notes:
+            warn(note)
         return data
     if split_file is None and fold is not None:
         raise InputError("--fold", "a fold of which split", "Give --split, too")
@@ -63,6 +65,7 @@ def yolo_folder_for(
     if converted.is_dir():  # a resumed run
         if split is not None and split.hash != read_split(converted / "split.json").hash:
             raise InputError("--split", "is not what the run began with", "Give the same, or leave it out")
+        _check_same(data, read_split(converted / "split.json"))
         return converted
     dataset = read_tree(data)
     notes: list[str] = []
@@ -75,3 +78,19 @@ def yolo_folder_for(
     for warning in receipt.warnings():
         warn(warning)
     return converted
+
+
+def _check_same(data: Path, began_with: Split) -> None:
+    """See that a category still holds the photos of a split.
+
+    Raises:
+        InputError: It does not.
+    """
+    dataset = read_tree(data)
+    try:
+        for part in PARTS:
+            select(dataset, began_with, part)
+    except InputError as error:
+        raise InputError(
+            data, "holds other photos than the run began with", "Give what it began with, or --overwrite to begin anew"
+        ) from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
+from mvtec.convert.provenance import PROVENANCE
 from mvtec.convert.yolo_dataset import is_yolo_folder, read_yolo_folder
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.samples import IMAGE_SUFFIXES
@@ -23,11 +24,13 @@ class Source:
         root: The folder the file names of the records are relative to.
         photos: Each photo with its COCO image record.
         truth: The annotation file that the image ids come from, or None where they are numbered from 1.
+        unnamed: How many photos of the part the annotation file does not name; they are left out.
     """
 
     root: Path
     photos: tuple[tuple[Path, CocoImage], ...]
     truth: Path | None
+    unnamed: int = 0
 
 
 def read_source(source: Path, part: Part = "test") -> Source:
@@ -35,7 +38,7 @@ def read_source(source: Path, part: Part = "test") -> Source:
 
     Args:
         source: A YOLO folder, of which one part is taken; a category in a known layout, of which the labelled photos
-            are taken; a folder of photos; or one photo.
+            are taken; a folder of photos, without those in folders that `predict` has made in it; or one photo.
         part: The part of a YOLO folder.
 
     Raises:
@@ -49,11 +52,13 @@ def read_source(source: Path, part: Part = "test") -> Source:
         return _numbered(source, [sample.photo for sample in read_tree(source).labelled])
     if not source.is_dir():
         raise InputError(source, "no such photo or folder", "Give photos, a YOLO folder, or an MVTec category")
+    made = {record.parent for record in source.rglob(PROVENANCE)} - {source}
     photos = sorted(
         file
         for file in source.rglob("*")
         if file.suffix.lower() in IMAGE_SUFFIXES
         and not any(part.startswith(".") for part in file.relative_to(source).parts)
+        and made.isdisjoint(file.parents)
     )
     if not photos:
         raise InputError(source, "holds no photo", f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}")
@@ -75,7 +80,8 @@ def _yolo_part(source: Path, part: Part) -> Source:
     for image in annotations.images:
         if image.file_name not in at:
             raise InputError(truth, f"names {image.file_name}, which is not in images/{part}", "Convert the data again")
-    return Source(root, tuple((at[image.file_name], image) for image in annotations.images), truth)
+    named = tuple((at[image.file_name], image) for image in annotations.images)
+    return Source(root, named, truth, unnamed=len(at) - len(named))
 
 
 def _numbered(root: Path, photos: list[Path]) -> Source:

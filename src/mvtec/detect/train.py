@@ -17,13 +17,15 @@ import csv
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.yolo_dataset import read_yolo_folder
+from mvtec.convert.yolo import read_label
+from mvtec.convert.yolo_dataset import YoloFolder, label_file, read_yolo_folder
+from mvtec.datasets.images import photo_size_wh
 from mvtec.detect.model import (
     build_model,
     finish_checkpoint,
@@ -40,6 +42,9 @@ from mvtec.errors import InputError, MvtecError
 from mvtec.files import sha256_file, staged_file, write_json
 from mvtec.offline import quiet
 from mvtec.run import RunRecord, finish_run, is_begun
+from mvtec.words import counted
+
+_SMALLEST = 10  # pixels, for Ultralytics
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 
@@ -144,6 +149,8 @@ def _run_training(
     model: Any, plan: Plan, data_yaml: Path, device: str, resume: bool, on_epoch: OnEpoch
 ) -> tuple[float, list[float]]:
     """Train; returns the seconds it took and the time at which each epoch ended."""
+    from ultralytics.utils.torch_utils import init_seeds
+
     ends: list[float] = []
 
     def epoch_done(trainer: Any) -> None:
@@ -155,9 +162,16 @@ def _run_training(
         """Ultralytics leaves out a photo it cannot read, or whose label is broken, and goes on."""
         loaders = (trainer.train_loader, trainer.test_loader)
         read = {sha256_file(Path(file)) for loader in loaders for file in loader.dataset.im_files}
-        if lost := sorted(name for digest, name in plan.photos.items() if digest not in read):
-            more = f", like {len(lost) - 1} more" if lost[1:] else ""
-            raise InputError(lost[0], f"or its label cannot be read{more}", "Replace it, or run mvtec datasets check")
+        folder = read_yolo_folder(data_yaml)
+        used = [*folder.images["train"], *folder.images["val"]]
+        if lost := [photo for photo in used if sha256_file(photo) not in read]:
+            raise _why_lost(lost, folder)
+
+    def go_on_with_other_draws(trainer: Any) -> None:
+        """Ultralytics begins the draws of a resumed training anew, so its epochs would see those of the first again."""
+        seed = plan.settings["seed"] + trainer.start_epoch
+        init_seeds(seed, trainer.args.deterministic)
+        trainer.train_loader.generator.manual_seed(seed)
 
     def train_all_epochs(trainer: Any) -> None:
         """Whatever val says meanwhile, and the checkpoint of a resumed run said."""
@@ -165,6 +179,8 @@ def _run_training(
 
     model.add_callback("on_pretrain_routine_end", check_photos)
     model.add_callback("on_pretrain_routine_end", train_all_epochs)
+    if resume:
+        model.add_callback("on_train_start", go_on_with_other_draws)
     model.add_callback("on_train_epoch_end", epoch_done)
     began = time.perf_counter()
     try:
@@ -189,6 +205,22 @@ def _run_training(
             plan.data, f"Ultralytics stopped: {first_line(error)}", "Check the data and options"
         ) from error
     return time.perf_counter() - began, ends
+
+
+def _why_lost(photos: Sequence[Path], folder: YoloFolder) -> InputError:
+    """What is wrong with the first of the photos that Ultralytics leaves out, as far as we see it."""
+    more = f", like {counted(len(photos) - 1, 'other photo')}" if photos[1:] else ""
+    label = label_file(photos[0])
+    try:
+        width, height = photo_size_wh(photos[0])
+        if min(width, height) < _SMALLEST:
+            return InputError(photos[0], f"is less than {_SMALLEST} pixels wide or high{more}", "Leave it out")
+        if label.is_file():
+            read_label(label, folder.names, (width, height))
+    except InputError as error:
+        return InputError(error.file, f"{error.problem}{more}", error.mend)
+    problem = f"is left out by Ultralytics, or its label {label} is{more}"
+    return InputError(photos[0], problem, "Mend it: mvtec convert yolo-to-coco reads a YOLO folder and says more")
 
 
 def _resumed(out: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import is_zipfile
 
 from mvtec.cache import find_in, weights_folders
 from mvtec.errors import InputError, WeightsError
@@ -96,6 +97,8 @@ def find_start(
     named, model = model is not None, model or MODEL
     stem = model.rsplit(".", 1)[0] if model.endswith((".pt", ".yaml", ".yml")) else model
     bare = model.endswith((".yaml", ".yml"))
+    if bare and Path(model).is_file():
+        model = str(Path(model).absolute())  # so that the run can be made again from another folder
     architecture = model if bare else f"{Path(stem).name}.yaml"
     if from_scratch:
         return Start(architecture, None)
@@ -112,6 +115,9 @@ def find_start(
         target = weights_folders()[-1] / name
         target.parent.mkdir(parents=True, exist_ok=True)
         fetch(f"{RELEASE}/{name}", target, on_bytes=on_bytes)
+        if not is_zipfile(target):  # as every checkpoint of PyTorch is; what answers for the server may serve a page
+            target.unlink()
+            raise WeightsError(f"{RELEASE}/{name}", "served something else than a checkpoint", "Try another network")
         return Start(architecture if bare else str(target), target)
     if not named:
         return starter()

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco, parse_results, write_coco
 from mvtec.convert.fitting import photo_named
 from mvtec.convert.geometry import BoxFloat, Region, box_iou, cut_box, region_of
-from mvtec.convert.provenance import Provenance, read_provenance
+from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
 from mvtec.convert.rle import encode_region
 from mvtec.convert.segmentation import region_of_annotation
 from mvtec.datasets.images import photo_size_wh, read_photo
@@ -140,7 +140,7 @@ def refine(
     jobs = _jobs(source, content, provenance, photos)
     if provenance is not None:
         provenance = replace(provenance, seen_in_training=_seen(provenance.seen_in_training, jobs, model))
-    beside = out.with_name("provenance.json")
+    beside = out.with_name(PROVENANCE)
     if provenance is not None and (not beside.is_file() or beside.read_bytes() != json_bytes(provenance.to_json())):
         check_output(beside, overwrite=overwrite)
     done = Refined(seen=sum(job.digest in model.train_images for job in jobs))
