@@ -31,8 +31,8 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
     Args:
         path: Where the output is to lie.
         overwrite: Whether what lies there may be replaced.
-        inputs: What the work reads: an output that would replace one of these, or the current folder, is refused, and
-            in a folder that is read whatever this package has not made.
+        inputs: What the work reads: an output that would replace one of these, what links in them lead to, or the
+            current folder, is refused, and in a folder that is read whatever this package has not made.
 
     Raises:
         OutputError: `path` exists and `overwrite` is false, holds or is part of an input, has too long a name, or
@@ -42,6 +42,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
     if os.path.lexists(path):
         if not overwrite:
             raise OutputError(path, "exists already", "Choose another place for the output, or pass --overwrite")
+        inputs += _linked_from(inputs)
         for kept in (Path.cwd(), *inputs):
             if _lies_in(kept, path):
                 is_input = kept in inputs and kept.resolve() == path.resolve()
@@ -63,6 +64,12 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
         raise _cannot_write(path, error) from error
 
 
+def _linked_from(inputs: Iterable[Path]) -> list[Path]:
+    """The folders that links in some folders lead to: where the photos of a folder of links really lie."""
+    links = (file for folder in inputs if folder.is_dir() for file in folder.rglob("*") if file.is_symlink())
+    return sorted({link.resolve().parent for link in links})
+
+
 def _lies_in(path: Path, folder: Path) -> bool:
     """Whether a path is a folder or in it, by its name or by where its links lead."""
     places = (lambda place: Path(os.path.abspath(place)), Path.resolve)  # noqa: PTH100, a link has two places
@@ -73,7 +80,7 @@ def _is_made_by_us(path: Path) -> bool:
     """Whether something that exists looks like the output of a command: its record is in it, or it ends like one."""
     if path.is_dir():
         return not any(path.iterdir()) or any((path / name).is_file() for name in _RECORDS)
-    return path.suffix.lower() in _FILES_WRITTEN
+    return path.suffix.lower() in _FILES_WRITTEN and path.name not in _RECORDS
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:

@@ -130,6 +130,8 @@ def test_what_it_refuses(plates: Category, run: Path, tmp_path: Path, mvtec):
     assert "not a finished run" in fails(plates.root, "--anomaly", tmp_path / "none", "--no-sam")
     assert "mobile_sam" in fails(plates.root, "--anomaly", run)  # no weights in the tests' cache
     assert "--min-overlap" in fails(plates.root, "--anomaly", run, "--min-overlap", 2)
+    for words in (("--weights", "gone.pt"), ("--model", "vit_b"), ("--device", "cpu"), ("--min-overlap", 0.5)):
+        assert f"{words[0]}: is of SAM" in fails(plates.root, "--anomaly", run, "--no-sam", *words)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"no picture")
     assert "a.png" in fails(tmp_path / "photos", "--anomaly", run, "--no-sam")

@@ -142,3 +142,26 @@ def test_an_empty_folder_in_the_data_can_be_written_to(category: Category, mvtec
     (category.root / "yolo").mkdir()
     done = mvtec("convert", "masks-to-yolo", category.root, "--out", category.root / "yolo", "--overwrite")
     assert done.code == 0, done.err
+
+
+def test_photos_stay_where_links_lead(category: Category, tmp_path: Path, mvtec):
+    """What synthesize makes is a category of links; the photos lie in the one it was made of."""
+    more, split = tmp_path / "more", tmp_path / "split.json"
+    words = ("--split", split, "--method", "paste", "--per-defect", 1)
+    assert mvtec("datasets", "synthesize", category.root, "--out", more, *words).code == 0
+    before = files_of(category.root)
+    words = ("--split", more / "split.json", "--method", "cutpaste", "--per-defect", 1)
+    for place in (category.root, category.root / "test", tmp_path):
+        done = mvtec("datasets", "synthesize", more, *words, "--out", place, "--overwrite")
+        assert (done.code, "would be lost" in done.err) == (2, True)
+    done = mvtec("convert", "masks-to-yolo", more, "--out", category.root / "test" / "crack", "--overwrite")
+    assert (done.code, files_of(category.root)) == (2, before)
+
+
+def test_a_record_in_a_run_that_is_read_stays(made: Path, tmp_path: Path, mvtec):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    words = ("segment", "propose", made / "widget", "--anomaly", run, "--no-sam", "--out", run / "run.json")
+    assert "which is read" in mvtec(*words, "--overwrite").err
+    assert (run / "run.json").read_text() == "{}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,15 @@ def test_the_command_and_its_page(plates: Category, tmp_path: Path, mvtec):
     assert 'src="' not in page  # nothing is fetched
     assert page.count("<figure>") == 16
     assert mvtec(*words).code == 2
+    drawn = tmp_path / "drawn"
+    shutil.copytree(plates.root, drawn)
+    shutil.copy(plates.photo("crack", 0), drawn / "test" / "crack" / "synthetic_paste_000.png")
+    shutil.copy(plates.mask("crack", 0), drawn / "ground_truth" / "crack" / "synthetic_paste_000_mask.png")
+    image = {"id": 1, "file_name": "test/crack/synthetic_paste_000.png", "width": 9, "height": 9}
+    (drawn / "synthetic.json").write_text(json.dumps({"images": [image], "categories": []}))
+    done = mvtec("evaluate", "anomaly", drawn, "--anomaly", run)
+    assert "1 photo that mvtec datasets synthesize has drawn: left out" in done.err
+    assert "8 photos; value" in done.out
     again = mvtec(*words, "--overwrite", "--json")
     said = json.loads(again.out)
     assert said["metrics"] == content["metrics"] == json.loads((out / "anomaly.json").read_text())["metrics"]

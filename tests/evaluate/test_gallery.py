@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from random_case import judge, random_case
 
 from mvtec.evaluate.boxes import count_instances
-from mvtec.evaluate.gallery import Card, make_cards
+from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
 from mvtec.evaluate.matching import match
 from mvtec.evaluate.report import template
 from mvtec.evaluate.thresholds import operating_points
@@ -92,3 +93,7 @@ def test_a_box_as_large_as_the_photo_and_its_label_are_in_it(monkeypatch: pytest
     assert min(x, y) > 0
     assert max(x + w, y + h) < 100
     assert 0 < float(re.search(r'<text .*? y="(.*?)"', drawn).group(1)) < 100
+
+
+def test_a_strip_has_a_picture():
+    assert pixels_uri(np.zeros((4000, 3, 3), np.uint8)).startswith("data:image/jpeg")

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Category
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from mvtec.convert.geometry import region_of
 from mvtec.convert.rle import encode_rle
@@ -129,8 +131,13 @@ def test_ids_that_only_happen_to_be_the_truths_pair_nothing(tmp_path: Path):
     swapped = coco(tmp_path / "p.json", two[::-1])
     assert evaluate_masks(pair_masks(there, swapped))["IoU"].value == 1
     content = json.loads(swapped.read_text())
-    for annotation in content["annotations"]:  # as refine writes it: each is what became of the instance of its id
+    for annotation in content["annotations"]:  # refined from boxes that only have the truth's ids
         annotation["attributes"] = {"prompt_bbox": annotation["bbox"]}
+    swapped.write_text(json.dumps(content))
+    assert evaluate_masks(pair_masks(there, swapped))["IoU"].value == 1
+    boxes = [annotation["bbox"] for annotation in content["annotations"]]
+    for annotation, box in zip(content["annotations"], boxes[::-1], strict=True):  # refined from the truth's own boxes
+        annotation["attributes"] = {"prompt_bbox": box}
     swapped.write_text(json.dumps(content))
     assert evaluate_masks(pair_masks(there, swapped))["IoU"].value == 0
 
@@ -285,3 +292,75 @@ def test_equal_scores_have_no_ap_where_their_order_decides(truth: Path, tmp_path
         annotation["attributes"] = {"predicted_iou": score}
     predictions.write_text(json.dumps(content))
     assert evaluate_masks(pair_masks(truth, predictions))["AP"].value == pytest.approx(1)
+
+
+def test_crowds_count_as_for_pycocotools(tmp_path: Path):
+    """A mask in a crowd of its class is neither right nor false; one of another class is false."""
+    own, crowd = rectangle(0, 0, 10, 10), rectangle(20, 20, 20, 15)
+    truth = coco(tmp_path / "t.json", [(1, 1, own, [0, 0, 10, 10]), (1, 1, crowd, [20, 20, 20, 15])])
+    content = json.loads(truth.read_text())
+    content["annotations"][1]["iscrowd"] = 1
+    truth.write_text(json.dumps(content))
+    inside = (1, 1, rectangle(22, 22, 5, 5), [22, 22, 5, 5])
+    for label, iou in ((1, 1.0), (2, 100 / 125)):
+        results = [
+            {"image_id": 1, "category_id": number, "segmentation": encode_rle(mask), "score": score}
+            for number, mask, score in ((1, own, 0.5), (label, inside[2], 0.9))
+        ]
+        (tmp_path / "r.json").write_text(json.dumps(results))
+        metrics = evaluate_masks(pair_masks(truth, tmp_path / "r.json"))
+        judge = COCOeval(COCO(truth), COCO(truth).loadRes(str(tmp_path / "r.json")), "segm")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+        assert metrics["AP"].value == pytest.approx(judge.stats[0])
+        assert metrics["IoU_image"].value == pytest.approx(iou)
+
+
+def test_ids_pair_only_what_was_made_of_the_instance(truth: Path, tmp_path: Path):
+    """Boxes drawn by another hand and refined have prompts, too, and the ids may be the truth's in another order."""
+    content = json.loads(truth.read_text())
+    one, other = content["annotations"][0], content["annotations"][2]
+    one["image_id"], one["bbox"], one["segmentation"] = 2, [30, 30, 8, 8], encode_rle(rectangle(30, 30, 8, 8))
+    truth.write_text(json.dumps(content))
+    one["id"], other["id"] = other["id"], one["id"]
+    for annotation in content["annotations"]:
+        annotation["attributes"] = {"prompt_bbox": annotation["bbox"]}
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    assert [pair.iou for pair in pair_masks(truth, tmp_path / "p.json").pairs] == [1.0, 1.0, 1.0]
+
+
+def test_results_as_coco_has_them_and_empty_masks(truth: Path, tmp_path: Path):
+    results = [
+        {"image_id": 1, "category_id": 1, "segmentation": encode_rle(rectangle(0, 0, 10, 10)), "score": 0.9},
+        {"image_id": 3, "category_id": 1, "segmentation": encode_rle(np.zeros((40, 48), bool)), "score": 0.95},
+    ]
+    (tmp_path / "r.json").write_text(json.dumps(results))
+    paired = pair_masks(truth, tmp_path / "r.json")
+    assert [pair.iou for pair in paired.pairs] == [1.0, 0.0, 0.0]
+    assert paired.good_with_a_mask == ()
+    assert "1 mask of" in " ".join(paired.warnings)
+    judge = COCOeval(COCO(truth), COCO(truth).loadRes(str(tmp_path / "r.json")), "segm")
+    judge.evaluate()
+    judge.accumulate()
+    judge.summarize()
+    assert evaluate_masks(paired)["AP"].value == pytest.approx(judge.stats[0])
+
+
+def test_the_score_of_an_annotation_counts(truth: Path, tmp_path: Path, mvtec):
+    content = json.loads(truth.read_text())
+    for annotation, score in zip(content["annotations"], (0.9, 0.8, 0.1), strict=True):
+        annotation["score"] = score
+        annotation["attributes"] = {"predicted_iou": "" if score > 0.5 else None}  # as an editor may leave it
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    assert [pair.iou for pair in pair_masks(truth, tmp_path / "p.json").pairs] == [1.0, 1.0, 0.0]
+    assert evaluate_masks(pair_masks(truth, tmp_path / "p.json", min_score=0))["AP"].value == pytest.approx(1)
+    outcome = mvtec("evaluate", "masks", truth, tmp_path / "p.json", "--min-score", "25")
+    assert (outcome.code, "--min-score" in outcome.err) == (2, True)
+
+
+def test_what_is_odd_about_the_unrefined_is_said_too(truth: Path, tmp_path: Path, mvtec):
+    boxes = coco(tmp_path / "b.json", [(1, 1, None, [0, 0, 10, 10])])
+    outcome = mvtec("evaluate", "masks", truth, truth, "--unrefined", boxes)
+    assert "1 instances of" in outcome.err
+    assert "b.json have no mask" in outcome.err

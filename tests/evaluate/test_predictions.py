@@ -242,3 +242,11 @@ def test_only_photos_that_are_shown_are_read(files: Files, mvtec, tmp_path: Path
     assert mvtec("evaluate", "boxes", *files.write(), "--report", tmp_path / "report.html").code == 0
     assert len(read) == 2
     assert "6 more not shown" in (tmp_path / "report.html").read_text()
+
+
+def test_results_of_another_tool_beside_a_provenance_are_refused(files: Files):
+    own = files.results[0]
+    for key in ("image_id", "category_id"):
+        files.results = [{**own, key: 99}]
+        with pytest.raises(InputError, match=r"99, which the provenance\.json beside it does not have"):
+            load(*files.write())

@@ -223,15 +223,17 @@ def test_a_full_cache_drops_what_was_not_used_for_longest(tmp_path: Path):
     import torch
 
     cache = EmbeddingCache(tmp_path, most_bytes=4 * 2 * int(np.prod(EMBEDDING)))
-    for number in range(4):
-        cache.put(str(number), torch.full(EMBEDDING, number, dtype=torch.float16))
-        os.utime(tmp_path / f"{number}.npy", (number, number))
-    cache.put("4", torch.zeros(EMBEDDING, dtype=torch.float16))
-    assert sorted(path.stem for path in tmp_path.iterdir()) == ["2", "3", "4"]
-    assert cache.get("3")[0, 0, 0] == 3
+    keys = [f"{number:032x}-{0:016x}-0" for number in range(5)]
+    for number, key in enumerate(keys[:4]):
+        cache.put(key, torch.full(EMBEDDING, number, dtype=torch.float16))
+        os.utime(tmp_path / f"{key}.npy", (number, number))
+    cache.put(keys[4], torch.zeros(EMBEDDING, dtype=torch.float16))
+    assert sorted(path.stem for path in tmp_path.iterdir()) == keys[2:]
+    assert cache.get(keys[3])[0, 0, 0] == 3
+    np.save(tmp_path / "measured.npy", np.zeros(4 * EMBEDDING[0] * EMBEDDING[1] * EMBEDDING[2]))  # the user's
     large = torch.zeros((3 * EMBEDDING[0], *EMBEDDING[1:]), dtype=torch.float16)  # as those before the neck are
-    cache.put("large", large)
-    assert [path.stem for path in tmp_path.iterdir()] == ["large"]
+    cache.put(f"{keys[0]}-before-neck", large)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [f"{keys[0]}-before-neck", "measured"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files have no such modes there")
@@ -289,9 +291,17 @@ def test_results_of_a_detector(annotations: Path, category: Category, tmp_path: 
     assert [entry["score"] for entry in refined] == [0.5] * len(results)
     assert all(coco_mask.area(entry["segmentation"]) == entry["area"] for entry in refined)
     assert json.loads((out.parent / "provenance.json").read_text()) == provenance
+    kept = (out.parent / "provenance.json").read_bytes()
     (out.parent / "provenance.json").write_text("of other predictions")
     with pytest.raises(OutputError, match="exists already"):
         refine(folder / "predictions.json", out.with_name("more.json"), photos=None, model=Corner())
+    with pytest.raises(OutputError, match=r"is of predictions\.json, too"):
+        refine(folder / "predictions.json", out.with_name("more.json"), photos=None, model=Corner(), overwrite=True)
+    photo = category.photo("crack", 0)
+    with pytest.raises(OutputError, match="which is read"):
+        refine(folder / "predictions.json", photo, photos=None, model=Corner(), overwrite=True)
+    (out.parent / "provenance.json").write_bytes(kept)
+    refine(folder / "predictions.json", out.with_name("more.json"), photos=None, model=Corner(), overwrite=True)
 
 
 def test_what_is_wrong_is_named(annotations: Path, category: Category, tmp_path: Path):

@@ -12,6 +12,7 @@ from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.split import Split, select
 from mvtec.errors import InputError
 from mvtec.evaluate.anomaly import AnomalyFigures, evaluate_anomaly
+from mvtec.synthesize.make import synthetic_photos
 
 Stage = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
@@ -27,6 +28,7 @@ class Judgement:
         run: The run.
         heats: What it said.
         figures: How good that is.
+        synthetic: How many drawn photos were left out.
     """
 
     dataset: Dataset
@@ -35,10 +37,13 @@ class Judgement:
     run: AnomalyRun
     heats: Heats
     figures: AnomalyFigures
+    synthetic: int = 0
 
 
 def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, stage: Stage) -> Judgement:
     """Judge a run on the test part of a split, or on all photos under `test/`; `train/good/` is never judged.
+
+    Nor are photos that `mvtec datasets synthesize` has drawn.
 
     Args:
         dataset: The category.
@@ -53,7 +58,9 @@ def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, st
     """
     asked = load_run(run)
     test = dataset.labelled if split is None else select(dataset, split, "test")
-    samples = tuple(sample for sample in test if sample.official_split == "test")
+    drawn = synthetic_photos(dataset.root)
+    labelled = [sample for sample in test if sample.official_split == "test"]
+    samples = tuple(sample for sample in labelled if sample.path not in drawn)
     if not samples:
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or leave it out")
     asked.refuse_seen(samples)
@@ -61,4 +68,5 @@ def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, st
         heats = ask(asked.model, samples, on_photo=step)
     with stage("judging", len(samples)) as step:
         figures = evaluate_anomaly(samples, heats.maps, asked.model.threshold, seed=seed, on_photo=step)
-    return Judgement(dataset, samples, None if split is None else split.hash, asked, heats, figures)
+    left_out = len(labelled) - len(samples)
+    return Judgement(dataset, samples, None if split is None else split.hash, asked, heats, figures, left_out)

@@ -15,6 +15,7 @@ from mvtec.cli.console import (
     bar,
     command_words,
     download_bar,
+    is_typed,
     print_json,
     print_table,
     progress,
@@ -110,6 +111,7 @@ def train_anomaly(
 
 @segment_app.command()
 def propose(
+    context: typer.Context,
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A category, a folder of photos, or one photo.")],
     run: Run,
     out: Annotated[Path, typer.Option(help="The COCO file to write.")],
@@ -133,16 +135,24 @@ def propose(
     from mvtec.anomaly.ask import load_run
     from mvtec.anomaly.propose import propose as propose_file
     from mvtec.cache import cache_folder
+    from mvtec.errors import InputError
     from mvtec.files import check_output
     from mvtec.segment.checkpoint import load_sam
     from mvtec.segment.embeddings import EmbeddingCache
     from mvtec.segment.refine import RefineOptions
     from mvtec.segment.weights import find_checkpoint
 
+    if no_sam:
+        for name in ("model", "weights", "min_overlap", "device"):
+            if is_typed(context, name):
+                option = f"--{name.replace('_', '-')}"
+                raise InputError(option, "is of SAM, which --no-sam does without", "Leave out one of the two")
     check_output(out, overwrite=overwrite, inputs=[directory, run])
     options = RefineOptions(min_overlap=min_overlap)
     asked = load_run(run)
-    sam = None if no_sam else load_sam(find_checkpoint(model, weights), device)
+    checkpoint = None if no_sam else find_checkpoint(model, weights)
+    check_output(out, overwrite=overwrite, inputs=[checkpoint] if checkpoint else [])
+    sam = None if checkpoint is None else load_sam(checkpoint, device)
     if sam is not None and sam.tuned:
         options = RefineOptions(choose="single", min_overlap=min_overlap)
     with bar("looking at photos", None) as update:
@@ -218,9 +228,12 @@ def anomaly(
             outputs=[] if out is None else [out / "report.html", out / "anomaly.json"],
             metrics=judgement.figures.metrics,
             threshold=judgement.figures.threshold,
+            synthetic_left_out=judgement.synthetic,
             seconds_per_photo=round(judgement.heats.seconds_per_photo, 4),
         )
         return
+    if judgement.synthetic:
+        warn(f"{counted(judgement.synthetic, 'photo')} that mvtec datasets synthesize has drawn: left out")
     say(f"{len(judgement.samples)} photos; value (95 % interval)")
     say("")
     _print_figures(judgement.figures)

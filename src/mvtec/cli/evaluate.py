@@ -124,6 +124,7 @@ def masks(
             raise InputError("--report", "shows the photos", "Give their folder as --images")
     paired = pair_masks(truth, predictions, min_score=min_score)
     before = None if unrefined is None else pair_masks(truth, unrefined, min_score=min_score)
+    warnings = list(dict.fromkeys([*paired.warnings, *(before.warnings if before else ())]))
     metrics = evaluate_masks(paired, before, resamples=resamples, seed=seed)
     alarmed = [paired.truth.images[index].file_name for index in paired.good_with_a_mask]
     lowest = [(paired.truth.images[pair.image].file_name, pair.iou) for pair in worst(paired)]
@@ -135,12 +136,12 @@ def masks(
             inputs={"truth": truth, "predictions": predictions, "unrefined": unrefined and str(unrefined)},
             outputs=[] if report is None else [report],
             metrics=metrics,
-            warnings=list(paired.warnings),
+            warnings=warnings,
             worst=[{"file": name, "IoU": round(iou, 4)} for name, iou in lowest],
             good_with_a_mask=alarmed,
         )
         return
-    for line in paired.warnings:
+    for line in warnings:
         warn(line)
     photos, instances = counted(metrics["IoU_image"].n, "photo"), counted(len(paired.pairs), "instance")
     say(f"{photos}, {instances}; value (95 % interval)")

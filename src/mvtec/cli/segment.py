@@ -118,6 +118,7 @@ def refine(
         prompt=prompt.value, min_score=min_score, min_overlap=min_overlap, views=views, workers=workers
     )
     checkpoint = find_checkpoint(model, weights)
+    check_output(out, overwrite=overwrite, inputs=[checkpoint])
     kept = EmbeddingCache(cache or cache_folder() / "embeddings")
     sam = load_sam(checkpoint, device)
     choose = ("single" if sam.tuned else "fit") if multimask is Multimask.auto else multimask.value

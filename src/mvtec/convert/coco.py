@@ -19,7 +19,7 @@ from typing import IO, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mvtec.convert.coco_dialects import as_meant
+from mvtec.convert.coco_dialects import as_meant, results_as_meant
 from mvtec.errors import InputError
 from mvtec.files import read_json, staged_file
 
@@ -303,7 +303,7 @@ def read_results(path: Path) -> list[CocoResult]:
 def parse_results(path: Path, content: Any) -> list[CocoResult]:
     """As `read_results`, from the JSON that the file holds."""
     try:
-        return _CocoResults.model_validate({"results": content}).results
+        return _CocoResults.model_validate({"results": results_as_meant(content)}).results
     except ValidationError as error:
         raise InputError(
             path,

@@ -28,6 +28,18 @@ def as_meant(content: Any) -> Any:
     return mended
 
 
+def results_as_meant(content: Any) -> Any:
+    """As `as_meant`, of a results file: COCO's format for masks has no `bbox`, which is then that of the mask."""
+    if not isinstance(content, list):
+        return content
+    return [
+        {**one, "bbox": _bbox(one["segmentation"]) or [0, 0, 0, 0]}
+        if isinstance(one, dict) and one.get("bbox") is None and one.get("segmentation")
+        else one
+        for one in content
+    ]
+
+
 def _category_as_meant(category: Any) -> Any:
     if isinstance(category, dict) and type(category.get("name")) is int:
         return {**category, "name": str(category["name"])}

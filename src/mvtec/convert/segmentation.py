@@ -27,6 +27,10 @@ SegmentationKind = Literal["rle", "polygon"]
 _LONGEST = 1e7  # pixels
 
 
+class EmptyMaskError(ValueError):
+    """A segmentation that is one, and marks no pixel."""
+
+
 @dataclass(frozen=True)
 class SegmentationOptions:
     """How a mask is written.
@@ -168,7 +172,8 @@ def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple
     """The pixels of an annotation as pycocotools paints them; None where it has only a box.
 
     Raises:
-        ValueError: Its segmentation is none, is of another size, marks no pixel, or its box has no area.
+        EmptyMaskError: Its segmentation marks no pixel.
+        ValueError: Its segmentation is none, is of another size, or its box has no area.
     """
     segmentation = annotation.segmentation
     if not segmentation:
@@ -182,7 +187,7 @@ def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple
     else:
         region = region_of_polygons(segmentation, size_hw)
     if region is None:
-        raise ValueError("its segmentation marks no pixel of the image")
+        raise EmptyMaskError("its segmentation marks no pixel of the image")
     return region
 
 

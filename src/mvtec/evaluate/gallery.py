@@ -181,6 +181,7 @@ def pixels_uri(pixels: npt.NDArray[np.uint8]) -> str:
     """As `data_uri`, of uint8 H×W×3 in OpenCV's BGR order."""
     scale = _SIDE / max(pixels.shape[:2])
     if scale < 1:
-        pixels = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
+        pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
     data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
     return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot
+from math import hypot, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, read_coco
-from mvtec.convert.geometry import Region, region_of
-from mvtec.convert.segmentation import region_of_annotation
+from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
+from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.predictions import load
 from mvtec.files import read_json
+from mvtec.words import counted as counted_words
 
 _BOUNDARY = 0.02  # of the photo's diagonal, as Cheng et al. take it
+_SAME_BOX = 0.5  # IoU; a box that was moved by hand or on purpose is still the same
+_IN_A_CROWD = 0.5  # of a mask's pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,7 @@ class Predicted:
         has_mask: Whether it has a mask.
         box: The pixels of the box it was made from, or of its own.
         score: Its detection score, else SAM's predicted IoU, else 1.
+        is_scored: Whether it has a detection score.
         kept: Whether it is marked as one whose mask was not good enough, so that the old shape has stayed.
         id: Its annotation id, if it has one.
     """
@@ -41,6 +46,7 @@ class Predicted:
     has_mask: bool
     box: Region | None
     score: float
+    is_scored: bool
     kept: bool
     id: int | None
 
@@ -79,7 +85,9 @@ class PairedMasks:
         truth: The annotation file.
         pairs: One for each instance of the truth that is no crowd, in its order.
         found: All predictions by the index of their photo.
-        counted: Those of them that are of an annotation file, or of a score that counts: what a photo is said to show.
+        counted: Those of them without a score, or of a score that counts, but for masks that lie in a crowd of their
+            class: what a photo is said to show.
+        crowds: The index of the photo, the class and the pixels of each crowd of the truth.
         good: Indices of the photos without any annotation that the predictions are for.
         warnings: What a reader of the figures should know.
     """
@@ -88,13 +96,16 @@ class PairedMasks:
     pairs: tuple[Pair, ...]
     found: dict[int, list[Predicted]]
     counted: dict[int, list[Predicted]]
+    crowds: tuple[tuple[int, int, Region], ...]
     good: tuple[int, ...]
     warnings: tuple[str, ...]
 
     @property
     def good_with_a_mask(self) -> tuple[int, ...]:
         """Those of the good photos on which a prediction counts."""
-        return tuple(index for index in self.good if self.counted.get(index))
+        return tuple(
+            index for index in self.good if any(entry.region is not None for entry in self.counted.get(index, []))
+        )
 
 
 def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0.25) -> PairedMasks:
@@ -109,9 +120,12 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
         min_score: Detections of lower score do not count; the average precision looks at all.
 
     Raises:
-        InputError: A file is broken, a segmentation is none, or a photo of the truth is missing.
+        InputError: A file is broken, a segmentation is none, a photo of the truth is missing, or `min_score` is not
+            between 0 and 1.
         LeakError: The model was trained on a photo it is to be judged on.
     """
+    if not 0 <= min_score <= 1:
+        raise InputError("--min-score", f"{min_score} is not between 0 and 1", "Give a number from 0 to 1")
     truth = read_coco(truth_path)
     if not truth.images:
         raise InputError(truth_path, "holds no image", "Give the annotations of the test part")
@@ -119,18 +133,24 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
     found, asked, by_id, warnings = _read_predictions(truth_path, truth, predictions_path)
     pairs: list[Pair | None] = [None] * len(truth.annotations)
     of_image: dict[tuple[int, int], list[tuple[int, Region]]] = defaultdict(list)
+    crowds: list[tuple[int, int, Region]] = []
     for at, annotation in enumerate(truth.annotations):
-        if annotation.iscrowd:
-            continue
         image = truth.images[place[annotation.image_id]]
         region = _region(truth_path, annotation, (image.height, image.width), image.file_name)
         if region is None:
             raise InputError(
                 truth_path, f"annotation {annotation.id} of {image.file_name} has no mask", "Give truth with masks"
             )
-        of_image[place[annotation.image_id], annotation.category_id].append((at, region))
+        if annotation.iscrowd:
+            crowds.append((place[annotation.image_id], annotation.category_id, region))
+        else:
+            of_image[place[annotation.image_id], annotation.category_id].append((at, region))
     counted = {
-        index: [entry for entry in entries if entry.id is not None or entry.score >= min_score]
+        index: [
+            entry
+            for entry in entries
+            if (not entry.is_scored or entry.score >= min_score) and not _lies_in_one(index, entry, crowds)
+        ]
         for index, entries in found.items()
     }
     for (index, category_id), own in of_image.items():
@@ -146,6 +166,9 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
     kept = sum(entry.kept for entries in found.values() for entry in entries)
     if kept:
         warnings = (*warnings, f"{kept} instances of {predictions_path} keep their old shape, marked needs_review")
+    empty = sum(entry.has_mask and entry.region is None for entries in found.values() for entry in entries)
+    if empty:
+        warnings = (*warnings, f"{counted_words(empty, 'mask')} of {predictions_path} without a pixel: false ones")
     boxes = sum(not entry.has_mask for entries in found.values() for entry in entries)
     if boxes:
         warnings = (*warnings, f"{boxes} instances of {predictions_path} have no mask; the filled box stands for it")
@@ -155,6 +178,7 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
         pairs=tuple(pair for pair in pairs if pair is not None),
         found=found,
         counted=counted,
+        crowds=tuple(crowds),
         good=tuple(
             index for index, image in enumerate(truth.images) if image.id not in labelled and image.file_name in asked
         ),
@@ -172,7 +196,9 @@ def _read_predictions(
         judged = load(truth_path, path)
         for result in map(CocoResult.model_validate, judged.results):
             index = place[result.image_id]
-            found[index].append(_predicted(path, result, result.category_id, truth, index, result.score))
+            found[index].append(
+                _predicted(path, result, result.category_id, truth, index, result.score, is_scored=True)
+            )
         return found, {image.file_name for image in truth.images}, False, judged.warnings
     predictions = read_coco(path)
     index_of = {image.file_name: index for index, image in enumerate(truth.images)}
@@ -200,10 +226,24 @@ def _read_predictions(
         )
     number_of = {name: number for number, name in truth.category_names().items()}
     named = predictions.category_names()
-    ids = {annotation.id: names[annotation.image_id] for annotation in predictions.annotations}
-    by_id = all(
-        ids.get(annotation.id) == truth.images[place[annotation.image_id]].file_name for annotation in truth.annotations
-    ) and all("prompt_bbox" in _said(annotation) for annotation in predictions.annotations if not annotation.iscrowd)
+    made_of = {annotation.id: annotation for annotation in predictions.annotations}
+    of_truth = truth.category_names()
+
+    def is_refined(annotation: CocoAnnotation) -> bool:
+        """Whether the prediction of an instance's id has been made of the instance."""
+        made = made_of.get(annotation.id)
+        if made is None or names[made.image_id] != truth.images[place[annotation.image_id]].file_name:
+            return False
+        prompt = _box(_said(made).get("prompt_bbox"))
+        return bool(annotation.iscrowd) or (
+            named[made.category_id] == of_truth[annotation.category_id]
+            and prompt is not None
+            and box_iou(prompt, annotation.bbox) >= _SAME_BOX
+        )
+
+    by_id = all(map(is_refined, truth.annotations)) and all(
+        "prompt_bbox" in _said(annotation) for annotation in predictions.annotations if not annotation.iscrowd
+    )
     for annotation in predictions.annotations:
         name = names[annotation.image_id]
         if annotation.iscrowd or name not in index_of:
@@ -213,25 +253,44 @@ def _read_predictions(
             raise InputError(
                 path, f"has the class {named[annotation.category_id]}, {truth_path} does not", "Use the same classes"
             )
-        score = _said(annotation).get("predicted_iou", 1.0)
-        found[index_of[name]].append(_predicted(path, annotation, category, truth, index_of[name], float(score)))
+        given = _number((annotation.model_extra or {}).get("score"))
+        score = given if given is not None else _number(_said(annotation).get("predicted_iou"))
+        entry = _predicted(
+            path,
+            annotation,
+            category,
+            truth,
+            index_of[name],
+            1.0 if score is None else score,
+            is_scored=given is not None,
+        )
+        found[index_of[name]].append(entry)
     return found, set(names.values()), by_id, ()
 
 
 def _predicted(
-    path: Path, record: CocoAnnotation | CocoResult, category_id: int, truth: CocoDataset, index: int, score: float
+    path: Path,
+    record: CocoAnnotation | CocoResult,
+    category_id: int,
+    truth: CocoDataset,
+    index: int,
+    score: float,
+    *,
+    is_scored: bool,
 ) -> Predicted:
     image = truth.images[index]
     size_hw = image.height, image.width
     attributes = _said(record)
     own = _filled(record.bbox, size_hw)
-    prompt = attributes.get("prompt_bbox")
+    prompt = _box(attributes.get("prompt_bbox"))
+    mask = _region(path, record, size_hw, image.file_name, may_be_empty=True) if record.segmentation else None
     return Predicted(
         category_id=category_id,
-        region=_region(path, record, size_hw, image.file_name) if record.segmentation else own,
+        region=mask if record.segmentation else own,
         has_mask=bool(record.segmentation),
-        box=_filled(prompt, size_hw) if isinstance(prompt, list) and len(prompt) == 4 else own,
+        box=own if prompt is None else _filled(prompt, size_hw),
         score=score,
+        is_scored=is_scored,
         kept=attributes.get("needs_review") is True,
         id=record.id if isinstance(record, CocoAnnotation) else None,
     )
@@ -241,10 +300,41 @@ def _said(record: CocoAnnotation | CocoResult) -> dict[str, Any]:
     return record.attributes if isinstance(record.attributes, dict) else {}
 
 
-def _region(path: Path, record: CocoAnnotation | CocoResult, size_hw: tuple[int, int], name: str) -> Region | None:
+def _box(value: Any) -> BoxFloat | None:
+    """A box as such; None of what is none."""
+    sides = [_number(side) for side in value] if isinstance(value, list) and len(value) == 4 else [None]
+    return None if None in sides else cast(BoxFloat, tuple(sides))
+
+
+def _number(value: Any) -> float | None:
+    """A finite number as such; None of what is none, as an editor may leave it."""
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
+
+
+def _lies_in_one(index: int, entry: Predicted, crowds: Sequence[tuple[int, int, Region]]) -> bool:
+    """Whether half of a mask or more lies in a crowd of its class, and so is no false one, as for pycocotools."""
+    region = entry.region
+    return region is not None and any(
+        at == index
+        and category_id == entry.category_id
+        and (iou := region.iou(crowd)) / (1 + iou) * (region.area + crowd.area) >= _IN_A_CROWD * region.area
+        for at, category_id, crowd in crowds
+    )
+
+
+def _region(
+    path: Path,
+    record: CocoAnnotation | CocoResult,
+    size_hw: tuple[int, int],
+    name: str,
+    *,
+    may_be_empty: bool = False,
+) -> Region | None:
     try:
         return region_of_annotation(record, size_hw)
     except ValueError as error:
+        if may_be_empty and isinstance(error, EmptyMaskError):
+            return None
         raise InputError(path, f"an instance of {name}: {error}", "Mend it, or convert again") from error
 
 

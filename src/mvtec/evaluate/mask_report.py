@@ -70,7 +70,7 @@ def write_mask_report(
     alarms = len(paired.good_with_a_mask)
     page = template("masks.html.jinja").render(
         title=f"Masks on {counted(count, 'photo')} with a defect and {counted(len(paired.good), 'good photo')}",
-        notes=paired.warnings,
+        notes=list(dict.fromkeys([*paired.warnings, *(unrefined.warnings if unrefined else ())])),
         figures=[(name, metric) for name, metric in metrics.items() if "/" not in name],
         alarms=alarms,
         false_alarm_share=metrics["false_alarm_share"],

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mvtec.convert.rle import encode_region
+from mvtec.convert.geometry import Region
+from mvtec.convert.rle import Rle, encode_region, encode_rle
 from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_weights, held_by_one_photo
 from mvtec.evaluate.classes import share
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
@@ -150,20 +151,35 @@ def _average_precision(paired: PairedMasks, weights: Floats | None) -> dict[str,
             }
             for number, pair in enumerate(paired.pairs, start=1)
         ]
+        + [
+            {
+                "id": number,
+                "image_id": numbers[index],
+                "category_id": category_id,
+                "bbox": list(region.box_xywh),
+                "area": region.area,
+                "iscrowd": 1,
+                "segmentation": encode_region(region, sizes[index]),
+            }
+            for number, (index, category_id, region) in enumerate(paired.crowds, start=len(paired.pairs) + 1)
+        ]
     }
     results = [
         {
             "image_id": numbers[index],
             "category_id": entry.category_id,
-            "segmentation": encode_region(entry.region, sizes[index]),
+            "segmentation": _encoded(entry.region, sizes[index]),
             "score": entry.score,
         }
         for index, entries in sorted(paired.found.items())
         for entry in entries
-        if entry.region is not None
     ]
     figures = match(truth, results, iou_type="segm")
     return {name: _precision(figures, thresholds, stat, weights) for name, thresholds, stat in _PRECISIONS}
+
+
+def _encoded(region: Region | None, size_hw: tuple[int, int]) -> Rle:
+    return encode_rle(np.zeros(size_hw, bool)) if region is None else encode_region(region, size_hw)
 
 
 _PRECISIONS = (("AP", slice(None), 0), ("AP50", slice(0, 1), 1))

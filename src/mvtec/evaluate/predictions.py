@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mvtec.convert.coco import CocoDataset, CocoResult, read_coco, read_results
-from mvtec.convert.provenance import Provenance, read_provenance
+from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
 from mvtec.errors import InputError, LeakError
 
 
@@ -133,6 +133,15 @@ def _align(
             raise InputError(
                 results_path, f"predicts another photo of the name {image.file_name}", "Predict on the truth's photos"
             )
+    numbers = {"image": set(provenance.image_ids.values()), "category": set(provenance.categories)}
+    for result in results:
+        for kind, number in (("image", result.image_id), ("category", result.category_id)):
+            if number not in numbers[kind]:
+                raise InputError(
+                    results_path,
+                    f"predicts {kind} {number}, which the {PROVENANCE} beside it does not have",
+                    "If mvtec predict has not written it, move it to a folder of its own",
+                )
     new_image = {number: wanted[name] for name, number in provenance.image_ids.items() if name in wanted}
     number_of = {name: number for number, name in truth.category_names().items()}
     unknown = sorted(set(provenance.categories.values()) - set(number_of))

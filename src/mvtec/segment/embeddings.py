@@ -7,6 +7,7 @@ beside and moved in, so that several programs can share the folder; one that can
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ import numpy as np
 from mvtec.errors import OutputError
 from mvtec.files import give_default_mode
 from mvtec.segment.model import EMBEDDING, SamModel
+
+_OWN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}-\d+(-before-neck)?\.npy")
 
 if TYPE_CHECKING:
     import torch
@@ -95,6 +98,8 @@ class EmbeddingCache:
         """When each file was last used, its bytes, and where it is; others may take some away meanwhile."""
         found = []
         for path in self.folder.glob("*.npy"):
+            if not _OWN.fullmatch(path.name):  # the user's
+                continue
             with suppress(FileNotFoundError):
                 stat = path.stat()
                 found.append((stat.st_mtime, stat.st_size, path))

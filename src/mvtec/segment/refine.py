@@ -27,7 +27,7 @@ from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
 from mvtec.convert.rle import encode_region
 from mvtec.convert.segmentation import region_of_annotation
 from mvtec.datasets.images import photo_size_wh, read_photo
-from mvtec.errors import InputError
+from mvtec.errors import InputError, OutputError
 from mvtec.files import check_output, json_bytes, read_json, sha256_file, write_json
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.model import Answer, Choose, Photo, SamModel, check_shape
@@ -141,8 +141,12 @@ def refine(
     if provenance is not None:
         provenance = replace(provenance, seen_in_training=_seen(provenance.seen_in_training, jobs, model))
     beside = out.with_name(PROVENANCE)
-    if provenance is not None and (not beside.is_file() or beside.read_bytes() != json_bytes(provenance.to_json())):
-        check_output(beside, overwrite=overwrite)
+    if provenance is not None:
+        check_output(out, overwrite=overwrite, inputs=[Path(provenance.image_root)])
+        if not beside.is_file() or beside.read_bytes() != json_bytes(provenance.to_json()):
+            check_output(beside, overwrite=overwrite, inputs=[source.with_name(PROVENANCE)])
+            if beside.is_file() and (other := _others_of(beside, out)):
+                raise OutputError(beside, f"is of {other[0].name}, too", "Choose another folder for the output")
     done = Refined(seen=sum(job.digest in model.train_images for job in jobs))
     if isinstance(content, CocoDataset):
         done.crowds = sum(bool(annotation.iscrowd) for annotation in content.annotations)
@@ -160,6 +164,11 @@ def refine(
         assert provenance is not None
         write_json(beside, provenance.to_json(), overwrite=True)
     return done
+
+
+def _others_of(provenance: Path, out: Path) -> list[Path]:
+    """The results, other than those to be written, that a provenance lies beside."""
+    return sorted(file for file in provenance.parent.glob("*.json") if file.name not in (provenance.name, out.name))
 
 
 def _seen(before: Iterable[str], jobs: Iterable[_Job], model: SamModel) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args
 import cv2
 import numpy as np
 
-from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, write_coco
+from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, read_coco, write_coco
 from mvtec.convert.geometry import split_mask
 from mvtec.convert.place import place as place_photo
 from mvtec.convert.rle import encode_region
@@ -40,6 +40,7 @@ Method = Literal["paste", "poisson", "perlin", "cutpaste", "quilt"]
 METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT: Method = "poisson"  # gained in both trainings of it, see docs/results.md
 _TRIES = 20
+_RECORD = "synthetic.json"  # of what each new photo is made
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +151,7 @@ def synthesize(
         images = split.images | {path: sha256_file(staged / path) for path in made}
         more = replace(split, train=tuple(sorted([*split.train, *made])), folds=(), images=images)
         write_json(staged / "split.json", more.to_json(), overwrite=False)
-        write_coco(staged / "synthetic.json", content, overwrite=False)
+        write_coco(staged / _RECORD, content, overwrite=False)
         if not made:
             raise InputError(dataset.root, "has no defect for which a place was found", "Try another --method")
     counts = {defect: sum(path.split("/")[1] == defect for path in made) for defect in dataset.defects}
@@ -224,6 +225,16 @@ def linked_photos(dataset: Dataset, own: set[str], methods: Sequence[Method]) ->
             raise InputError(sample.photo, "has the name of another but for its ending", "Rename it")
         names.add(f"{folder}/{sample.photo.stem}")
     return found
+
+
+def synthetic_photos(root: Path) -> set[str]:
+    """The photos of a category that `synthesize` has drawn, by their path in it.
+
+    Raises:
+        InputError: Its record of them is broken.
+    """
+    record = root / _RECORD
+    return {image.file_name for image in read_coco(record).images} if record.is_file() else set()
 
 
 def _link(sample: Sample, root: Path) -> None:
