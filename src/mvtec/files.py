@@ -67,7 +67,7 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
 def _linked_from(inputs: Iterable[Path]) -> list[Path]:
     """The folders that links in some folders lead to: where the photos of a folder of links really lie."""
     links = (file for folder in inputs if folder.is_dir() for file in folder.rglob("*") if file.is_symlink())
-    return sorted({link.resolve().parent for link in links})
+    return sorted({Path(os.path.realpath(link)).parent for link in links})  # which passes over a link to itself
 
 
 def _lies_in(path: Path, folder: Path) -> bool:

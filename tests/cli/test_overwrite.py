@@ -149,6 +149,7 @@ def test_photos_stay_where_links_lead(category: Category, tmp_path: Path, mvtec)
     more, split = tmp_path / "more", tmp_path / "split.json"
     words = ("--split", split, "--method", "paste", "--per-defect", 1)
     assert mvtec("datasets", "synthesize", category.root, "--out", more, *words).code == 0
+    (more / "round").symlink_to(more / "round")
     before = files_of(category.root)
     words = ("--split", more / "split.json", "--method", "cutpaste", "--per-defect", 1)
     for place in (category.root, category.root / "test", tmp_path):
