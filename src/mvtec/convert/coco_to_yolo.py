@@ -16,7 +16,6 @@ from mvtec.convert.yolo import Task
 from mvtec.convert.yolo_folder import images_to_yolo
 from mvtec.datasets.split import PARTS, Part, Split
 from mvtec.errors import InputError
-from mvtec.words import counted
 
 
 def coco_to_yolo(
@@ -59,8 +58,7 @@ def coco_to_yolo(
     receipt = Receipt("")
     named = {part: {image.file_name for image in content.images} for part, content in contents.items()}
     for part in files:
-        if part != "train" and (shared := named[part] & named["train"]):
-            receipt.notes.append(f"{part} shares {counted(len(shared), 'photo')} with train")
+        receipt.note_shared(part, len(named[part] & named["train"]))
     info: dict[str, Any] = {"description": "instances of COCO annotations"}
     if split is not None:
         if len(files) > 1:

@@ -75,6 +75,11 @@ class Receipt:
             else:
                 heapq.heappushpop(self._worst, entry)
 
+    def note_shared(self, part: str, photos: int) -> None:
+        """Say that a part holds photos that are in train, too, where it does."""
+        if part != "train" and photos:
+            self.notes.append(f"{part} shares {counted(photos, 'photo')} with train")
+
     @property
     def mean_iou(self) -> float | None:
         """Mean over all instances; None without one."""

@@ -13,7 +13,6 @@ from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos
 from mvtec.datasets.split import PARTS
 from mvtec.files import check_output
-from mvtec.words import counted
 
 
 def yolo_to_coco(
@@ -54,6 +53,5 @@ def yolo_to_coco(
                 file.add(labels)
                 receipt.add(image.path, labels.defects, ious)
     for part in parts:
-        if part != "train" and (shared := set(folder.images[part]) & set(folder.images["train"])):
-            receipt.notes.append(f"{part} shares {counted(len(shared), 'photo')} with train")
+        receipt.note_shared(part, len(set(folder.images[part]) & set(folder.images["train"])))
     return written, receipt

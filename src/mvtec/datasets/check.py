@@ -63,11 +63,9 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         Problem("doubled-mask", mask, f"is of the photo that {other} is of", "Keep one of the two")
         for mask, other in dataset.doubled_masks
     ]
-    doubled = {mask for mask, _ in dataset.doubled_masks}
     problems += [
         Problem("orphan-mask", mask, "belongs to no photo", "Name it after its photo, or remove it")
         for mask in dataset.orphan_masks
-        if mask not in doubled
     ]
     problems += [
         Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")

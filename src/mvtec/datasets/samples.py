@@ -63,7 +63,7 @@ class Dataset:
         defects: The types of its instances, alphabetical: the classes of a detector, in its order. They are the defect
             types of the samples without `good`, or what the mask values name.
         orphan_masks: Masks that belong to no photo, relative to root, sorted.
-        doubled_masks: For each of the orphans that is of a photo which has a mask already: both paths.
+        doubled_masks: For each mask of a photo that has another one, which is taken for it: both paths.
         doubled: For each photo that shares folder and stem with an earlier one (`000.png`, `000.jpg`): both paths.
         unmasked: The photos that count as good for want of a mask alone, in a layout where nothing else says so.
     """

@@ -107,9 +107,9 @@ def not_taken(recipe: Recipe, typed: Collection[str], start: Start | None, out: 
             )
     asked = {name: value for name, value in asdict(recipe).items() if name in typed}
     return sentences + [
-        f"--{name} {value} is not taken: a resumed run goes on as it began, with {began[name]}"
+        f"--{name} {value} is not taken: a resumed run goes on as it began, with {began[name] or 0}"
         for name, value in asked.items()
-        if name in began and began[name] != (value or None if name == "freeze" else value)
+        if name in began and (began[name] or 0) != value  # nothing is frozen where it is null
     ]
 
 

@@ -19,10 +19,10 @@ from mvtec.errors import OutputError
 from mvtec.files import give_default_mode
 from mvtec.segment.model import EMBEDDING, SamModel
 
-_OWN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}-\d+(-before-neck)?\.npy")
-
 if TYPE_CHECKING:
     import torch
+
+_OWN = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}-\d+(-before-neck)?\.npy")
 
 MOST_BYTES = 8 << 30
 

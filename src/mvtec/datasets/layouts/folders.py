@@ -78,8 +78,8 @@ def dataset(root: Path, layout: str, samples: list[Sample], masks: Iterable[str]
         )
     samples = sorted(samples, key=lambda sample: sample.path)
     used = {mask for sample in samples for mask in sample.mask_paths}
-    orphans = sorted(set(masks) - used)
-    used_by_name = {_mask_name(mask): mask for mask in used}
+    unused = sorted(set(masks) - used)
+    taken = {_mask_name(mask): mask for mask in used}
     types: set[str] = set()
     for sample in samples:
         if sample.official_split == "test":
@@ -90,10 +90,8 @@ def dataset(root: Path, layout: str, samples: list[Sample], masks: Iterable[str]
         layout=layout,
         samples=tuple(samples),
         defects=tuple(sorted(types - {GOOD})),
-        orphan_masks=tuple(orphans),
-        doubled_masks=tuple(
-            (mask, used_by_name[_mask_name(mask)]) for mask in orphans if _mask_name(mask) in used_by_name
-        ),
+        orphan_masks=tuple(mask for mask in unused if _mask_name(mask) not in taken),
+        doubled_masks=tuple((mask, taken[_mask_name(mask)]) for mask in unused if _mask_name(mask) in taken),
         doubled=_doubled(samples),
     )
 
