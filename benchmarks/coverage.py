@@ -17,7 +17,6 @@ import json
 import tempfile
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.stats import norm, t
@@ -27,8 +26,8 @@ from mvtec.compare.arms import write_truth
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.evaluate.bootstrap import interval
-from mvtec.evaluate.boxes import FIGURES, mean_of_classes
-from mvtec.evaluate.matching import Floats, Matches, match
+from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables
+from mvtec.evaluate.matching import CocoFigures, Floats, match
 
 ARMS = ("starter-d1990eda", "starter+poisson-38f3f14d", "coco-5ecc9c80")
 SIZES = (16, 40, 80)
@@ -53,8 +52,8 @@ def draw(classes: list[str], photos: int, stratified: bool, rng: np.random.Gener
 
 
 def measure(
-    figure: Any,
-    of_classes: list[Matches],
+    figure: Figure,
+    matched: CocoFigures,
     classes: list[str],
     photos: int,
     stratified: bool,
@@ -62,12 +61,13 @@ def measure(
     rng: np.random.Generator,
 ) -> dict[str, object]:
     """The shares of samples whose intervals hold the figure of all photos, and the bias."""
-    real = mean_of_classes(figure, of_classes, np.ones((1, len(classes))))[0]
+    every = range(len(matched.names))
+    real = Tables(matched, np.ones((1, len(classes)))).mean(figure, every)[0]
     held, above = np.zeros(2), []
     for _ in range(samples):
         sample = draw(classes, photos, stratified, rng)
         again = rng.multinomial(photos, sample / photos, size=RESAMPLES)
-        values = mean_of_classes(figure, of_classes, np.concatenate([sample[None], again]))
+        values = Tables(matched, np.concatenate([sample[None], again])).mean(figure, every)
         above.append(values[0] - real)
         ends = interval(values[1:]), expanded(values[1:], photos)
         held += [pair is not None and pair[0] <= real <= pair[1] for pair in ends]
@@ -93,9 +93,8 @@ def main() -> None:
         matched = match(judged.truth_json, judged.results)
         classes = [image.file_name.split("/")[1] for image in judged.truth.images]
         for figure in (one for one in FIGURES if one.name in ("AP50", "AP")):
-            of_classes = [matched.matches[k, figure.area] for k in range(len(matched.names))]
             for photos, stratified in product(SIZES, (False, True)):
-                found = measure(figure, of_classes, classes, photos, stratified, arguments.samples, rng)
+                found = measure(figure, matched, classes, photos, stratified, arguments.samples, rng)
                 drawn = "stratified" if stratified else "any"
                 print(
                     json.dumps({"arm": arm, "figure": figure.name, "photos": photos, "drawn": drawn, **found}),

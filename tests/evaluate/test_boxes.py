@@ -10,8 +10,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from random_case import judge, random_case
 
-from mvtec.evaluate.bootstrap import average_precision, draw_weights, recall
-from mvtec.evaluate.boxes import FIGURES, evaluate_boxes, label_sources
+from mvtec.evaluate import coco_figures
+from mvtec.evaluate.bootstrap import draw_weights
+from mvtec.evaluate.boxes import evaluate_boxes, label_sources
+from mvtec.evaluate.coco_figures import FIGURES, RECALLS, average_precision, recall
 from mvtec.evaluate.matching import MAX_DETECTIONS, match
 
 
@@ -78,6 +80,21 @@ def test_a_weighted_count_is_a_count_of_the_images_drawn(seed: int, tmp_path: Pa
         stats = pycocotools_stats(drawn, found, tmp_path)
         for definition, stat in zip(FIGURES, stats, strict=True):
             np.testing.assert_allclose(counted(matches, row[None], definition.name, 3), [stat], atol=1e-12)
+
+
+def test_resamples_counted_a_few_at_a_time_have_the_same_average_precision(monkeypatch: pytest.MonkeyPatch):
+    truth, results = random_case(2)
+    matches, weights = match(truth, results).matches[0, "all"], draw_weights(8, 7, 0)
+    at_once = average_precision(matches, weights)
+    monkeypatch.setattr(coco_figures, "CELLS", 2 * len(matches.image))
+    np.testing.assert_array_equal(average_precision(matches, weights), at_once)
+
+
+def test_the_recalls_reached_are_those_that_a_search_finds():
+    for total in range(1, 700):
+        recalls = np.arange(total + 1) / total
+        found = coco_figures._recalls_reached(recalls)
+        np.testing.assert_array_equal(found, np.searchsorted(RECALLS, recalls, side="right"))
 
 
 def test_per_class_figures_are_those_of_that_class_alone(tmp_path: Path):

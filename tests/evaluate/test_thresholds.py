@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from random_case import judge, random_case
 
-from mvtec.evaluate.boxes import IOU50, evaluate_boxes, out_of_reach
+from mvtec.evaluate.boxes import evaluate_boxes, out_of_reach
+from mvtec.evaluate.coco_figures import IOU50
 from mvtec.evaluate.matching import match
 from mvtec.evaluate.thresholds import CATCHING, SHOWN, SILENT, at_default, operating_points
 

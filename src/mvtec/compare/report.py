@@ -10,7 +10,8 @@ from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Sample
-from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances
+from mvtec.evaluate.boxes import PER_CLASS, count_instances
+from mvtec.evaluate.coco_figures import FIGURES
 from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
 from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
@@ -99,7 +100,7 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
         chart=CHART_WH,
         detector_curves=read_curves((out / "folds" / "fold0" if contest.folds else detector) / "results.csv"),
         classifier_curves=_history(out / CLASSIFIER if contest.folds else classifier),
-        figures=[(definition.name, contest.boxes[definition.name]) for definition in FIGURES],
+        figures=[(figure.name, contest.boxes[figure.name]) for figure in FIGURES],
         per_class=PER_CLASS,
         classes_of_boxes=[
             (name, count, [contest.boxes[f"{figure}/{name}"] for figure in PER_CLASS])

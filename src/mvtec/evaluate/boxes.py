@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import warnings as python_warnings
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import (
-    average_precision,
-    bootstrapped,
-    draw_photos,
-    draw_weights,
-    held_by_one_photo,
-    recall,
-)
+from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, draw_weights, held_by_one_photo
+from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables
 from mvtec.evaluate.good_or_defect import catching_score, false_alarms
-from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
+from mvtec.evaluate.matching import CocoFigures, Floats, match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.words import counted
 
-IOU50, IOU75 = 0, 5  # places of 0.50 and 0.75 among the ten thresholds
-
-
-@dataclass(frozen=True)
-class _Definition:
-    """How one of the twelve figures is counted: from which sizes, and what of the R×10 table of one class."""
-
-    name: str
-    area: str
-    count: Callable[[Matches, Floats], Floats]
-
-
-def _ap(matches: Matches, weights: Floats) -> Floats:
-    return average_precision(matches, weights)
-
-
-def _ap50(matches: Matches, weights: Floats) -> Floats:
-    return average_precision(matches, weights)[:, IOU50 : IOU50 + 1]
-
-
-def _ap75(matches: Matches, weights: Floats) -> Floats:
-    return average_precision(matches, weights)[:, IOU75 : IOU75 + 1]
-
-
-def _ar(max_detections: int) -> Callable[[Matches, Floats], Floats]:
-    return lambda matches, weights: recall(matches, weights, max_detections)
-
-
-# In the order of pycocotools' summary.
-FIGURES = (
-    _Definition("AP", "all", _ap),
-    _Definition("AP50", "all", _ap50),
-    _Definition("AP75", "all", _ap75),
-    _Definition("AP_small", "small", _ap),
-    _Definition("AP_medium", "medium", _ap),
-    _Definition("AP_large", "large", _ap),
-    _Definition("AR1", "all", _ar(1)),
-    _Definition("AR10", "all", _ar(10)),
-    _Definition("AR100", "all", _ar(100)),
-    _Definition("AR_small", "small", _ar(100)),
-    _Definition("AR_medium", "medium", _ar(100)),
-    _Definition("AR_large", "large", _ar(100)),
-)
 PER_CLASS = ("AP", "AP50", "AP75", "AR100")
 
 
@@ -89,20 +38,19 @@ def evaluate_boxes(
         `FPR95`: the share of good photos with an alarm where 95 % of the defective ones have one.
     """
     figures = figures or match(judged.truth_json, judged.results)
-    as_it_is = np.ones((1, figures.images))
     weights = draw_weights(figures.images, resamples, seed) if resamples and figures.images > 1 else None
+    resampled = None if weights is None else Tables(figures, weights)
+    as_it_is = Tables(figures, np.ones((1, figures.images)))
     metrics = {}
-    for definition, stat in zip(FIGURES, figures.stats, strict=True):
-        of_classes = [figures.matches[k, definition.area] for k in range(len(figures.names))]
+    for figure, stat in zip(FIGURES, figures.stats, strict=True):
         value = None if stat < 0 else float(stat)
-        metrics[definition.name] = _metric(figures, definition, of_classes, value, weights)
-    for k, name in enumerate(figures.names):
-        for definition in FIGURES:
-            if definition.name in PER_CLASS:
-                matches = figures.matches[k, definition.area]
-                counted = float(mean_of_classes(definition, [matches], as_it_is)[0])
+        metrics[figure.name] = metric(figures, figure, range(len(figures.names)), value, resampled)
+    for number, name in enumerate(figures.names):
+        for figure in FIGURES:
+            if figure.name in PER_CLASS:
+                counted = float(as_it_is.mean(figure, [number])[0])
                 value = None if np.isnan(counted) else counted
-                metrics[f"{definition.name}/{name}"] = _metric(figures, definition, [matches], value, weights)
+                metrics[f"{figure.name}/{name}"] = metric(figures, figure, [number], value, resampled)
     return metrics | {"FPR95": _false_alarms(judged, resamples, seed)}
 
 
@@ -157,26 +105,24 @@ def label_sources(judged: Judged) -> dict[str, int]:
     return {} if set(counts) == {"of unknown origin"} else dict(sorted(counts.items()))
 
 
-def _metric(
-    figures: CocoFigures,
-    definition: _Definition,
-    of_classes: list[Matches],
-    value: float | None,
-    weights: Floats | None,
+def metric(
+    figures: CocoFigures, figure: Figure, classes: Sequence[int], value: float | None, resampled: Tables | None
 ) -> Metric:
+    """A figure of some classes with its interval, or the reason why there is none.
+
+    Args:
+        figures: What was matched.
+        figure: Which.
+        classes: Their places among the names.
+        value: The figure; None where it is undefined.
+        resampled: Its resamples; None without.
+    """
+    of_classes = [figures.matches[number, figure.area] for number in classes]
     instances = int(sum(matches.instances.sum() for matches in of_classes))
     if value is None:
-        size = "" if definition.area == "all" else f" of {definition.area} size"
+        size = "" if figure.area == "all" else f" of {figure.area} size"
         return Metric(None, figures.images, instances, reason=f"no instance{size}")
     if held_by_one_photo(of_classes):
         return Metric(value, figures.images, instances, reason="one photo")
-    resampled = None if weights is None else mean_of_classes(definition, of_classes, weights)
-    return bootstrapped(value, figures.images, instances, resampled)
-
-
-def mean_of_classes(definition: _Definition, of_classes: list[Matches], weights: Floats) -> Floats:
-    """float64 R: the mean over thresholds and over the classes that a resample holds instances of."""
-    table = np.stack([definition.count(matches, weights).mean(axis=1) for matches in of_classes])
-    with python_warnings.catch_warnings():
-        python_warnings.simplefilter("ignore", RuntimeWarning)  # a resample without any instance is NaN
-        return np.asarray(np.nanmean(table, axis=0), np.float64)
+    values = None if resampled is None else resampled.mean(figure, classes)
+    return bootstrapped(value, figures.images, instances, values)

@@ -24,7 +24,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoAnnotation
-from mvtec.evaluate.bootstrap import RECALLS
+from mvtec.evaluate.coco_figures import RECALLS
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.predictions import Judged
 

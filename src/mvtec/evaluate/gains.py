@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from mvtec.errors import InputError
 from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, interval
-from mvtec.evaluate.boxes import FIGURES, mean_of_classes, photo_scores
+from mvtec.evaluate.boxes import photo_scores
 from mvtec.evaluate.classes import wilson
+from mvtec.evaluate.coco_figures import FIGURES, Tables
 from mvtec.evaluate.good_or_defect import alarm_share
 from mvtec.evaluate.matching import Floats, match
 from mvtec.evaluate.metric import Metric
@@ -81,11 +82,8 @@ def _table(judged: Judged, drawn: Sequence[npt.NDArray[np.int64]]) -> Floats:
     """float64 D×4: the figures of `GAINS` for each draw of photos."""
     figures = match(judged.truth_json, judged.results)
     weights = np.stack([np.bincount(at, minlength=figures.images) for at in drawn]).astype(np.float64)
-    boxes = [
-        mean_of_classes(one, [figures.matches[k, one.area] for k in range(len(figures.names))], weights)
-        for name in GAINS[:-1]
-        for one in FIGURES
-        if one.name == name
-    ]
+    resampled = Tables(figures, weights)
+    of_name = {figure.name: figure for figure in FIGURES}
+    boxes = [resampled.mean(of_name[name], range(len(figures.names))) for name in GAINS[:-1]]
     defective, scores = photo_scores(judged)
     return np.stack([*boxes, np.array([alarm_share(defective[at], scores[at]) for at in drawn])], axis=1)

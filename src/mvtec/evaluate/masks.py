@@ -9,8 +9,10 @@ import numpy as np
 
 from mvtec.convert.geometry import Region
 from mvtec.convert.rle import Rle, encode_region, encode_rle
-from mvtec.evaluate.bootstrap import average_precision, bootstrapped, draw_weights, held_by_one_photo
+from mvtec.evaluate.bootstrap import bootstrapped, draw_weights
+from mvtec.evaluate.boxes import metric
 from mvtec.evaluate.classes import share
+from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
 from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric
@@ -175,32 +177,25 @@ def _average_precision(paired: PairedMasks, weights: Floats | None) -> dict[str,
         for entry in entries
     ]
     figures = match(truth, results, iou_type="segm")
-    return {name: _precision(figures, thresholds, stat, weights) for name, thresholds, stat in _PRECISIONS}
+    resampled = None if weights is None else Tables(figures, weights)
+    return {
+        figure.name: _precision(figures, figure, float(stat), resampled)
+        for figure, stat in zip(FIGURES, figures.stats, strict=True)
+        if figure.name in ("AP", "AP50")
+    }
 
 
 def _encoded(region: Region | None, size_hw: tuple[int, int]) -> Rle:
     return encode_rle(np.zeros(size_hw, bool)) if region is None else encode_region(region, size_hw)
 
 
-_PRECISIONS = (("AP", slice(None), 0), ("AP50", slice(0, 1), 1))
-
-
-def _precision(figures: CocoFigures, thresholds: slice, stat: int, weights: Floats | None) -> Metric:
-    of_classes = [figures.matches[number, "all"] for number in range(len(figures.names))]
-    instances = int(sum(matches.instances.sum() for matches in of_classes))
-    value = float(figures.stats[stat])
-    if value < 0:
-        return Metric(None, figures.images, instances, reason="no instance")
-    if any(_is_decided_by_order(matches, thresholds) for matches in of_classes):
+def _precision(figures: CocoFigures, figure: Figure, stat: float, resampled: Tables | None) -> Metric:
+    classes = range(len(figures.names))
+    of_classes = [figures.matches[number, figure.area] for number in classes]
+    if any(_is_decided_by_order(matches, figure.thresholds) for matches in of_classes):
+        instances = int(sum(matches.instances.sum() for matches in of_classes))
         return Metric(None, figures.images, instances, reason="all scores of a class are equal")
-    if held_by_one_photo(of_classes):
-        return Metric(value, figures.images, instances, reason="one photo")
-    if weights is None:
-        return bootstrapped(value, figures.images, instances, None)
-    table = np.stack([average_precision(matches, weights)[:, thresholds].mean(axis=1) for matches in of_classes])
-    defined = (~np.isnan(table)).sum(axis=0)
-    means = np.where(defined > 0, np.nansum(table, axis=0) / np.maximum(defined, 1), np.nan)
-    return bootstrapped(value, figures.images, instances, means)
+    return metric(figures, figure, classes, None if stat < 0 else stat, resampled)
 
 
 def _is_decided_by_order(matches: Matches, thresholds: slice) -> bool:

@@ -12,7 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
-from mvtec.evaluate.boxes import FIGURES, PER_CLASS, count_instances, label_sources, out_of_reach
+from mvtec.evaluate.boxes import PER_CLASS, count_instances, label_sources, out_of_reach
+from mvtec.evaluate.coco_figures import FIGURES
 from mvtec.evaluate.gallery import Card, make_cards
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
@@ -87,7 +88,7 @@ def write_report(
         record=record,
         curves=[] if run is None else read_curves(run / "results.csv"),
         chart=CHART_WH,
-        figures=[(definition.name, metrics[definition.name]) for definition in FIGURES],
+        figures=[(figure.name, metrics[figure.name]) for figure in FIGURES],
         classes=[
             (name, count, [metrics[f"{figure}/{name}"] for figure in PER_CLASS])
             for name, count in count_instances(judged).items()

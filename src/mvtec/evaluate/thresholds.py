@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
-from mvtec.evaluate.boxes import IOU50, photo_scores
+from mvtec.evaluate.boxes import photo_scores
 from mvtec.evaluate.classes import share
+from mvtec.evaluate.coco_figures import IOU50
 from mvtec.evaluate.good_or_defect import catching_score
 from mvtec.evaluate.matching import CocoFigures
 from mvtec.evaluate.metric import Metric
