@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 
 class MvtecError(Exception):
@@ -18,7 +19,15 @@ class MvtecError(Exception):
         self.file = str(file)
         self.problem = problem
         self.mend = mend
-        super().__init__(f"{self.file}: {problem}. {mend}.")
+        super().__init__(self.file, problem, mend)
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.problem}. {self.mend}."
+
+    def or_skip(self) -> Self:
+        """This error, of something that `--on-error skip` leaves out; its mend says so."""
+        self.mend += ", or pass --on-error skip"
+        return self
 
 
 class InputError(MvtecError):

@@ -128,11 +128,14 @@ def test_names_of_windows_meet_a_split(tmp_path: Path, mvtec):
 def test_a_missing_photo_can_be_left_out(photos: Path, tmp_path: Path, mvtec):
     source = two_photos(tmp_path / "i.json", "a.png", "gone.png")
     words = ["convert", "coco-to-yolo", source, "--images", photos, "--out", tmp_path / "y"]
-    assert "gone.png: no such photo" in mvtec(*words).err
+    failed = mvtec(*words).err
+    assert "gone.png: no such photo" in failed
+    assert failed.endswith("or pass --on-error skip.\n")
     done = mvtec(*words, "--on-error", "skip")
     assert done.code == 0
     assert "1 photo, 1 instance" in done.out
     assert "left out" in done.err
+    assert "pass --on-error skip" not in done.err
 
 
 def test_what_is_missing_is_taken_from_what_is_there(tmp_path: Path):

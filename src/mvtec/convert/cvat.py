@@ -117,9 +117,7 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
                     raise ValueError("marks no pixel of the image")
             except (KeyError, ValueError) as error:
                 problem = InputError(path, f"a {shape.tag} of {name} cannot be read ({error})", "Export it again")
-                if not skip_errors:
-                    raise problem from error
-                receipt.skipped.append(str(problem))
+                receipt.leave_out(problem, skip_errors=skip_errors)
             else:
                 instances.append(instance)
         yield cut_boxes(LabelledImage(name, None, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)

@@ -55,9 +55,7 @@ def fitted(
                     "Give the same photos; where it has an EXIF orientation, label it as it is shown",
                 )
     except InputError as error:
-        if not skip_errors:
-            raise
-        receipt.skipped.append(str(error))
+        receipt.leave_out(error, skip_errors=skip_errors)
     else:
         yield cut_boxes(image, source, receipt, skip_errors=skip_errors)
 
@@ -87,10 +85,8 @@ def cut_boxes(image: LabelledImage, source: Path, receipt: Receipt, *, skip_erro
             receipt.cut += moved >= _HARDLY
             instances.append(instance if box == instance.box_xywh else replace(instance, box_xywh=box))
             continue
-        problem = InputError(source, f"a box of {image.path} is not in the photo", "Mend it, or pass --on-error skip")
-        if not skip_errors:
-            raise problem
-        receipt.skipped.append(str(problem))
+        problem = InputError(source, f"a box of {image.path} is not in the photo", "Mend it")
+        receipt.leave_out(problem, skip_errors=skip_errors)
     return replace(image, instances=tuple(instances))
 
 

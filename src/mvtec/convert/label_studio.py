@@ -209,9 +209,7 @@ def read_label_studio(
             try:
                 size_wh = photo_size_wh(photos / name)
             except InputError as error:
-                if not skip_errors:
-                    raise
-                receipt.skipped.append(str(error))
+                receipt.leave_out(error, skip_errors=skip_errors)
                 continue
         check_size(path, name, size_wh)
         instances = []
@@ -227,10 +225,8 @@ def read_label_studio(
                     raise ValueError("marks no pixel of the photo")
             except ValueError as error:
                 reason = first_complaint(error) if isinstance(error, ValidationError) else error
-                problem = InputError(path, f"a result of {name}: {reason}", "Mend it, or pass --on-error skip")
-                if not skip_errors:
-                    raise problem from error
-                receipt.skipped.append(str(problem))
+                problem = InputError(path, f"a result of {name}: {reason}", "Mend it")
+                receipt.leave_out(problem, skip_errors=skip_errors)
             else:
                 instances.append(instance)
         photo = None if photos is None else photos / name

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mvtec.errors import InputError
 from mvtec.words import counted
 
 RECEIPT = "conversion.json"
@@ -74,6 +75,16 @@ class Receipt:
                 heapq.heappush(self._worst, entry)
             else:
                 heapq.heappushpop(self._worst, entry)
+
+    def leave_out(self, error: InputError, *, skip_errors: bool) -> None:
+        """Note what breaks a rule and is left out for it; where errors are not to be skipped, raise.
+
+        Raises:
+            InputError: The error, whose line says that it can be skipped.
+        """
+        if not skip_errors:
+            raise error.or_skip()
+        self.skipped.append(str(error))
 
     def note_shared(self, part: str, photos: int) -> None:
         """Say that a part holds photos that are in train, too, where it does."""

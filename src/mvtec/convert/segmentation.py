@@ -137,9 +137,7 @@ def labelled_images(
                 missing = InputError(
                     photos / name, "no such photo", f"Give the folder that {source.name} was made for as --images"
                 )
-                if not skip_errors:
-                    raise missing
-                receipt.skipped.append(str(missing))
+                receipt.leave_out(missing, skip_errors=skip_errors)
                 continue
             name, photo = found, photos / found
         instances = []
@@ -150,14 +148,8 @@ def labelled_images(
             try:
                 region = region_of_annotation(annotation, (image.height, image.width))
             except ValueError as error:
-                problem = InputError(
-                    source,
-                    f"annotation {annotation.id} of {image.file_name}: {error}",
-                    "Mend it, or pass --on-error skip",
-                )
-                if not skip_errors:
-                    raise problem from error
-                receipt.skipped.append(str(problem))
+                problem = InputError(source, f"annotation {annotation.id} of {image.file_name}: {error}", "Mend it")
+                receipt.leave_out(problem, skip_errors=skip_errors)
                 continue
             defect = names[annotation.category_id]
             instances.append(Instance(defect, annotation.bbox, None) if region is None else Instance.of(defect, region))

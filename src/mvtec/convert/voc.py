@@ -175,9 +175,7 @@ def read_voc(
         try:
             image = _read_one(root, path, receipt, from_zero)
         except InputError as error:
-            if not skip_errors:
-                raise
-            receipt.skipped.append(str(error))
+            receipt.leave_out(error, skip_errors=skip_errors)
         else:
             yield from fitted(image, path, receipt, skip_errors=skip_errors)
     annotated = {path.relative_to(root / "Annotations").with_suffix("") for path in files}
@@ -187,9 +185,7 @@ def read_voc(
             try:
                 image = LabelledImage(name, photo, photo_size_wh(photo), ())
             except InputError as error:
-                if not skip_errors:
-                    raise
-                receipt.skipped.append(str(error))
+                receipt.leave_out(error, skip_errors=skip_errors)
             else:
                 yield image
 

@@ -161,9 +161,7 @@ def labelled_photos(
             instances = read_label(file, folder.names, size_wh) if file.is_file() else ()
             without += not file.is_file()
         except InputError as error:
-            if not skip_errors:
-                raise
-            receipt.skipped.append(str(error))
+            receipt.leave_out(error, skip_errors=skip_errors)
         else:
             root = folder.root.resolve()
             path = photo.relative_to(root) if photo.is_relative_to(root) else photo
