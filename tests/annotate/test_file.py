@@ -13,7 +13,7 @@ from workplaces import box, number_of, open_workplace, photo_edit
 
 from mvtec.annotate.opening import store_path
 from mvtec.annotate.revisions import save_edit
-from mvtec.annotate.serve import prepare
+from mvtec.annotate.serve import Prepared, prepare
 from mvtec.convert.coco import read_coco
 from mvtec.errors import InputError
 
@@ -297,3 +297,100 @@ def test_a_disk_that_is_full_keeps_the_old_file(category: Category, tmp_path: Pa
     assert json.loads(path.read_text())["annotations"] == []
     assert work.file.problem is None
     shutil.rmtree(category.root)
+
+
+def _ready(root: Path, annotations: Path, *, was_named: bool) -> Prepared:
+    return prepare(
+        root,
+        annotations,
+        was_named=was_named,
+        predictions=None,
+        model="auto",
+        weights=None,
+        use_sam=False,
+        device="cpu",
+    )
+
+
+def test_labels_of_another_folder_are_not_taken_unasked(tmp_path: Path):
+    for day in ("one", "two"):
+        write_png(tmp_path / day / "photos" / "000.png", noise(1))
+    path = tmp_path / "photos.json"
+    ready = _ready(tmp_path / "one" / "photos", path, was_named=False)
+    ready.work.add_category("crack")
+    save_edit(ready.work.store, 1, photo_edit(0, [box("k", [1, 2, 3, 4])]), SIZE)
+    ready.work.close()
+    with pytest.raises(InputError, match=r"holds the labels of .*one.photos"):
+        _ready(tmp_path / "two" / "photos", path, was_named=False)
+    again = _ready(tmp_path / "one" / "photos", path, was_named=False)
+    assert again.notes == []
+    again.work.close()
+    named = _ready(tmp_path / "two" / "photos", path, was_named=True)
+    assert "photos of the same names take them over" in named.notes[0]
+    named.work.close()
+    (tmp_path / "two").rename(tmp_path / "moved")
+    moved = _ready(tmp_path / "moved" / "photos", path, was_named=False)
+    assert moved.notes == []
+    moved.work.close()
+
+
+def test_a_stop_between_the_file_and_its_note_is_no_change_by_others(
+    category: Category, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "ann.json"
+    work = open_workplace(category.root, path)
+    real = work.store.set
+
+    def full(name: str, value: object) -> None:
+        if name == "file_sha256":
+            raise OSError(28, "No space left on device")
+        real(name, value)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(work.store, "set", full)
+        work.file.save()
+    assert work.file.problem is not None
+    assert path.is_file()
+    work.store.close()
+    again = open_workplace(category.root, path)
+    again.close()
+    assert again.file.problem is None
+    assert not list(tmp_path.glob("ann.json.work.sqlite.2*"))
+
+
+def test_a_passing_error_is_said_and_tried_again(category: Category, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    work.file.save()
+
+    def fails(_: Path) -> bool:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_file", fails)
+        work.file.save()
+    assert "Input/output error" in (work.file.problem or "")
+    work.file.save()
+    assert work.file.problem is None
+    work.close()
+
+
+def test_the_file_keeps_its_permissions_and_marks_are_written_over_empty_attributes(category: Category, tmp_path: Path):
+    path = tmp_path / "ann.json"
+    image = {"id": 7, "file_name": "test/good/000.png", "width": 48, "height": 40, "attributes": []}
+    _coco(path, images=[image], annotations=[])
+    path.chmod(0o660)
+    work = open_workplace(category.root, path)
+    save_edit(work.store, 7, photo_edit(0, [], state="unsure"), SIZE)
+    work.close()
+    assert path.stat().st_mode & 0o777 == 0o660
+    assert json.loads(path.read_text())["images"][0]["attributes"] == {"review": "unsure"}
+
+
+def test_a_folder_and_half_a_letter_are_no_annotation_file(category: Category, tmp_path: Path):
+    with pytest.raises(InputError, match="is a folder"):
+        open_workplace(category.root, tmp_path)
+    path = tmp_path / "ann.json"
+    _coco(path, categories=[{"id": 3, "name": "\ud800"}])
+    with pytest.raises(InputError, match="no Unicode"):
+        open_workplace(category.root, path)
+    assert not store_path(path).exists()

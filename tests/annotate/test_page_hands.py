@@ -437,3 +437,47 @@ def test_a_photo_asked_for_twice_keeps_what_is_selected(desk: Desk, server: Runn
     desk.key("Delete")
     desk.labels(0)
     desk.saved()
+
+
+def test_a_polygon_outlives_a_wrong_key_and_a_click_in_the_strip(desk: Desk):
+    _polygon(desk)
+    desk.key("b")
+    _said(desk.page, "Enter closes it")
+    desk.page.locator(f'#strip [title="{NEXT}"]').click()
+    desk.page.wait_for_timeout(200)
+    _name(desk.page, PHOTO)
+    desk.page.locator("#canvas").focus()
+    desk.key("Enter")
+    desk.labels(1)
+    desk.saved()
+
+
+def test_undo_takes_back_a_point_that_has_no_answer_yet(desk: Desk):
+    _fake_sam(desk.page, 1500)
+    desk.open(PHOTO)
+    desk.tool("box")
+    desk.drag((200, 140), (220, 160), (280, 200))
+    desk.tool("sam-points")
+    desk.click(100, 60)
+    desk.key("Control+z")
+    desk.page.wait_for_timeout(2500)
+    desk.labels(1)
+    desk.saved()
+
+
+def test_a_photo_nobody_has_seen_is_not_marked(desk: Desk, server: Running):
+    desk.page.route("**/image?*", lambda route: route.fulfill(status=200, content_type="image/png", body=b"none"))
+    desk.page.reload()
+    desk.open("test/good/002.png")
+    desk.page.locator("#canvas").focus()
+    for key in ("g", "Shift+Enter"):
+        desk.key(key)
+        _said(desk.page, "nobody has seen it")
+    assert in_store(server, "good/002")["state"] is None
+
+
+def test_who_chooses_a_class_by_key_goes_on_in_the_list(desk: Desk):
+    row = desk.page.locator("#categories button.row-main").nth(1)
+    row.focus()
+    desk.key("Enter")
+    expect(row).to_be_focused()

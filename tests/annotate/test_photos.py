@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import unicodedata
 import zlib
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from conftest import Category, noise, write_png
+from PIL import Image
 from workplaces import open_workplace
 
 from mvtec.annotate.opening import open_store
@@ -149,3 +151,31 @@ def test_photos_of_a_file_are_found_by_other_spellings(tmp_path: Path):
     (row,) = work.store.rows("SELECT name, here FROM photo")
     assert (row["name"], row["here"]) == (disk, 1)
     work.close()
+
+
+def test_what_browsers_do_not_turn_is_shown_turned(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    photo = noise(1, 60, 90)
+    for name in ("lossless.webp", "front.png", "late.png"):
+        Image.fromarray(photo).save(tmp_path / name, exif=exif, lossless=True)
+    data = (tmp_path / "late.png").read_bytes()
+    at = data.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(data[at : at + 4], "big")
+    end = data.index(b"IEND") - 4
+    (tmp_path / "late.png").write_bytes(data[:at] + data[at + length : end] + data[at : at + length] + data[end:])
+    folder = PhotoFolder(tmp_path)
+    for name in ("lossless.webp", "front.png", "late.png"):
+        shown, kind = folder.shown(name)
+        assert kind == "image/png"
+        assert isinstance(shown, bytes), name
+        assert (cv2.imdecode(np.frombuffer(shown, np.uint8), cv2.IMREAD_COLOR) == folder.read(name)).all()
+        assert (folder.read(name) == photo[::-1, ::-1, ::-1]).all()
+
+
+def test_a_linked_folder_of_a_category_that_leads_out_is_left_out(category: Category, tmp_path: Path):
+    shutil.move(category.root / "test" / "good", tmp_path / "away")
+    (category.root / "test" / "good").symlink_to(tmp_path / "away")
+    names, links = find_photos(category.root)
+    assert not any(name.startswith("test/good/") for name in names)
+    assert links == 5

@@ -48,6 +48,11 @@ def _predictions(folder: Path, results: list[dict[str, Any]], photos: dict[str, 
     return folder / "predictions.json"
 
 
+def proposed(work: Workplace, path: Path) -> tuple[int, int]:
+    found = propose(work.store, path, work.photos.size_wh)
+    return found.waiting, found.unknown
+
+
 def _answer(image: int, bbox: list[float], score: float, category: int = 0) -> dict[str, Any]:
     return {"image_id": image, "category_id": category, "bbox": bbox, "score": score}
 
@@ -63,18 +68,18 @@ def test_answers_are_proposed_once(work: Workplace, tmp_path: Path):
         _answer(2, [1, 1, 2, 2], 0.02),
     ]
     path = _predictions(tmp_path / "p", results, PHOTOS)
-    assert propose(work.store, path) == (2, 1)
+    assert proposed(work, path) == (2, 1)
     crack = work.store.photo(number_of(work, "test/crack/000.png"))
     assert [(one.proposed, one.score) for one in crack.records] == [(False, None), (True, 0.3)]
     assert crack.records[1].attributes == {"source": "detector", "reviewed": False}
     good = work.store.photo(number_of(work, "test/good/000.png"))
     assert work.store.categories()[good.records[0].category_id] == "scratch"
-    assert propose(work.store, path) == (2, 1)
+    assert proposed(work, path) == (2, 1)
     assert work.store.photo(good.id) == good
     accepted = {"key": good.records[0].key, "category_id": good.records[0].category_id}
     save_edit(work.store, good.id, photo_edit(1, [accepted]), SIZE)
     again = _predictions(tmp_path / "q", [_answer(2, [30, 30, 5, 5], 0.4)], PHOTOS)
-    assert propose(work.store, again)[0] == 1
+    assert proposed(work, again)[0] == 1
     good = work.store.photo(good.id)
     assert [(one.proposed, one.score) for one in good.records] == [(False, 0.6), (True, 0.4)]
     assert [one.proposed for one in work.store.photo(crack.id).records] == [False]
@@ -86,7 +91,7 @@ def test_masks_that_sam_was_asked_for_stay_when_new_predictions_come(work: Workp
     save_edit(work.store, number, photo_edit(0, [asked]), SIZE)
     for name, count in (("p", 1), ("q", 2)):
         answers = [_answer(2, [1 + 9 * at, 1, 5, 5], 0.6) for at in range(count)]
-        propose(work.store, _predictions(tmp_path / name, answers, PHOTOS))
+        proposed(work, _predictions(tmp_path / name, answers, PHOTOS))
         sources = [record.attributes["source"] for record in work.store.photo(number).records]
         assert sources == ["sam", *["detector"] * count]
 
@@ -96,14 +101,14 @@ def test_a_class_that_was_renamed_does_not_come_back(category: Category, tmp_pat
     late = category.photo("good", 1)
     late.rename(tmp_path / "late.png")
     work = open_workplace(category.root, tmp_path / "ann.json")
-    propose(work.store, path)
+    proposed(work, path)
     number = {name: number for number, name in work.store.categories().items()}["scratch"]
     work.rename_category(number, "score")
-    propose(work.store, path)
+    proposed(work, path)
     work.store.close()
     (tmp_path / "late.png").rename(late)
     work = open_workplace(category.root, tmp_path / "ann.json")
-    propose(work.store, path)
+    proposed(work, path)
     assert set(work.store.categories().values()) == {"crack", "stain", "score"}
     assert [one.category_id for one in work.store.photo(number_of(work, "test/good/001.png")).records] == [number]
     work.store.close()
@@ -114,19 +119,19 @@ def test_photos_that_come_later_get_their_proposals(category: Category, tmp_path
     late = category.photo("good", 1)
     late.rename(tmp_path / "late.png")
     work = open_workplace(category.root, tmp_path / "ann.json")
-    assert propose(work.store, path) == (1, 2)
+    assert proposed(work, path) == (1, 2)
     work.store.close()
     (tmp_path / "late.png").rename(late)
     work = open_workplace(category.root, tmp_path / "ann.json")
     before = work.store.photo(number_of(work, "test/good/000.png"))
-    assert propose(work.store, path) == (2, 1)
+    assert proposed(work, path) == (2, 1)
     assert work.store.photo(before.id) == before
     assert [record.proposed for record in work.store.photo(number_of(work, "test/good/001.png")).records] == [True]
     work.store.close()
 
 
 def test_proposals_are_not_in_the_file_until_they_are_accepted(work: Workplace, tmp_path: Path):
-    propose(work.store, _predictions(tmp_path / "p", [_answer(2, [1, 1, 9, 9], 0.6)], PHOTOS))
+    proposed(work, _predictions(tmp_path / "p", [_answer(2, [1, 1, 9, 9], 0.6)], PHOTOS))
     number = number_of(work, "test/good/000.png")
 
     def written() -> list[dict[str, Any]]:
@@ -158,12 +163,12 @@ def test_a_coco_file_is_taken_too_and_nonsense_is_not(work: Workplace, tmp_path:
         ],
     }
     path.write_text(json.dumps(content))
-    assert propose(work.store, path) == (1, 0)
+    assert proposed(work, path) == (1, 0)
     record = work.store.photo(number_of(work, "test/good/000.png")).records[0]
     assert record.attributes == {"source": "sam", "predicted_iou": 0.4, "reviewed": False}
     (tmp_path / "bare.json").write_text("[]")
     with pytest.raises(InputError, match=r"without provenance\.json"):
-        propose(work.store, tmp_path / "bare.json")
+        proposed(work, tmp_path / "bare.json")
 
 
 def test_a_photo_that_is_not_in_the_folder_stays_out_of_the_list(category: Category, tmp_path: Path):
@@ -176,14 +181,14 @@ def test_a_photo_that_is_not_in_the_folder_stays_out_of_the_list(category: Categ
     }
     (tmp_path / "ann.json").write_text(json.dumps(content))
     work = open_workplace(category.root, tmp_path / "ann.json")
-    propose(work.store, _predictions(tmp_path / "p", [_answer(1, [20, 20, 5, 5], 0.3)], PHOTOS))
+    proposed(work, _predictions(tmp_path / "p", [_answer(1, [20, 20, 5, 5], 0.3)], PHOTOS))
     assert work.store.rows("SELECT here FROM photo WHERE id = 1")[0]["here"] == 0
     work.store.close()
 
 
 def test_photos_most_worth_the_time_come_first(work: Workplace, tmp_path: Path):
     results = [_answer(1, [3, 5, 10, 4], 0.99), _answer(2, [1, 1, 9, 9], 0.26), _answer(3, [1, 1, 9, 9], 0.95)]
-    propose(work.store, _predictions(tmp_path / "p", results, PHOTOS))
+    proposed(work, _predictions(tmp_path / "p", results, PHOTOS))
     rows = {row["name"]: row for row in work.store.rows("SELECT name, worth, disagrees, low_score FROM photo")}
     agreed, near, sure = (rows[f"test/{name}.png"] for name in ("crack/000", "good/000", "good/001"))
     assert (agreed["disagrees"], near["disagrees"], sure["disagrees"]) == (0, 1, 1)
@@ -204,3 +209,22 @@ def test_worth_is_the_largest_doubt(work: Workplace):
 
     assert worth(attributes={"source": "sam", "predicted_iou": 0.6}, proposed=True) == pytest.approx(0.4)
     assert worth() == 0
+
+
+def test_answers_outside_of_the_photo_or_for_another_size_are_left_out(work: Workplace, tmp_path: Path):
+    results = [
+        _answer(2, [-4, 5, 10, 10], 0.9),
+        _answer(2, [500, 500, 9, 9], 0.9),
+        _answer(3, [1, 1, 9, 9], 0.6),
+    ]
+    found = propose(work.store, _predictions(tmp_path / "p", results, PHOTOS), work.photos.size_wh)
+    assert (found.waiting, found.misfits) == (2, 1)
+    assert work.store.photo(number_of(work, "test/good/000.png")).records[0].bbox == (0, 5, 6, 10)
+    scaled = {
+        "images": [{"id": 1, "file_name": "test/good/002.png", "width": 24, "height": 20}],
+        "categories": [{"id": 1, "name": "crack"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4], "area": 16, "iscrowd": 0}],
+    }
+    (tmp_path / "scaled.json").write_text(json.dumps(scaled))
+    assert propose(work.store, tmp_path / "scaled.json", work.photos.size_wh).misfits == 1
+    assert work.store.photo(number_of(work, "test/good/002.png")).records == ()

@@ -14,6 +14,7 @@ from mvtec.annotate.kept import Record
 from mvtec.annotate.revisions import Conflict, at_revision, save_edit
 from mvtec.annotate.workplace import Workplace
 from mvtec.errors import InputError, OutputError
+from mvtec.files import read_json
 
 SIZE = (48, 40)
 
@@ -166,3 +167,41 @@ def test_a_record_knows_its_file(work: Workplace):
     assert isinstance(record, Record)
     assert record.in_file
     assert not replace(record, in_file=False).in_file
+
+
+def test_undo_takes_back_a_judgement_too(work: Workplace):
+    number = number_of(work, "test/crack/000.png")
+    before = work.store.photo(number)
+    doubtful = {"source": "sam", "reviewed": False, "needs_review": True, "review_reason": "stability"}
+    for said in (doubtful, {"depth": 0.2}, {}):
+        work.store.put(replace(before, records=(replace(before.records[0], attributes=said),)))
+        revision = work.store.photo(number).revision
+        key = before.records[0].key
+        moved = box(key, [5, 5, 9, 9], attributes=said | {"reviewed": True, "edited": True})
+        after = save_edit(work.store, number, photo_edit(revision, [moved]), SIZE).records[0]
+        assert after.attributes["reviewed"] is True
+        assert "needs_review" not in after.attributes
+        undone = box(key, [1, 1, 9, 9], attributes=said | {"reviewed": said.get("reviewed"), "edited": False})
+        again = save_edit(work.store, number, photo_edit(revision + 1, [undone]), SIZE).records[0]
+        assert again.attributes == said
+
+
+def test_a_text_that_looks_like_a_key_hides_no_deleted_label(work: Workplace):
+    number = number_of(work, "test/crack/000.png")
+    first = work.store.photo(number).records[0]
+    save_edit(work.store, number, photo_edit(0, []), SIZE)
+    note = {"note": f'"key":"{first.key}"'}
+    save_edit(work.store, number, photo_edit(1, [box("other", [1, 2, 3, 4], attributes=note)]), SIZE)
+    wanted = [{"key": first.key, "category_id": first.category_id}, {"key": "other", "category_id": 1}]
+    back = save_edit(work.store, number, photo_edit(2, wanted), SIZE).records[0]
+    assert (back.id, back.bbox, back.segmentation) == (first.id, first.bbox, first.segmentation)
+
+
+def test_a_mask_made_a_box_leaves_no_mask_in_the_file(work: Workplace):
+    number = number_of(work, "test/crack/000.png")
+    first = work.store.photo(number).records[0]
+    assert first.segmentation
+    save_edit(work.store, number, photo_edit(0, [box(first.key, [1, 2, 3, 4], category=first.category_id)]), SIZE)
+    work.file.save()
+    written = next(one for one in read_json(work.file.path, "x")["annotations"] if one["id"] == first.id)
+    assert written["segmentation"] == []

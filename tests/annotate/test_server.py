@@ -251,3 +251,11 @@ def test_the_file_is_written_again_and_again(category: Category, tmp_path: Path)
         while not (tmp_path / "ann.json").exists() and time.monotonic() < until:
             time.sleep(0.02)
         assert read_coco(tmp_path / "ann.json").images
+
+
+def test_an_edit_of_a_photo_of_another_size_is_refused(page: TestClient):
+    said = edit(0, [box("k", [1, 2, 3, 4])], size_wh=[480, 400])
+    answer = page.put("/api/photos/1", json=said)
+    assert answer.status_code == 422
+    assert "another photo by now, of 48×40 pixels" in answer.json()["detail"]
+    assert page.put("/api/photos/1", json=said | {"size_wh": [48, 40]}).status_code == 200

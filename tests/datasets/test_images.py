@@ -96,3 +96,11 @@ def test_a_png_with_much_behind_its_end_is_whole(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(whole[:-20] + bytes(10_000))
     with pytest.raises(BadPhotoError, match="cut off"):
         photo_size_wh(tmp_path / "a.png")
+
+
+def test_an_orientation_that_only_xmp_names_turns_nothing(tmp_path: Path):
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    Image.fromarray(noise(1)).save(tmp_path / "photo.jpg", xmp=xmp + b"</x:xmpmeta>")
+    with Image.open(tmp_path / "photo.jpg") as image:
+        assert image.getexif().get(0x0112) == 6  # Pillow takes it
+    assert photo_size_wh(tmp_path / "photo.jpg") == read_photo(tmp_path / "photo.jpg").shape[1::-1] == (48, 40)

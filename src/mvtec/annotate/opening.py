@@ -32,12 +32,14 @@ class Opened:
         missing: How many photos of the file are not in the folder; they stay in the file.
         unread: The error line of each photo whose masks could not be read when the store began; it has no labels yet.
         aside: Where the former store lies, if another program has changed the file since.
+        former: The folder that the store was of, if that is another one, which is still there.
     """
 
     store: Store
     missing: int
     unread: tuple[str, ...]
     aside: Path | None
+    former: Path | None
 
 
 def store_path(annotations: Path) -> Path:
@@ -46,7 +48,12 @@ def store_path(annotations: Path) -> Path:
 
 
 def open_store(
-    root: Path, names: Iterable[str], annotations: Path, *, on_photo: Callable[[], None] = lambda: None
+    root: Path,
+    names: Iterable[str],
+    annotations: Path,
+    *,
+    was_named: bool = True,
+    on_photo: Callable[[], None] = lambda: None,
 ) -> Opened:
     """Open the working store of an annotation file, and begin one where there is none.
 
@@ -58,15 +65,19 @@ def open_store(
         root: The folder of the photos.
         names: The photos in it.
         annotations: The annotation file; it may be missing.
+        was_named: Whether the user has named the file, so that it may go on with the photos of another folder.
         on_photo: Called while masks are read.
 
     Raises:
-        InputError: The file is none, or another program has changed it while the store has changes of its own.
+        InputError: The file is none, another program has changed it while the store has changes of its own, or it holds
+            labels of another folder and was not named.
         OutputError: The store cannot be made.
     """
     path = store_path(annotations)
     aside, here = None, set(names)
     unread: list[str] = []
+    if annotations.is_dir():
+        raise InputError(annotations, "is a folder", "Give a file as --ann")
     try:
         annotations.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -83,6 +94,7 @@ def open_store(
             store = Store(path, standing)
         if is_new:
             unread = _begin(store, root, here, annotations, on_photo)
+        former = _take_folder(store, root, annotations, was_named)
         missing = _add_photos(store, here)
     except BaseException:
         store.close()
@@ -91,7 +103,22 @@ def open_store(
             if aside is not None:
                 aside.replace(path)
         raise
-    return Opened(store, missing, tuple(unread), aside)
+    return Opened(store, missing, tuple(unread), aside, former)
+
+
+def _take_folder(store: Store, root: Path, annotations: Path, was_named: bool) -> Path | None:
+    """Note the folder of the photos. Returns the one that the labels are of, if that is another and still there."""
+    own = str(root.resolve())
+    found = store.get("root")
+    former = None if found in (None, own) or not Path(found).is_dir() else Path(found)
+    if former is not None and not was_named:
+        raise InputError(
+            annotations,
+            f"holds the labels of {former}",
+            f"Give another file as --ann, or this one, to use it for {root}",
+        )
+    store.set("root", own)
+    return former
 
 
 def _is_begun(store: Store) -> bool:
@@ -120,7 +147,10 @@ def _begin(store: Store, root: Path, names: set[str], annotations: Path, on_phot
     with store.transaction():
         if annotations.is_file():
             digest = sha256_file(annotations)
-            _take(store, read_coco(annotations), names)
+            try:
+                _take(store, read_coco(annotations), names)
+            except UnicodeEncodeError as error:  # half a pair, as "\\ud800"
+                raise InputError(annotations, "holds text that is no Unicode", "Write it anew") from error
             store.set("file_sha256", digest)
         elif (dataset := category_of(root)) is not None:
             with tempfile.TemporaryDirectory() as folder:

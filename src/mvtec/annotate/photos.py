@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mvtec.datasets.images import BadPhotoError, Photo, photo_size_wh, read_photo
+from mvtec.datasets.images import BadPhotoError, Photo, is_turned, photo_size_wh, read_photo
 from mvtec.datasets.layouts.folders import NoLabelledPhotoError
 from mvtec.datasets.samples import IMAGE_SUFFIXES, Dataset
 from mvtec.datasets.tree import layout_of, read_tree
@@ -48,7 +48,7 @@ def find_photos(root: Path) -> tuple[list[str], int]:
     dataset = category_of(root)
     names = _images_below(root) if dataset is None else [sample.path for sample in dataset.samples]
     inside = root.resolve()
-    found = [name for name in names if not (root / name).is_symlink() or _leads_into(root / name, inside)]
+    found = [name for name in names if _leads_into(root / name, inside)]
     if odd := next((name for name in found if not _is_text(name)), None):
         shown = odd.encode("utf-8", "replace").decode()
         raise InputError(root / shown, "has a name that is not UTF-8", "Rename it")
@@ -171,15 +171,19 @@ class PhotoFolder:
             return read_photo(self.path(name))
 
     def shown(self, name: str) -> tuple[Path | bytes, str]:
-        """The file or bytes a browser can show, and their type. What browsers do not know becomes a PNG.
+        """The file or bytes a browser can show, and their type.
+
+        What browsers do not know becomes a PNG, and so does what they do not turn as its EXIF data says: WebP, and PNG
+        with that data behind the pixels.
 
         Raises:
             BadPhotoError: See `size_wh`.
         """
         self.size_wh(name)
         path = self.path(name)
-        if path.suffix.lower() in _SHOWN_AS_IT_IS:
-            return path, _SHOWN_AS_IT_IS[path.suffix.lower()]
+        suffix = path.suffix.lower()
+        if suffix in _SHOWN_AS_IT_IS and not (suffix in (".png", ".webp") and is_turned(path)):
+            return path, _SHOWN_AS_IT_IS[suffix]
         key = (name, self.version(name))
         found = self._kept(self._pngs, key)
         if found is None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mvtec.annotate.kept import Kept, Record
@@ -11,8 +11,9 @@ from mvtec.annotate.revisions import keep_version
 from mvtec.annotate.store import Store
 from mvtec.annotate.worth import SAME, same_kind
 from mvtec.convert.coco import CocoAnnotation, CocoResult, read_coco, read_results
-from mvtec.convert.geometry import box_iou
+from mvtec.convert.geometry import box_iou, cut_box
 from mvtec.convert.provenance import read_provenance
+from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError
 from mvtec.files import read_json, sha256_file
 
@@ -20,7 +21,23 @@ _LEAST_SCORE = 0.1  # below it a detector's answers are mostly noise
 _KEY = "p"  # the keys that the page makes are UUIDs, in which there is no p
 
 
-def propose(store: Store, predictions: Path) -> tuple[int, int]:
+@dataclass(frozen=True)
+class Proposed:
+    """What became of a model's answers.
+
+    Attributes:
+        waiting: How many proposals are to be judged, whoever made them.
+        unknown: How many photos of the predictions the store does not know.
+        misfits: How many answers were left out, because they lie outside of their photo, or are of a photo of another
+            size.
+    """
+
+    waiting: int
+    unknown: int
+    misfits: int
+
+
+def propose(store: Store, predictions: Path, size_of: Callable[[str], tuple[int, int]]) -> Proposed:
     """Put a model's answers into the store as proposals, once.
 
     An answer that a label fits already is none; nor is one of a score below 0.1. Proposals of earlier predictions that
@@ -29,16 +46,14 @@ def propose(store: Store, predictions: Path) -> tuple[int, int]:
     Args:
         store: The store.
         predictions: COCO results of `mvtec predict` with their provenance, or a COCO annotation file.
-
-    Returns:
-        How many proposals are to be judged, whoever made them, and how many photos of the predictions the store does
-        not know.
+        size_of: Tells the width and height of a photo by its name, or raises `BadPhotoError`.
 
     Raises:
         InputError: The file is neither.
     """
     digest = sha256_file(predictions)
-    names, of_photo = _read(predictions)
+    names, of_photo, sizes = _read(predictions)
+    misfits = 0
     with store.transaction():
         known = {row["name"]: row["id"] for row in store.rows("SELECT id, name FROM photo")}
         waiting = set(known)
@@ -51,9 +66,11 @@ def propose(store: Store, predictions: Path) -> tuple[int, int]:
             categories = categories or {number: _category(store, name) for number, name in names.items()}
         for name in sorted(of_photo.keys() & waiting):
             before = store.photo(known[name])
+            fitting = _fitting(of_photo[name], sizes.get(name), name, size_of)
+            misfits += len(of_photo[name]) - len(fitting)
             predicted = tuple(
                 _record(answer, f"{_KEY}{digest[:8]}-{before.id}-{number}", categories[answer.category_id])
-                for number, answer in enumerate(of_photo[name], start=1)
+                for number, answer in fitting
             )
             after = _with_proposals(store, before, predicted)
             if after.records == before.records:
@@ -63,19 +80,43 @@ def propose(store: Store, predictions: Path) -> tuple[int, int]:
         store.set("predictions_sha256", digest)
         store.set("predictions_classes", categories)
         count = store.rows("SELECT sum(proposals) AS n FROM photo")[0]["n"]
-    return int(count or 0), len(of_photo.keys() - known.keys())
+    return Proposed(int(count or 0), len(of_photo.keys() - known.keys()), misfits)
 
 
-def _read(path: Path) -> tuple[dict[int, str], dict[str, list[CocoAnnotation | CocoResult]]]:
-    """The classes, and the answers for each photo that was looked at."""
-    found: dict[str, list[CocoAnnotation | CocoResult]]
+def _fitting(
+    answers: Sequence[CocoAnnotation | CocoResult],
+    said_wh: tuple[int, int] | None,
+    name: str,
+    size_of: Callable[[str], tuple[int, int]],
+) -> list[tuple[int, CocoAnnotation | CocoResult]]:
+    """The answers about a photo that lie in it, their boxes cut to it, with their numbers from 1."""
+    try:
+        size_wh = size_of(name)
+    except BadPhotoError:  # nobody can judge them, and what stands in the store stays
+        return list(enumerate(answers, start=1))
+    if said_wh not in (None, size_wh):
+        return []
+    boxes = [cut_box(answer.bbox, size_wh) for answer in answers]
+    return [
+        (number, answer if box == answer.bbox else answer.model_copy(update={"bbox": box}))
+        for number, (answer, box) in enumerate(zip(answers, boxes, strict=True), start=1)
+        if box is not None
+    ]
+
+
+_Answers = dict[str, list[CocoAnnotation | CocoResult]]
+
+
+def _read(path: Path) -> tuple[dict[int, str], _Answers, dict[str, tuple[int, int]]]:
+    """The classes, the answers for each photo that was looked at, and the size of it where the file says it."""
+    found: _Answers
     if not isinstance(read_json(path, "predictions"), list):
         content = read_coco(path)
         images = {image.id: image.file_name for image in content.images}
         found = {name: [] for name in images.values()}
         for annotation in content.annotations:
             found[images[annotation.image_id]].append(annotation)
-        return content.category_names(), found
+        return content.category_names(), found, {one.file_name: (one.width, one.height) for one in content.images}
     provenance = read_provenance(path)
     if provenance is None:
         raise InputError(
@@ -87,7 +128,7 @@ def _read(path: Path) -> tuple[dict[int, str], dict[str, list[CocoAnnotation | C
         if result.image_id not in images or result.category_id not in provenance.categories:
             raise InputError(path, f"refers to image {result.image_id}, which it does not have", "Predict again")
         found[images[result.image_id]].append(result)
-    return provenance.categories, found
+    return provenance.categories, found, {}
 
 
 def _category(store: Store, name: str) -> int:

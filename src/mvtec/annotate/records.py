@@ -73,12 +73,13 @@ class Edit(_Strict):
 
 
 class PhotoEdit(_Strict):
-    """All annotations of a photo as the page wants them, and the revision this is based on."""
+    """All annotations of a photo as the page wants them, the revision this is based on, and the size the page shows."""
 
     revision: Id
     change: Key
     client: Key
     state: State | None = None
+    size_wh: tuple[int, int] | None = None
     annotations: Annotated[list[Edit], Field(max_length=MOST_ANNOTATIONS)]
 
 

@@ -65,6 +65,8 @@ def save_edit(store: Store, number: int, edit: PhotoEdit, size_wh: tuple[int, in
             record = _new(wanted, store.number_of(wanted.key, number)) if old is None else _merged(old, wanted)
             if wanted.key in shapes:
                 bbox, area, segmentation = shapes[wanted.key]
+                if old is not None and old.segmentation and not segmentation:
+                    record = replace(record, more={**record.more, "segmentation": []})
                 record = replace(record, bbox=bbox, area=area, segmentation=segmentation)
             records.append(record)
         after = replace(before, size_wh=size_wh, state=edit.state, revision=before.revision + 1, records=tuple(records))
@@ -126,8 +128,8 @@ def _from_history(store: Store, number: int, key: str) -> Record | None:
     """The last that was known of an annotation that was deleted."""
     quoted = f'"key":"{key}"'
     found = store.rows(
-        "SELECT records FROM version WHERE photo = ? AND instr(records, ?) ORDER BY revision DESC LIMIT 1",
-        (number, quoted),
+        "SELECT records FROM version WHERE photo = ? AND instr(records, ?) ORDER BY revision DESC",
+        (number, quoted),  # which a text of an attribute may be, too
     )
     return next((record for row in found for record in read_records(row["records"]) if record.key == key), None)
 
@@ -145,6 +147,8 @@ def _merged(old: Record, wanted: Edit) -> Record:
     attributes = {**old.attributes, **wanted.attributes}
     if wanted.proposed:
         attributes["reviewed"] = False
+    elif "reviewed" in wanted.attributes and not wanted.attributes["reviewed"]:  # nobody's yet, or no more: undone
+        attributes = {name: value for name, value in wanted.attributes.items() if value is not None}
     elif old.proposed or wanted.shape is not None or wanted.category_id != old.category_id:
         attributes |= {"source": attributes.get("source", "person"), "reviewed": True}
         for reason in ("needs_review", "review_reason"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -28,12 +29,10 @@ def write_file(store: Store, annotations: Path) -> None:
         InputError: Another program has changed the file.
         OutputError: It cannot be written.
     """
-    digest = store.get("file_sha256")
-    if annotations.is_file():
-        if digest is None:
-            raise InputError(annotations, "has come to be meanwhile", "Move it away, and it will be written anew")
-        if sha256_file(annotations) not in (digest, store.get("writing_sha256")):
-            raise InputError(annotations, "was changed by another program", "Move it away, and it will be written anew")
+    own = {store.get("file_sha256"), store.get("writing_sha256")} - {None}  # of two when a crash came between them
+    if annotations.is_file() and sha256_file(annotations) not in own:
+        problem = "was changed by another program" if own else "has come to be meanwhile"
+        raise InputError(annotations, problem, "Move it away, and it will be written anew")
     with store.transaction():  # only while it is read; the page goes on while it is written
         changes, parts = store.get("changes"), _parts(store)
     beside = annotations.with_name(f".{annotations.name}.new")
@@ -41,6 +40,8 @@ def write_file(store: Store, annotations: Path) -> None:
         write_coco_parts(beside, parts, overwrite=True)
         with beside.open("rb+") as written:
             os.fsync(written.fileno())
+        if annotations.is_file():
+            shutil.copymode(annotations, beside)
         # The digest is noted before the file is moved in: a crash in between is then no change by others.
         store.set("writing_sha256", sha256_file(beside))
         beside.replace(annotations)
@@ -95,7 +96,7 @@ def _image_json(photo: Kept) -> dict[str, Any]:
     attributes = more.get("attributes")
     if isinstance(attributes, dict):
         more["attributes"] = {key: value for key, value in attributes.items() if key != "review"}
-    if photo.state is not None and isinstance(attributes, dict | None):
+    if photo.state is not None and (not attributes or isinstance(attributes, dict)):
         more["attributes"] = {**(more.get("attributes") or {}), "review": photo.state}
     width, height = photo.size_wh
     return {**more, "id": photo.id, "file_name": photo.name, "width": width, "height": height}
@@ -147,11 +148,9 @@ class AnnotationFile:
     def save(self) -> None:
         """Write the file if it is behind or gone; a reason why not is kept as `problem`."""
         with self._saving:
-            if not self.unsaved and self.path.is_file():
-                self.problem = None
-                return
             try:
-                write_file(self.store, self.path)
+                if self.unsaved or not self.path.is_file():
+                    write_file(self.store, self.path)
                 self.problem = None
             except MvtecError as error:
                 self.problem = str(error)

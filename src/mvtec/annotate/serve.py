@@ -51,6 +51,7 @@ def prepare(
     root: Path,
     annotations: Path,
     *,
+    was_named: bool = True,
     predictions: Path | None,
     model: str,
     weights: Path | None,
@@ -63,6 +64,7 @@ def prepare(
     Args:
         root: The folder of the photos.
         annotations: The annotation file; it may be missing.
+        was_named: Whether the user has named that file.
         predictions: A model's answers, to be proposed.
         model: SAM's name, see `find_checkpoint`.
         weights: SAM's checkpoint, or a run of `mvtec segment finetune`.
@@ -78,7 +80,7 @@ def prepare(
     annotations = annotations.resolve()  # of a link its target is rewritten
     names, links = find_photos(root)
     checkpoint, why_not = _checkpoint(model, weights, use_sam)
-    opened = open_store(root, names, annotations, on_photo=on_photo)
+    opened = open_store(root, names, annotations, was_named=was_named, on_photo=on_photo)
     notes = []
     if links:
         notes.append(f"{links} links lead out of {root} and are left out")
@@ -89,18 +91,25 @@ def prepare(
         notes.append(
             f"{annotations} was changed by another program: it was read anew, its history is in {opened.aside}"
         )
+    if opened.former is not None:
+        notes.append(f"{annotations} holds the labels of {opened.former}: photos of the same names take them over")
     if opened.missing:
         notes.append(f"{opened.missing} photos of {annotations} are not in {root}; they stay in the file as they are")
+    folder = PhotoFolder(root)
     try:
         if predictions is not None:
-            count, unknown = propose(opened.store, predictions)
-            notes.append(f"with those of {predictions}, {counted(count, 'proposal')} to be judged")
-            if unknown:
-                notes.append(f"{unknown} photos of {predictions} are not in {root} and are left out")
+            proposed = propose(opened.store, predictions, folder.size_wh)
+            notes.append(f"with those of {predictions}, {counted(proposed.waiting, 'proposal')} to be judged")
+            if proposed.unknown:
+                notes.append(f"{proposed.unknown} photos of {predictions} are not in {root} and are left out")
+            if proposed.misfits:
+                notes.append(
+                    f"{counted(proposed.misfits, 'answer')} of {predictions} left out: outside of the photo, or of a "
+                    "photo of another size"
+                )
     except BaseException:
         opened.store.close()
         raise
-    folder = PhotoFolder(root)
     sam = None
     if checkpoint is not None:
         path = checkpoint

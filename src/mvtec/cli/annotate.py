@@ -50,6 +50,7 @@ def annotate(
         ready = prepare(
             directory,
             annotations,
+            was_named=ann is not None,
             predictions=predictions,
             model=model,
             weights=weights,

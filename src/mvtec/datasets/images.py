@@ -102,10 +102,19 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
 def _size_wh(photo: Path) -> tuple[int, int]:
     with Image.open(photo) as image:
         width, height = image.size
-        transposed = image.format in _TURNED_BY_EXIF and image.getexif().get(_EXIF_ORIENTATION) in _TRANSPOSED
+        transposed = image.format in _TURNED_BY_EXIF and _orientation(image) in _TRANSPOSED
         if image.format not in _WITH_ENDING:
             image.load()  # only decoding tells whether it is whole
     return (height, width) if transposed else (width, height)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The orientation in an image's EXIF block; 1 without. That of XMP, which Pillow takes else, no decoder heeds."""
+    if image.format == "PNG" and "exif" not in image.info:
+        image.load()  # it may stand behind the pixels
+    exif = Image.Exif()
+    exif.load(image.info.get("exif", b""))
+    return int(exif.get(_EXIF_ORIENTATION, 1))
 
 
 def is_deep(photo: Path) -> bool:
@@ -214,7 +223,7 @@ def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None
         raise BadMaskError("unreadable-mask", file, f"cannot be read ({error.strerror})", _MEND_MASK) from error
     if pixels is None:
         raise BadMaskError("unreadable-mask", file, "is not a readable image, or is cut off", _MEND_MASK)
-    if _is_turned(file):
+    if is_turned(file):
         raise BadMaskError(
             "turned-mask", file, "has an EXIF orientation, which readers of masks pass over", "Save it as it is to lie"
         )
@@ -246,14 +255,14 @@ def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None
     return pixels
 
 
-def _is_turned(file: Path) -> bool:
+def is_turned(file: Path) -> bool:
     """Whether a readable image's EXIF data says that it is to be shown turned or mirrored."""
     head, tail = ends(file)
     has_exif = png_has_exif(file, head, tail) if head.startswith(PNG) else b"Exif" in head
     if not (has_exif or head.startswith(b"RIFF")):
         return False
     with Image.open(file) as image:
-        return image.getexif().get(_EXIF_ORIENTATION, 1) != 1
+        return _orientation(image) != 1
 
 
 def shape_is_transparency(pixels: npt.NDArray[Any]) -> bool:

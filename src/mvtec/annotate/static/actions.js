@@ -1,6 +1,6 @@
 // What can be done to the selected labels and to the photo. Buttons and keys call these.
 
-import { accepted, boxGeometry, geometryOf, newKey, reshaped } from "./annotation.js";
+import { accepted, boxGeometry, geometryOf, newKey, reshaped, whyFixed } from "./annotation.js";
 import { api } from "./api.js";
 import { app, categoryName, emit, whileBusy } from "./app.js";
 import { draggedBox } from "./geometry.js";
@@ -43,7 +43,7 @@ export function accept() {
 function acceptThese(chosen) {
   const keys = new Set(chosen.map(({ key }) => key)), { photo } = app;
   const annotations = photo.annotations.map((one) => (keys.has(one.key) ? accepted(one) : one));
-  photo.change("accepted", { annotations, state: photo.state === "good" ? null : photo.state });
+  photo.change("accepted", { annotations });
   selectNextProposal();
 }
 
@@ -164,6 +164,11 @@ export function nudge(dx, dy, resize) {
   const { photo } = app;
   const [annotation, ...others] = photo?.selected ?? [];
   if (!annotation || others.length > 0 || annotation.geometry.kind !== "box") return false;
+  const words = whyFixed(annotation);
+  if (words) {
+    say(words);
+    return true;
+  }
   const handle = resize ? (dx === 0 ? "s" : "e") : "move";
   const bbox = draggedBox(annotation.geometry.bbox, handle, dx, dy, photo.width, photo.height);
   if (bbox[2] > 0 && bbox[3] > 0) photo.replace(resize ? "box resized" : "box moved", reshaped(annotation, boxGeometry(bbox)));

@@ -63,6 +63,11 @@ export function reshaped(annotation, geometry) {
   return { ...annotation, geometry, attributes, proposed: false };
 }
 
+/** Why an annotation may not be given another shape; "" where it may. Its own, of which the box is shown, would be lost. */
+export function whyFixed({ geometry }) {
+  return geometry.problem ? `Only the box of this label can be shown (${geometry.problem}): it can be deleted, not changed.` : "";
+}
+
 /** @returns {Annotation} */
 export function accepted(annotation) {
   return { ...annotation, attributes: { ...annotation.attributes, reviewed: true }, proposed: false };
@@ -104,7 +109,7 @@ function shapeOf({ kind, bbox, counts, polygon }) {
 export function toEdit(annotation, known) {
   const { key, category_id, attributes, proposed, geometry } = annotation;
   const unchanged = known.length > 0 ? known.every((one) => sameGeometry(one, geometry)) : Boolean(geometry.problem);
-  // An edit that was undone is none: the server hears of that, too.
-  const said = { ...attributes, edited: attributes.edited === true };
+  // An edit or a judgement that was undone is none: the server hears of that, too.
+  const said = { ...attributes, edited: attributes.edited === true, reviewed: attributes.reviewed ?? null };
   return { key, category_id, attributes: said, proposed, shape: unchanged ? null : shapeOf(geometry) };
 }

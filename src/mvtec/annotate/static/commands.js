@@ -5,7 +5,7 @@ import { app, setOptions, setTool } from "./app.js";
 import { clamp } from "./geometry.js";
 import { openHelp } from "./dialog-help.js";
 import { openHistory } from "./dialog-history.js";
-import { goBy, nextWithout } from "./navigate.js";
+import { goBy, isOpening, leave, nextWithout } from "./navigate.js";
 import { handsBusy } from "./pointer.js";
 import { say } from "./say.js";
 import { writeFile } from "./status.js";
@@ -28,15 +28,18 @@ function removeFirst() {
   if (!currentTool().remove()) remove();
 }
 
-/** Ctrl+Z first takes back a vertex of what is being drawn. */
+/** Ctrl+Z first takes back what is being drawn: a vertex, a point without an answer, a drag. */
 function undoFirst() {
-  if (!currentTool().undo()) undo();
+  const tool = currentTool();
+  if (!tool.undo() && !(tool.holds() && tool.cancel())) undo();
 }
 
 /** Is nothing half done on this photo? If something is, says what: it would be lost, or come after the photo is left. */
 function isFinished() {
   const asked = app.photo?.asked > 0 ? "The answer about this photo has not come yet." : "";
-  const words = currentTool().unfinished() || (handsBusy() ? "Let go of what you hold first." : asked);
+  const unseen = app.photo && !app.photo.usable ? "This photo cannot be shown, so nobody has seen it: U marks it unsure, . goes on." : "";
+  const coming = isOpening() ? "The next photo is still coming." : "";
+  const words = currentTool().unfinished() || (handsBusy() ? "Let go of what you hold first." : asked) || coming || unseen;
   if (words) say(words);
   return words === "";
 }
@@ -45,11 +48,11 @@ function markFinished(state) {
   if (app.photo?.state === state || isFinished()) mark(state);
 }
 
-/** Leaves the photo, unless something drawn would be lost. @param {() => Promise<void>} go */
-async function leave(go) {
-  const words = currentTool().unfinished();
+/** Takes another tool, unless something drawn would be lost. */
+function takeTool(name) {
+  const words = name === app.tool ? "" : currentTool().unfinished();
   if (words) say(words);
-  else await go();
+  else setTool(name);
 }
 
 function toggle(name, on, off) {
@@ -83,14 +86,14 @@ async function doneAndNext() {
  * @type {{id: string, group: string, keys: string[], label: string, run: () => void, repeats?: boolean}[]}
  */
 export const commands = [
-  { id: "tool-select", group: "Tools", keys: ["v"], label: "Select, move, resize; vertices of a polygon", run: () => setTool("select") },
-  { id: "tool-pan", group: "Tools", keys: ["h"], label: "Pan", run: () => setTool("pan") },
-  { id: "tool-box", group: "Tools", keys: ["r"], label: "Box", run: () => setTool("box") },
+  { id: "tool-select", group: "Tools", keys: ["v"], label: "Select, move, resize; vertices of a polygon", run: () => takeTool("select") },
+  { id: "tool-pan", group: "Tools", keys: ["h"], label: "Pan", run: () => takeTool("pan") },
+  { id: "tool-box", group: "Tools", keys: ["r"], label: "Box", run: () => takeTool("box") },
   { id: "tool-sam-box", group: "Tools", keys: ["s"], label: "SAM: box to mask", run: () => setSam("sam-box") },
   { id: "tool-sam-points", group: "Tools", keys: ["d"], label: "SAM: points to mask", run: () => setSam("sam-points") },
-  { id: "tool-polygon", group: "Tools", keys: ["p"], label: "Polygon", run: () => setTool("polygon") },
-  { id: "tool-brush", group: "Tools", keys: ["b"], label: "Brush", run: () => setTool("brush") },
-  { id: "tool-eraser", group: "Tools", keys: ["e"], label: "Eraser", run: () => setTool("eraser") },
+  { id: "tool-polygon", group: "Tools", keys: ["p"], label: "Polygon", run: () => takeTool("polygon") },
+  { id: "tool-brush", group: "Tools", keys: ["b"], label: "Brush", run: () => takeTool("brush") },
+  { id: "tool-eraser", group: "Tools", keys: ["e"], label: "Eraser", run: () => takeTool("eraser") },
   { id: "smaller", group: "Tools", keys: ["["], label: "Smaller brush", run: () => resizeBrush(-1), repeats: true },
   { id: "larger", group: "Tools", keys: ["]"], label: "Larger brush", run: () => resizeBrush(1), repeats: true },
 
@@ -126,7 +129,7 @@ export const commands = [
 
 function setSam(tool) {
   const { available, reason } = app.session.sam;
-  if (available) setTool(tool);
+  if (available) takeTool(tool);
   else say(`SAM is not there: ${reason}`);
 }
 

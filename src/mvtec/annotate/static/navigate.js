@@ -8,6 +8,7 @@ import { PhotoList } from "./photo-list.js";
 import { handsBusy } from "./pointer.js";
 import { quiet, say } from "./say.js";
 import { showPhoto } from "./stage.js";
+import { currentTool } from "./tools.js";
 
 /** Pictures kept decoded: the one shown, two ahead, one behind, and a spare. */
 const KEPT_PICTURES = 5;
@@ -131,7 +132,10 @@ export async function open(row, index) {
   if (turn < shownTurn || bitmap?.width === 0) return;
   shownTurn = turn;
   // Asked for twice, as by a click while the page begins: what is selected or being drawn by now stays.
-  if (photo === app.photo && bitmap !== null && bitmap === shownBitmap) return;
+  if (photo === app.photo && bitmap !== null && bitmap === shownBitmap) {
+    emit("list");
+    return;
+  }
   shownBitmap = bitmap;
   photo.usable = bitmap !== null;
   photo.selection.clear();
@@ -185,6 +189,18 @@ async function prefetch(index, id) {
   const wanted = new Set(next.map((row) => row.id));
   for (const one of ahead.keys()) if (!wanted.has(one)) ahead.delete(one);
   if (app.session.sam.available) api.prepare(id, next.map((row) => row.id)).catch(() => {});
+}
+
+/** Leaves the photo, unless something drawn would be lost. @param {() => unknown} go */
+export async function leave(go) {
+  const words = currentTool().unfinished();
+  if (words) say(words);
+  else await go();
+}
+
+/** Is another photo asked for than the one that is shown? */
+export function isOpening() {
+  return newestTurn !== shownTurn;
 }
 
 /** @param {1 | -1} step */

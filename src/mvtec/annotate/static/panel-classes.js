@@ -36,7 +36,11 @@ function renderCategory({ id, name }, index) {
   row.append(
     element("button", {
       class: "row-main", type: "button", "aria-pressed": String(chosen), title: name,
-      onclick: () => chooseCategory(id),
+      onclick: ({ detail }) => {
+        chooseCategory(id);
+        // The list is new; who chose by key goes on in it.
+        if (detail === 0) byId("categories").querySelector(`[data-category-id="${id}"] button`)?.focus();
+      },
     }, swatch, element("span", { class: "row-name", text: name }), index < 9 ? element("kbd", { text: String(index + 1) }) : null),
     element("button", {
       class: "icon small", type: "button", title: `Rename ${name}`, "aria-label": `Rename ${name}`, onclick: renameThis,

@@ -99,23 +99,21 @@ export class OpenPhoto {
    * @param {Partial<Snapshot>} changes
    */
   change(what, changes) {
-    this.history.push({ ...this.snapshot, ...changes }, what);
+    const next = { ...this.snapshot, ...changes };
+    // A photo with a defect is not good.
+    if (next.state === "good" && next.annotations.some(({ proposed }) => !proposed)) next.state = null;
+    this.history.push(next, what);
     this.#edited();
   }
 
   add(what, annotation, changes = {}) {
     this.selection = new Set([annotation.key]);
-    this.change(what, { annotations: [...this.annotations, annotation], ...this.#noLongerGood(annotation), ...changes });
+    this.change(what, { annotations: [...this.annotations, annotation], ...changes });
   }
 
   replace(what, annotation) {
     const annotations = this.annotations.map((one) => (one.key === annotation.key ? annotation : one));
-    this.change(what, { annotations, ...this.#noLongerGood(annotation) });
-  }
-
-  // A photo with a defect is not good.
-  #noLongerGood(annotation) {
-    return this.state === "good" && !annotation.proposed ? { state: null } : {};
+    this.change(what, { annotations });
   }
 
   undo() {

@@ -136,6 +136,7 @@ export class SaveQueue {
       change: newKey(),
       client: entry.client,
       state: wanted.state,
+      size_wh: [photo.width, photo.height],
       annotations: wanted.annotations.map((annotation) => toEdit(annotation, photo.known(annotation.key))),
     };
     entry.sending = { body, snapshot: wanted };

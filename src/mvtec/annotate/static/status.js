@@ -8,6 +8,7 @@ import { refresh } from "./navigate.js";
 import { takeCategories } from "./panel-classes.js";
 import { photosWaiting, recover } from "./recover.js";
 import { say } from "./say.js";
+import { currentTool } from "./tools.js";
 
 const HEARTBEAT_MS = 5000;
 
@@ -127,7 +128,7 @@ export function startStatus() {
   byId("status").addEventListener("click", writeFile);
   window.addEventListener("beforeunload", (event) => {
     const kept = isForeign() && !app.queue.storageProblem;
-    if (app.queue.size > 0 && !kept) event.preventDefault();
+    if ((app.queue.size > 0 && !kept) || currentTool().unfinished()) event.preventDefault();
   });
   window.addEventListener("online", () => app.queue.retry());
   const again = () => beat().finally(() => {

@@ -3,7 +3,7 @@
 import { api } from "./api.js";
 import { app, on } from "./app.js";
 import { byId, element } from "./dom.js";
-import { list, open, placeAt, position } from "./navigate.js";
+import { isOpening, leave, list, open, placeAt, position } from "./navigate.js";
 import { say } from "./say.js";
 
 const CELL = 116;
@@ -38,7 +38,8 @@ function render() {
   }
   for (let index = first; index <= last; index += 1) fillCell(index);
   byId("strip-count").textContent = list.total === 0 ? "no photos" : `${Math.min(position + 1, list.total)} of ${list.total}`;
-  byId("position").textContent = list.total === 0 ? "" : `${Math.min(position + 1, list.total)} / ${list.total}`;
+  const shown = isOpening() ? "…" : Math.min(position + 1, list.total);  // beside the name of the photo that is shown
+  byId("position").textContent = list.total === 0 ? "" : `${shown} / ${list.total}`;
 }
 
 function askRender() {
@@ -62,7 +63,7 @@ function newCell(index) {
 
 async function openAt(index) {
   const row = await list.at(index);
-  if (row) open(row, index);
+  if (row) leave(() => open(row, index));
 }
 
 function fillCell(index) {
@@ -117,7 +118,7 @@ export async function applyFilters() {
   byId("strip").scrollLeft = 0;
   shownPosition = -1;
   if (at >= 0) placeAt(at);
-  else if (first) await open(first.row, first.index);
+  else if (first) await leave(() => open(first.row, first.index));
   else say("No photo passes the filters.");
   askRender();
 }

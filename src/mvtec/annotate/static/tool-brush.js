@@ -1,6 +1,6 @@
 // Brush and eraser: the pixels that matter. A stroke writes into a crop and draws only what it has changed.
 
-import { drawn, maskGeometry, reshaped, sameNumbers } from "./annotation.js";
+import { drawn, maskGeometry, reshaped, sameNumbers, whyFixed } from "./annotation.js";
 import { app, on } from "./app.js";
 import { emptyCrop, covers, extent, grown } from "./crop.js";
 import { byId } from "./dom.js";
@@ -43,6 +43,10 @@ function begin(point, value) {
     return;
   }
   const geometry = annotation?.geometry;
+  if (annotation && whyFixed(annotation)) {
+    say(whyFixed(annotation));
+    return;
+  }
   if (geometry && !geometry.counts && (erasing || geometry.kind === "polygon")) {
     say(geometry.kind === "polygon" ? "This polygon is still being saved; try again in a moment." : "A box has no pixels to erase.");
     return;

@@ -3,6 +3,7 @@
 import { geometryOf, newKey } from "./annotation.js";
 import { api } from "./api.js";
 import { app, on, whileBusy } from "./app.js";
+import { crosshairActive } from "./crosshair.js";
 import { clamp } from "./geometry.js";
 import { paintHandle } from "./paint.js";
 import { say } from "./say.js";
@@ -36,6 +37,11 @@ async function answerTo(photo, bbox, points, isWanted = () => true) {
   }
 }
 
+/** With the crosshair shown Enter presses it. */
+function acceptingKey() {
+  return crosshairActive() ? "A" : "Enter";
+}
+
 /** Where the answer belongs, when that is not the photo that is looked at. */
 function onWhich(photo) {
   return photo === app.photo ? "" : ` on ${photo.name}`;
@@ -62,7 +68,7 @@ async function askForBox(bbox) {
   try {
     const answer = await photo.whileAsked(whileBusy(answerTo(photo, bbox, [])));
     photo.add("SAM's mask", proposalOf(answer, categoryId, { prompt_bbox: bbox }));
-    say(`SAM proposes a mask${onWhich(photo)}, predicted IoU ${answer.predicted_iou.toFixed(2)}. Enter accepts, X rejects.`);
+    say(`SAM proposes a mask${onWhich(photo)}, predicted IoU ${answer.predicted_iou.toFixed(2)}. ${acceptingKey()} accepts, X rejects.`);
   } catch (error) {
     say(`SAM${onWhich(photo)}: ${error.message}`);
   } finally {
@@ -100,7 +106,7 @@ export const samBox = {
 let prompt = null;
 
 function begin() {
-  prompt = { photo: app.photo, categoryId: app.categoryId, key: null, points: [], asked: 0 };
+  prompt = { photo: app.photo, categoryId: app.categoryId, key: null, points: [], asked: 0, answered: 0 };
 }
 
 async function ask() {
@@ -112,6 +118,7 @@ async function ask() {
   try {
     const answer = await mine.photo.whileAsked(whileBusy(answerTo(mine.photo, null, mine.points, isNewest)));
     if (!isNewest()) return;
+    mine.answered = question;
     const proposal = proposalOf(answer, mine.categoryId, { prompt_points: mine.points.map(({ x, y, positive }) => [x, y, positive ? 1 : 0]) });
     // A new key: a second answer of SAM is another proposal, and not one that a person has edited.
     const { photo } = mine, old = photo.find(mine.key);
@@ -119,9 +126,11 @@ async function ask() {
     photo.selection = new Set([mine.key]);
     const others = photo.annotations.filter((annotation) => annotation !== old);
     photo.change("SAM's mask", { annotations: [...others, old ? { ...proposal, category_id: old.category_id } : proposal] });
-    say(`SAM, ${mine.points.length} of your points: predicted IoU ${answer.predicted_iou.toFixed(2)}. Enter accepts, X rejects.`);
+    say(`SAM, ${mine.points.length} of your points: predicted IoU ${answer.predicted_iou.toFixed(2)}. ${acceptingKey()} accepts, X rejects.`);
   } catch (error) {
-    if (isNewest()) say(`SAM: ${error.message}`);
+    if (!isNewest()) return;
+    mine.answered = question;
+    say(`SAM: ${error.message}`);
   }
 }
 
@@ -177,6 +186,8 @@ export const samPoints = {
     placed = false;
   },
   remove: takeBack,
+  // A point without an answer is the last that was done.
+  undo: () => prompt !== null && prompt.answered < prompt.asked && takeBack(),
   paint(context) {
     if (!prompt || prompt.photo !== app.photo) return;
     for (const { x, y, positive } of prompt.points) {

@@ -1,6 +1,6 @@
 // Select: pick annotations, drag boxes, polygons and their vertices. Pan is the tool that only moves the view.
 
-import { boxGeometry, polygonGeometry, reshaped } from "./annotation.js";
+import { boxGeometry, polygonGeometry, reshaped, whyFixed } from "./annotation.js";
 import { app, on } from "./app.js";
 import { covers } from "./crop.js";
 import {
@@ -118,8 +118,9 @@ export const select = {
     drag = null;
     const annotation = onlySelected();
     if (annotation && !point.shift) {
-      const { kind } = annotation.geometry;
-      if (kind === "box" && grabBox(annotation, point)) return;
+      const { kind } = annotation.geometry, words = whyFixed(annotation);
+      if (words && inBox(annotation.geometry.bbox, point.x, point.y)) say(words);
+      if (kind === "box" && !words && grabBox(annotation, point)) return;
       if (kind === "polygon" && grabPolygon(annotation, point)) {
         invalidate("live");
         return;
