@@ -173,7 +173,7 @@ def test_undo_takes_back_a_judgement_too(work: Workplace):
     number = number_of(work, "test/crack/000.png")
     before = work.store.photo(number)
     doubtful = {"source": "sam", "reviewed": False, "needs_review": True, "review_reason": "stability"}
-    for said in (doubtful, {"depth": 0.2}, {}):
+    for said in (doubtful, {"depth": 0.2, "note": None}, {}):
         work.store.put(replace(before, records=(replace(before.records[0], attributes=said),)))
         revision = work.store.photo(number).revision
         key = before.records[0].key

@@ -148,7 +148,9 @@ def _merged(old: Record, wanted: Edit) -> Record:
     if wanted.proposed:
         attributes["reviewed"] = False
     elif "reviewed" in wanted.attributes and not wanted.attributes["reviewed"]:  # nobody's yet, or no more: undone
-        attributes = {name: value for name, value in wanted.attributes.items() if value is not None}
+        attributes = dict(wanted.attributes)
+        if attributes["reviewed"] is None:
+            del attributes["reviewed"]
     elif old.proposed or wanted.shape is not None or wanted.category_id != old.category_id:
         attributes |= {"source": attributes.get("source", "person"), "reviewed": True}
         for reason in ("needs_review", "review_reason"):
