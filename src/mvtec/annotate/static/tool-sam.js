@@ -3,7 +3,6 @@
 import { geometryOf, newKey } from "./annotation.js";
 import { api } from "./api.js";
 import { app, on, whileBusy } from "./app.js";
-import { crosshairActive } from "./crosshair.js";
 import { clamp } from "./geometry.js";
 import { paintHandle } from "./paint.js";
 import { say } from "./say.js";
@@ -37,11 +36,6 @@ async function answerTo(photo, bbox, points, isWanted = () => true) {
   }
 }
 
-/** With the crosshair shown Enter presses it. */
-function acceptingKey() {
-  return crosshairActive() ? "A" : "Enter";
-}
-
 /** Where the answer belongs, when that is not the photo that is looked at. */
 function onWhich(photo) {
   return photo === app.photo ? "" : ` on ${photo.name}`;
@@ -68,7 +62,7 @@ async function askForBox(bbox) {
   try {
     const answer = await photo.whileAsked(whileBusy(answerTo(photo, bbox, [])));
     photo.add("SAM's mask", proposalOf(answer, categoryId, { prompt_bbox: bbox }));
-    say(`SAM proposes a mask${onWhich(photo)}, predicted IoU ${answer.predicted_iou.toFixed(2)}. ${acceptingKey()} accepts, X rejects.`);
+    say(`SAM proposes a mask${onWhich(photo)}, predicted IoU ${answer.predicted_iou.toFixed(2)}. A accepts, X rejects.`);
   } catch (error) {
     say(`SAM${onWhich(photo)}: ${error.message}`);
   } finally {
@@ -126,7 +120,7 @@ async function ask() {
     photo.selection = new Set([mine.key]);
     const others = photo.annotations.filter((annotation) => annotation !== old);
     photo.change("SAM's mask", { annotations: [...others, old ? { ...proposal, category_id: old.category_id } : proposal] });
-    say(`SAM, ${mine.points.length} of your points: predicted IoU ${answer.predicted_iou.toFixed(2)}. ${acceptingKey()} accepts, X rejects.`);
+    say(`SAM, ${mine.points.length} of your points: predicted IoU ${answer.predicted_iou.toFixed(2)}. A accepts, X rejects.`);
   } catch (error) {
     if (!isNewest()) return;
     mine.answered = question;
