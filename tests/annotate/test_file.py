@@ -328,9 +328,22 @@ def test_labels_of_another_folder_are_not_taken_unasked(tmp_path: Path):
     named = _ready(tmp_path / "two" / "photos", path, was_named=True)
     assert "photos of the same names take them over" in named.notes[0]
     named.work.close()
+    with pytest.raises(InputError):  # which leaves the folder as it was
+        prepare(
+            tmp_path / "one" / "photos",
+            path,
+            predictions=tmp_path,
+            model="auto",
+            weights=None,
+            use_sam=False,
+            device="cpu",
+        )
+    path.write_text(path.read_text() + " ")  # another program: a store of its own begins
+    with pytest.raises(InputError, match=r"holds the labels of .*two.photos"):
+        _ready(tmp_path / "one" / "photos", path, was_named=False)
     (tmp_path / "two").rename(tmp_path / "moved")
     moved = _ready(tmp_path / "moved" / "photos", path, was_named=False)
-    assert moved.notes == []
+    assert [note for note in moved.notes if "labels of" in note] == []
     moved.work.close()
 
 

@@ -462,7 +462,17 @@ def test_undo_takes_back_a_point_that_has_no_answer_yet(desk: Desk):
     desk.key("Control+z")
     desk.page.wait_for_timeout(2500)
     desk.labels(1)
-    desk.saved()
+    desk.page.evaluate(
+        """() => {
+          const real = window.fetch;
+          window.fetch = (path, options) =>
+            String(path).endsWith("/sam") ? Promise.reject(new TypeError("away")) : real(path, options);
+        }"""
+    )
+    desk.click(100, 60)
+    _said(desk.page, "SAM: ")
+    desk.key("Control+z")
+    desk.labels(1)
 
 
 def test_a_photo_nobody_has_seen_is_not_marked(desk: Desk, server: Running):

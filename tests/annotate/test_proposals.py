@@ -225,6 +225,13 @@ def test_answers_outside_of_the_photo_or_for_another_size_are_left_out(work: Wor
         "categories": [{"id": 1, "name": "crack"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 4, 4], "area": 16, "iscrowd": 0}],
     }
+    edge = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [-6, -6, 20, 20], "area": 400, "iscrowd": 0}
+    outside = edge | {"id": 2, "bbox": [60, 2, 5, 5], "area": 25}
+    own = scaled | {"images": [scaled["images"][0] | {"width": 48, "height": 40}], "annotations": [edge, outside]}
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    assert propose(work.store, tmp_path / "own.json", work.photos.size_wh).misfits == 1
+    (record,) = work.store.photo(number_of(work, "test/good/002.png")).records
+    assert (record.bbox, record.area) == ((0, 0, 14, 14), 196)
     (tmp_path / "scaled.json").write_text(json.dumps(scaled))
     assert propose(work.store, tmp_path / "scaled.json", work.photos.size_wh).misfits == 1
     assert work.store.photo(number_of(work, "test/good/002.png")).records == ()

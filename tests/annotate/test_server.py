@@ -253,9 +253,10 @@ def test_the_file_is_written_again_and_again(category: Category, tmp_path: Path)
         assert read_coco(tmp_path / "ann.json").images
 
 
-def test_an_edit_of_a_photo_of_another_size_is_refused(page: TestClient):
+def test_an_edit_of_a_photo_of_another_size_is_a_conflict(page: TestClient):
     said = edit(0, [box("k", [1, 2, 3, 4])], size_wh=[480, 400])
     answer = page.put("/api/photos/1", json=said)
-    assert answer.status_code == 422
-    assert "another photo by now, of 48×40 pixels" in answer.json()["detail"]
+    assert answer.status_code == 409
+    assert "another one by now, of 48×40 pixels" in answer.json()["detail"]
+    assert (answer.json()["current"]["width"], answer.json()["current"]["height"]) == (48, 40)
     assert page.put("/api/photos/1", json=said | {"size_wh": [48, 40]}).status_code == 200

@@ -104,3 +104,15 @@ def test_an_orientation_that_only_xmp_names_turns_nothing(tmp_path: Path):
     with Image.open(tmp_path / "photo.jpg") as image:
         assert image.getexif().get(0x0112) == 6  # Pillow takes it
     assert photo_size_wh(tmp_path / "photo.jpg") == read_photo(tmp_path / "photo.jpg").shape[1::-1] == (48, 40)
+
+
+_TEXT = b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x02\0\0\x006\0\0\0\0\0\0\0"  # the orientation is the text "6"
+
+
+@pytest.mark.parametrize("block", [b"garbage", bytes(64), b"II*\0", _TEXT])
+def test_a_photo_with_a_broken_exif_block_is_read_as_it_lies(tmp_path: Path, block: bytes):
+    Image.fromarray(noise(1)).save(tmp_path / "plain.jpg")
+    data = (tmp_path / "plain.jpg").read_bytes()
+    marker = b"\xff\xe1" + (len(block) + 8).to_bytes(2, "big") + b"Exif\0\0" + block
+    (tmp_path / "photo.jpg").write_bytes(data[:2] + marker + data[2:])
+    assert photo_size_wh(tmp_path / "photo.jpg") == read_photo(tmp_path / "photo.jpg").shape[1::-1] == (48, 40)

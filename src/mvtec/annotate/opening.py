@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -85,6 +86,13 @@ def open_store(
     store = Store(path, standing)
     is_new = not _is_begun(store)
     try:
+        former = _former_folder(store, root)
+        if former is not None and not was_named:
+            raise InputError(
+                annotations,
+                f"holds the labels of {former}",
+                f"Give another file as --ann, or this one, to use it for {root}",
+            )
         if not is_new and _file_is_newer(store, annotations):
             # The former revisions are of other photos and numbers, perhaps: they are kept, and a new store begins.
             store.close()
@@ -94,7 +102,6 @@ def open_store(
             store = Store(path, standing)
         if is_new:
             unread = _begin(store, root, here, annotations, on_photo)
-        former = _take_folder(store, root, annotations, was_named)
         missing = _add_photos(store, here)
     except BaseException:
         store.close()
@@ -106,19 +113,21 @@ def open_store(
     return Opened(store, missing, tuple(unread), aside, former)
 
 
-def _take_folder(store: Store, root: Path, annotations: Path, was_named: bool) -> Path | None:
-    """Note the folder of the photos. Returns the one that the labels are of, if that is another and still there."""
-    own = str(root.resolve())
+def note_folder(store: Store, root: Path) -> None:
+    """Note whose photos the labels of a store are, once all is open."""
+    store.set("root", _place(root))
+
+
+def _former_folder(store: Store, root: Path) -> Path | None:
+    """The folder of the photos at the last start, if that is another one, which is still there."""
     found = store.get("root")
-    former = None if found in (None, own) or not Path(found).is_dir() else Path(found)
-    if former is not None and not was_named:
-        raise InputError(
-            annotations,
-            f"holds the labels of {former}",
-            f"Give another file as --ann, or this one, to use it for {root}",
-        )
-    store.set("root", own)
-    return former
+    is_other = found not in (None, _place(root)) and os.path.isdir(found)  # noqa: PTH112, of a place nobody may look into False
+    return Path(found) if is_other else None
+
+
+def _place(root: Path) -> str:
+    """Where a folder lies, as text that can be written, whatever its name."""
+    return os.fsencode(root.resolve()).decode("utf-8", "backslashreplace")
 
 
 def _is_begun(store: Store) -> bool:

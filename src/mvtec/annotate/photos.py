@@ -31,12 +31,12 @@ _SHOWN_AS_IT_IS = {
 
 
 def find_photos(root: Path) -> tuple[list[str], int]:
-    """The photos of a category in a known layout, or of any folder, and how many links lead out of it.
+    """The photos of a category in a known layout, or of any folder, and how many lie behind links that lead out of it.
 
     No photo is opened, and a link out of the folder is no photo.
 
     Returns:
-        Names relative to `root` in posix form, sorted; and the number of links left out.
+        Names relative to `root` in posix form, sorted; and the number of photos left out.
 
     Raises:
         InputError: There is no such folder, it holds several categories or no photo, or a name is not UTF-8.
@@ -52,6 +52,8 @@ def find_photos(root: Path) -> tuple[list[str], int]:
     if odd := next((name for name in found if not _is_text(name)), None):
         shown = odd.encode("utf-8", "replace").decode()
         raise InputError(root / shown, "has a name that is not UTF-8", "Rename it")
+    if names and not found:
+        raise InputError(root, "has its photos behind links that lead out of it", "Give the folder that they lead to")
     if not found:
         raise InputError(root, "holds no photo", f"Give a folder of photos ({', '.join(sorted(IMAGE_SUFFIXES))})")
     return found, len(names) - len(found)
@@ -173,8 +175,8 @@ class PhotoFolder:
     def shown(self, name: str) -> tuple[Path | bytes, str]:
         """The file or bytes a browser can show, and their type.
 
-        What browsers do not know becomes a PNG, and so does what they do not turn as its EXIF data says: WebP, and PNG
-        with that data behind the pixels.
+        What browsers do not know becomes a PNG, and so does a WebP or PNG that its EXIF data turns: browsers do not
+        heed it in WebP, nor where it stands behind the pixels of a PNG.
 
         Raises:
             BadPhotoError: See `size_wh`.

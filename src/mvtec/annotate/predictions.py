@@ -11,7 +11,7 @@ from mvtec.annotate.revisions import keep_version
 from mvtec.annotate.store import Store
 from mvtec.annotate.worth import SAME, same_kind
 from mvtec.convert.coco import CocoAnnotation, CocoResult, read_coco, read_results
-from mvtec.convert.geometry import box_iou, cut_box
+from mvtec.convert.geometry import BoxFloat, box_iou, cut_box
 from mvtec.convert.provenance import read_provenance
 from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError
@@ -89,7 +89,7 @@ def _fitting(
     name: str,
     size_of: Callable[[str], tuple[int, int]],
 ) -> list[tuple[int, CocoAnnotation | CocoResult]]:
-    """The answers about a photo that lie in it, their boxes cut to it, with their numbers from 1."""
+    """The answers about a photo that lie in it, bare boxes cut to it, with their numbers from 1."""
     try:
         size_wh = size_of(name)
     except BadPhotoError:  # nobody can judge them, and what stands in the store stays
@@ -98,10 +98,14 @@ def _fitting(
         return []
     boxes = [cut_box(answer.bbox, size_wh) for answer in answers]
     return [
-        (number, answer if box == answer.bbox else answer.model_copy(update={"bbox": box}))
+        (number, answer if box == answer.bbox or answer.segmentation else _cut(answer, box))
         for number, (answer, box) in enumerate(zip(answers, boxes, strict=True), start=1)
         if box is not None
     ]
+
+
+def _cut(answer: CocoAnnotation | CocoResult, box: BoxFloat) -> CocoAnnotation | CocoResult:
+    return answer.model_copy(update={"bbox": box, "area": box[2] * box[3]})
 
 
 _Answers = dict[str, list[CocoAnnotation | CocoResult]]

@@ -13,15 +13,16 @@ from mvtec.errors import InputError
 
 
 class Conflict(Exception):  # noqa: N818 - it is no error of anyone
-    """Somebody else has saved the photo since the page read it.
+    """The photo is not the one that the page read: somebody else has saved it since, or its file was replaced.
 
     Args:
         current: The photo as it is now.
+        why: In words.
     """
 
-    def __init__(self, current: Kept) -> None:
+    def __init__(self, current: Kept, why: str = "somebody else has saved this photo") -> None:
         self.current = current
-        super().__init__("somebody else has saved this photo")
+        super().__init__(why)
 
 
 def save_edit(store: Store, number: int, edit: PhotoEdit, size_wh: tuple[int, int]) -> Kept:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from mvtec.annotate.guard import Guard, is_loopback
-from mvtec.annotate.opening import open_store
+from mvtec.annotate.opening import note_folder, open_store
 from mvtec.annotate.photos import PhotoFolder, find_photos
 from mvtec.annotate.predictions import propose
 from mvtec.annotate.sam import Sam
@@ -83,7 +83,7 @@ def prepare(
     opened = open_store(root, names, annotations, was_named=was_named, on_photo=on_photo)
     notes = []
     if links:
-        notes.append(f"{links} links lead out of {root} and are left out")
+        notes.append(f"{counted(links, 'photo')} behind links that lead out of {root}: left out")
     if opened.unread:
         count, first = len(opened.unread), opened.unread[0]
         notes.append(f"{count} photo{'s' * (count > 1)} without a mask that can be read, to be labelled here: {first}")
@@ -107,6 +107,7 @@ def prepare(
                     f"{counted(proposed.misfits, 'answer')} of {predictions} left out: outside of the photo, or of a "
                     "photo of another size"
                 )
+        note_folder(opened.store, root)
     except BaseException:
         opened.store.close()
         raise

@@ -25,7 +25,7 @@ from mvtec.annotate.sam import SamMissingError
 from mvtec.annotate.shapes import work_on
 from mvtec.annotate.workplace import Workplace
 from mvtec.annotate.worth import THRESHOLD
-from mvtec.errors import InputError, MvtecError, OutputError
+from mvtec.errors import MvtecError, OutputError
 
 _STATIC = Path(__file__).parent / "static"
 _FOR_EVER = "private, max-age=31536000, immutable"  # the address names the photo's version
@@ -182,15 +182,16 @@ def _add_photos(app: FastAPI, work: Workplace) -> None:
         """A photo and its annotations."""
         return work.shown(_photo(work, number))
 
-    @app.put("/api/photos/{number}", responses={409: {"description": "Somebody else has saved it since."}})
+    @app.put(
+        "/api/photos/{number}",
+        responses={409: {"description": "Somebody else has saved it since, or its file is of another size."}},
+    )
     def save_photo(number: Id, edit: records.PhotoEdit) -> records.Photo:
         """Save a photo's annotations; the answer comes when they are on the disk."""
         kept = _photo(work, number)
         size_wh = work.size_wh(kept)
         if edit.size_wh not in (None, size_wh):
-            raise InputError(
-                kept.name, f"is another photo by now, of {size_wh[0]}×{size_wh[1]} pixels", "Reload the page"
-            )
+            raise Conflict(kept, f"the photo is another one by now, of {size_wh[0]}×{size_wh[1]} pixels")
         return work.shown(save_edit(work.store, number, edit, size_wh))
 
     @app.get("/api/photos/{number}/history")

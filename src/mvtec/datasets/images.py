@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,12 +110,19 @@ def _size_wh(photo: Path) -> tuple[int, int]:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The orientation in an image's EXIF block; 1 without. That of XMP, which Pillow takes else, no decoder heeds."""
+    """The orientation in an image's EXIF block; 1 without, or where the block is broken, which decoders pass over.
+
+    That of XMP, which Pillow takes where there is no block, no decoder heeds.
+    """
     if image.format == "PNG" and "exif" not in image.info:
         image.load()  # it may stand behind the pixels
     exif = Image.Exif()
-    exif.load(image.info.get("exif", b""))
-    return int(exif.get(_EXIF_ORIENTATION, 1))
+    try:
+        exif.load(image.info.get("exif", b""))
+        found = exif.get(_EXIF_ORIENTATION, 1)
+    except (*_DECODING_ERRORS, struct.error):
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def is_deep(photo: Path) -> bool:

@@ -99,7 +99,7 @@ def average_precision(matches: Matches, weights: Floats) -> Floats:
     """
     rows = max(1, CELLS // max(1, len(matches.image)))
     parts = [_average_precision(matches, weights[at : at + rows]) for at in range(0, len(weights), rows)]
-    return np.concatenate(parts)
+    return np.concatenate([np.zeros((0, IOU_THRESHOLDS)), *parts])
 
 
 def _average_precision(matches: Matches, weights: Floats) -> Floats:

@@ -12,6 +12,8 @@ import { writeFile } from "./status.js";
 import { view, viewChanged } from "./stage.js";
 import { currentTool } from "./tools.js";
 
+const COMING = "The next photo is still coming.";
+
 function zoomBy(factor) {
   view.zoom(factor);
   viewChanged();
@@ -38,14 +40,24 @@ function undoFirst() {
 function isFinished() {
   const asked = app.photo?.asked > 0 ? "The answer about this photo has not come yet." : "";
   const unseen = app.photo && !app.photo.usable ? "This photo cannot be shown, so nobody has seen it: U marks it unsure, . goes on." : "";
-  const coming = isOpening() ? "The next photo is still coming." : "";
+  const coming = isOpening() ? COMING : "";
   const words = currentTool().unfinished() || (handsBusy() ? "Let go of what you hold first." : asked) || coming || unseen;
   if (words) say(words);
   return words === "";
 }
 
 function markFinished(state) {
-  if (app.photo?.state === state || isFinished()) mark(state);
+  if ((app.photo?.state === state && isThere()) || isFinished()) mark(state);
+}
+
+/** Is the photo that is shown the one that was asked for? If not, says so. */
+function isThere() {
+  if (isOpening()) say(COMING);
+  return !isOpening();
+}
+
+function markUnsure() {
+  if (isThere()) mark("unsure");
 }
 
 /** Takes another tool, unless something drawn would be lost. */
@@ -115,7 +127,7 @@ export const commands = [
   { id: "next-open", group: "Photo", keys: ["n"], label: "Next photo without a mark", run: () => leave(nextWithout) },
   { id: "good", group: "Photo", keys: ["g"], label: "Mark good", run: () => markFinished("good") },
   { id: "reviewed", group: "Photo", keys: ["w"], label: "Mark reviewed", run: () => markFinished("reviewed") },
-  { id: "unsure", group: "Photo", keys: ["u"], label: "Mark unsure", run: () => mark("unsure") },
+  { id: "unsure", group: "Photo", keys: ["u"], label: "Mark unsure", run: markUnsure },
   { id: "write", group: "Photo", keys: ["ctrl+s"], label: "Write the annotation file now", run: writeFile },
   { id: "history", group: "Photo", keys: ["y"], label: "History of the photo", run: openHistory },
 

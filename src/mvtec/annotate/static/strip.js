@@ -5,6 +5,7 @@ import { app, on } from "./app.js";
 import { byId, element } from "./dom.js";
 import { isOpening, leave, list, open, placeAt, position } from "./navigate.js";
 import { say } from "./say.js";
+import { currentTool } from "./tools.js";
 
 const CELL = 116;
 const MARGIN_CELLS = 4;
@@ -118,7 +119,10 @@ export async function applyFilters() {
   byId("strip").scrollLeft = 0;
   shownPosition = -1;
   if (at >= 0) placeAt(at);
-  else if (first) await leave(() => open(first.row, first.index));
+  else if (first && currentTool().unfinished()) {
+    placeAt(-1);  // before the first
+    say(currentTool().unfinished());
+  } else if (first) await open(first.row, first.index);
   else say("No photo passes the filters.");
   askRender();
 }

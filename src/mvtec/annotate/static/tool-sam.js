@@ -122,9 +122,7 @@ async function ask() {
     photo.change("SAM's mask", { annotations: [...others, old ? { ...proposal, category_id: old.category_id } : proposal] });
     say(`SAM, ${mine.points.length} of your points: predicted IoU ${answer.predicted_iou.toFixed(2)}. A accepts, X rejects.`);
   } catch (error) {
-    if (!isNewest()) return;
-    mine.answered = question;
-    say(`SAM: ${error.message}`);
+    if (isNewest()) say(`SAM: ${error.message}`);
   }
 }
 
