@@ -273,6 +273,29 @@ def test_proposals_are_accepted_or_rejected_by_a_key(browser: Browser, root: Pat
         person.close()
 
 
+def test_a_proposal_that_is_given_a_class_takes_the_mark_good_away(browser: Browser, root: Path, tmp_path: Path):
+    one = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 50, 40, 40], "area": 1600, "score": 0.5}
+    content = {
+        "images": [{"id": 1, "file_name": "test/good/000.png", "width": WIDTH, "height": HEIGHT}],
+        "categories": [{"id": 1, "name": "crack"}, {"id": 2, "name": "stain"}],
+        "annotations": [one],
+    }
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    with running(root, tmp_path / "ann.json", "--no-sam") as server:
+        number = in_store(server, "good/000")["id"]
+        mark = {"revision": 0, "change": "c", "client": "c", "state": "good", "annotations": []}
+        assert server.ask("PUT", f"/api/photos/{number}", mark)[0] == 200
+    with running(root, tmp_path / "ann.json", "--no-sam", "--predictions", tmp_path / "p.json") as server:
+        person = Desk(browser, server.address, "test/good/000.png")
+        person.page.locator('#annotations [data-proposed="true"]').click()
+        person.key("2")
+        person.saved()
+        stored = in_store(server, "good/000")
+        assert stored["state"] is None
+        assert [(one["category_id"], one["proposed"]) for one in stored["annotations"]] == [(2, False)]
+        person.close()
+
+
 @pytest.mark.slow
 def test_sam_makes_a_mask_of_a_box_on_a_real_photo(browser: Browser, real_bottle: Path, tmp_path: Path):
     weights = REPOSITORY.parent / "shared" / "weights" / "mobile_sam.pt"
