@@ -446,10 +446,15 @@ def test_a_polygon_outlives_a_wrong_key_and_a_click_in_the_strip(desk: Desk):
     desk.page.locator(f'#strip [title="{NEXT}"]').click()
     desk.page.wait_for_timeout(200)
     _name(desk.page, PHOTO)
+    desk.page.locator("#filter-text").fill("good/001")
+    expect(desk.page.locator("#strip [data-photo-id]")).to_have_count(1)
+    _name(desk.page, PHOTO)
     desk.page.locator("#canvas").focus()
     desk.key("Enter")
     desk.labels(1)
     desk.saved()
+    desk.key(".")
+    _name(desk.page, NEXT)
 
 
 def test_undo_takes_back_a_point_that_has_no_answer_yet(desk: Desk):

@@ -121,7 +121,8 @@ def note_folder(store: Store, root: Path) -> None:
 def _former_folder(store: Store, root: Path) -> Path | None:
     """The folder of the photos at the last start, if that is another one, which is still there."""
     found = store.get("root")
-    is_other = found not in (None, _place(root)) and os.path.isdir(found)  # noqa: PTH112, of a place nobody may look into False
+    # Of a folder that nobody may look into os.path says no, and Path raises.
+    is_other = found not in (None, _place(root)) and os.path.isdir(found)  # noqa: PTH112
     return Path(found) if is_other else None
 
 
@@ -158,7 +159,7 @@ def _begin(store: Store, root: Path, names: set[str], annotations: Path, on_phot
             digest = sha256_file(annotations)
             try:
                 _take(store, read_coco(annotations), names)
-            except UnicodeEncodeError as error:  # half a pair, as "\\ud800"
+            except UnicodeEncodeError as error:  # half of a pair, as an escape can write it
                 raise InputError(annotations, "holds text that is no Unicode", "Write it anew") from error
             store.set("file_sha256", digest)
         elif (dataset := category_of(root)) is not None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.matching import Floats, Matches
+from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
 
 
@@ -46,11 +44,6 @@ def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None)
     if np.nanmax(resampled) - np.nanmin(resampled) < 1e-9:  # sums in another order differ by as much
         return Metric(value, n, instances, reason="no resample differs")
     return Metric(value, n, instances, *ends)
-
-
-def held_by_one_photo(of_classes: Sequence[Matches]) -> bool:
-    """Whether all instances of some classes are in one photo, so that resamples can only hold it or not."""
-    return int(np.count_nonzero(sum(matches.instances for matches in of_classes))) < 2
 
 
 def interval(values: Floats) -> tuple[float, float] | None:

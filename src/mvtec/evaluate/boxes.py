@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, draw_weights, held_by_one_photo
-from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables
+from mvtec.evaluate.bootstrap import draw_photos, draw_weights
+from mvtec.evaluate.coco_figures import FIGURES, Tables, metric
 from mvtec.evaluate.good_or_defect import catching_score, false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, match
 from mvtec.evaluate.metric import Metric
@@ -103,26 +102,3 @@ def label_sources(judged: Judged) -> dict[str, int]:
         else:
             counts[f"of {source}, looked at by nobody"] += 1
     return {} if set(counts) == {"of unknown origin"} else dict(sorted(counts.items()))
-
-
-def metric(
-    figures: CocoFigures, figure: Figure, classes: Sequence[int], value: float | None, resampled: Tables | None
-) -> Metric:
-    """A figure of some classes with its interval, or the reason why there is none.
-
-    Args:
-        figures: What was matched.
-        figure: Which.
-        classes: Their places among the names.
-        value: The figure; None where it is undefined.
-        resampled: Its resamples; None without.
-    """
-    of_classes = [figures.matches[number, figure.area] for number in classes]
-    instances = int(sum(matches.instances.sum() for matches in of_classes))
-    if value is None:
-        size = "" if figure.area == "all" else f" of {figure.area} size"
-        return Metric(None, figures.images, instances, reason=f"no instance{size}")
-    if held_by_one_photo(of_classes):
-        return Metric(value, figures.images, instances, reason="one photo")
-    values = None if resampled is None else resampled.mean(figure, classes)
-    return bootstrapped(value, figures.images, instances, values)

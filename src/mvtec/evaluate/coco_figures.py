@@ -8,13 +8,15 @@ interpolation takes the best value to the right.
 from __future__ import annotations
 
 import warnings as python_warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from mvtec.evaluate.bootstrap import bootstrapped
 from mvtec.evaluate.matching import IOU_THRESHOLDS, CocoFigures, Floats, Matches
+from mvtec.evaluate.metric import Metric
 
 IOU50, IOU75 = 0, 5  # places of 0.50 and 0.75 among the ten thresholds
 RECALLS = np.linspace(0.0, 1.0, 101)  # as pycocotools makes them
@@ -85,6 +87,34 @@ class Tables:
                 else recall(matches, self._weights, figure.best)
             )
         return self._counted[key]
+
+
+def metric(
+    figures: CocoFigures, figure: Figure, classes: Sequence[int], value: float | None, resampled: Tables | None
+) -> Metric:
+    """A figure of some classes with its interval, or the reason why there is none.
+
+    Args:
+        figures: What was matched.
+        figure: Which.
+        classes: Their places among the names.
+        value: The figure; None where it is undefined.
+        resampled: Its resamples; None without.
+    """
+    of_classes = [figures.matches[number, figure.area] for number in classes]
+    instances = int(sum(matches.instances.sum() for matches in of_classes))
+    if value is None:
+        size = "" if figure.area == "all" else f" of {figure.area} size"
+        return Metric(None, figures.images, instances, reason=f"no instance{size}")
+    if _held_by_one_photo(of_classes):
+        return Metric(value, figures.images, instances, reason="one photo")
+    values = None if resampled is None else resampled.mean(figure, classes)
+    return bootstrapped(value, figures.images, instances, values)
+
+
+def _held_by_one_photo(of_classes: Sequence[Matches]) -> bool:
+    """Whether all instances of some classes are in one photo, so that resamples can only hold it or not."""
+    return int(np.count_nonzero(sum(matches.instances for matches in of_classes))) < 2
 
 
 def average_precision(matches: Matches, weights: Floats) -> Floats:

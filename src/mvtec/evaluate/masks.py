@@ -10,9 +10,8 @@ import numpy as np
 from mvtec.convert.geometry import Region
 from mvtec.convert.rle import Rle, encode_region, encode_rle
 from mvtec.evaluate.bootstrap import bootstrapped, draw_weights
-from mvtec.evaluate.boxes import metric
 from mvtec.evaluate.classes import share
-from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables
+from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables, metric
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
 from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
 from mvtec.evaluate.metric import Metric

@@ -12,8 +12,6 @@ import { writeFile } from "./status.js";
 import { view, viewChanged } from "./stage.js";
 import { currentTool } from "./tools.js";
 
-const COMING = "The next photo is still coming.";
-
 function zoomBy(factor) {
   view.zoom(factor);
   viewChanged();
@@ -40,20 +38,19 @@ function undoFirst() {
 function isFinished() {
   const asked = app.photo?.asked > 0 ? "The answer about this photo has not come yet." : "";
   const unseen = app.photo && !app.photo.usable ? "This photo cannot be shown, so nobody has seen it: U marks it unsure, . goes on." : "";
-  const coming = isOpening() ? COMING : "";
-  const words = currentTool().unfinished() || (handsBusy() ? "Let go of what you hold first." : asked) || coming || unseen;
+  const words = currentTool().unfinished() || (handsBusy() ? "Let go of what you hold first." : asked) || unseen;
   if (words) say(words);
   return words === "";
 }
 
-function markFinished(state) {
-  if ((app.photo?.state === state && isThere()) || isFinished()) mark(state);
-}
-
 /** Is the photo that is shown the one that was asked for? If not, says so. */
 function isThere() {
-  if (isOpening()) say(COMING);
+  if (isOpening()) say("The next photo is still coming.");
   return !isOpening();
+}
+
+function markFinished(state) {
+  if (isThere() && (app.photo?.state === state || isFinished())) mark(state);
 }
 
 function markUnsure() {
@@ -75,7 +72,7 @@ function toggle(name, on, off) {
 }
 
 async function doneAndNext() {
-  if (!isFinished()) return;
+  if (!isThere() || !isFinished()) return;
   if (!app.photo) {
     await goBy(1);
     return;

@@ -119,11 +119,10 @@ export async function applyFilters() {
   byId("strip").scrollLeft = 0;
   shownPosition = -1;
   if (at >= 0) placeAt(at);
-  else if (first && currentTool().unfinished()) {
-    placeAt(-1);  // before the first
-    say(currentTool().unfinished());
-  } else if (first) await open(first.row, first.index);
-  else say("No photo passes the filters.");
+  else if (first) {
+    if (currentTool().unfinished()) placeAt(-1);  // it stays open, before the first of the list
+    await leave(() => open(first.row, first.index));
+  } else say("No photo passes the filters.");
   askRender();
 }
 
