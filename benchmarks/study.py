@@ -44,7 +44,8 @@ from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.gains import gains
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
-from mvtec.files import json_bytes, read_json, sha256_json, staged_file
+from mvtec.files import json_bytes, sha256_json, staged_file
+from mvtec.reading import read_json
 from mvtec.run import keep_plan
 from mvtec.synthesize.make import METHODS, check_methods
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import TypeVar
+
+_Error = TypeVar("_Error", bound="MvtecError")
 
 
 class MvtecError(Exception):
@@ -24,7 +26,7 @@ class MvtecError(Exception):
     def __str__(self) -> str:
         return f"{self.file}: {self.problem}. {self.mend}."
 
-    def or_skip(self) -> Self:
+    def or_skip(self: _Error) -> _Error:
         """This error, of something that `--on-error skip` leaves out; its mend says so."""
         self.mend += ", or pass --on-error skip"
         return self

@@ -251,26 +251,6 @@ def read_tensors(path: Path, mend: str) -> dict[str, Any]:
     return content
 
 
-def read_json(path: Path, what: str) -> Any:
-    """Parse the JSON file `path`. NaN and Infinity, which JSON does not have, are read as null.
-
-    Args:
-        path: The file.
-        what: What it should be, for the error line, such as "a COCO annotation file".
-
-    Raises:
-        InputError: There is no such file, or it is not JSON.
-    """
-    try:
-        return json.loads(path.read_bytes(), parse_constant=lambda _: None)
-    except FileNotFoundError as error:
-        raise InputError(path, "no such file", f"Give the path of {what}") from error
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})", f"Give the path of {what}") from error
-    except ValueError as error:
-        raise InputError(path, f"is not JSON ({error})", f"Give the path of {what}") from error
-
-
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes.
 

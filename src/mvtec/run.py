@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mvtec.errors import InputError, OutputError, WeightsError
-from mvtec.files import check_output, json_bytes, read_json, remove, sha256_file, write_json
+from mvtec.files import check_output, json_bytes, remove, sha256_file, write_json
+from mvtec.reading import read_json
 
 _LIBRARIES = ("mvtec-workflow", "torch", "torchvision", "ultralytics", "opencv-python", "numpy", "pycocotools")
 

@@ -14,7 +14,7 @@ from mvtec.annotate.kept import Record
 from mvtec.annotate.revisions import Conflict, at_revision, save_edit
 from mvtec.annotate.workplace import Workplace
 from mvtec.errors import InputError, OutputError
-from mvtec.files import read_json
+from mvtec.reading import read_json
 
 SIZE = (48, 40)
 

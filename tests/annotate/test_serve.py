@@ -123,7 +123,7 @@ def test_mistakes_are_said(category: Category, tmp_path: Path, mvtec):
     (tmp_path / "a.json.work.sqlite").unlink(missing_ok=True)
     outcome = mvtec("annotate", category.root, "--ann", tmp_path / "a.json", "--port", 0)
     assert outcome.code == 2
-    assert "is not JSON" in outcome.err
+    assert "is not valid JSON" in outcome.err
     assert not (tmp_path / "a.json.work.sqlite").exists()
 
 

@@ -126,7 +126,7 @@ def test_every_published_box_and_area_of_bottle(real_bottle: Path, published_box
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param("{", "is not JSON", id="no_json"),
+        pytest.param("{", "is not valid JSON", id="no_json"),
         pytest.param("[]", "no COCO annotation file", id="a_list"),
         pytest.param('{"images": [], "annotations": []}', "categories: Field required", id="no_categories"),
         pytest.param(

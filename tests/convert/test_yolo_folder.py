@@ -121,7 +121,7 @@ def test_a_corrupt_photo_stops_it_and_leaves_nothing(category: Category, tmp_pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("train: [", "no readable YAML", id="broken"),
+        pytest.param("train: [", "not a readable YAML", id="broken"),
         pytest.param("train: images/train", "no list of class names", id="no_names"),
         pytest.param("train: nowhere\nnames: [a]", "holds no photo", id="no_photo"),
     ],

@@ -15,7 +15,8 @@ from mvtec.convert.geometry import BoxFloat, box_iou, cut_box
 from mvtec.convert.provenance import read_provenance
 from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError
-from mvtec.files import read_json, sha256_file
+from mvtec.files import sha256_file
+from mvtec.reading import read_json
 
 _LEAST_SCORE = 0.1  # below it a detector's answers are mostly noise
 _KEY = "p"  # the keys that the page makes are UUIDs, in which there is no p

@@ -23,7 +23,8 @@ from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of, train
 from mvtec.detect.weights import Start
 from mvtec.errors import LeakError
-from mvtec.files import read_json, sha256_json, staged_folder, write_json
+from mvtec.files import sha256_json, staged_folder, write_json
+from mvtec.reading import read_json
 from mvtec.run import RunRecord, is_begun, prepare_run, read_run
 
 OnEpoch = Callable[[int, int, int], None]

@@ -17,7 +17,8 @@ from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.report import CHART_WH, Curve, make_curve, read_curves, template, worst_first
-from mvtec.files import read_json, staged_file
+from mvtec.files import staged_file
+from mvtec.reading import read_json
 from mvtec.words import counted
 
 REPORT = "report.html"

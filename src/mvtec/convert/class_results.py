@@ -9,7 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mvtec.errors import InputError
-from mvtec.files import read_json, write_json
+from mvtec.files import write_json
+from mvtec.reading import read_json
 
 
 class ClassResults(BaseModel):

@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mvtec.convert.coco_dialects import as_meant, results_as_meant
 from mvtec.errors import InputError
-from mvtec.files import read_json, staged_file
+from mvtec.files import staged_file
+from mvtec.reading import read_json
 
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 

@@ -16,11 +16,12 @@ import numpy as np
 
 from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.geometry import BoxXYWH, Region, region_of
-from mvtec.convert.instances import Instance, LabelledImage, check_size
+from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import region_of_polygons
 from mvtec.errors import InputError
 from mvtec.files import staged_file
+from mvtec.limits import check_size
 
 READER = "CVAT 1.1"
 

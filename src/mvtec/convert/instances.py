@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvtec.convert.geometry import Region, box_iou
-from mvtec.datasets.images import MOST_PIXELS
-from mvtec.errors import InputError
-
-_LARGEST_SIDE = 1 << 20  # what OpenCV opens
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,14 +60,3 @@ class LabelledImage:
     @property
     def size_hw(self) -> tuple[int, int]:
         return self.size_wh[::-1]
-
-
-def check_size(source: Path, name: str, size_wh: tuple[int, int]) -> None:
-    """Refuse a size that a file claims and no photo has, before memory is taken for it.
-
-    Raises:
-        InputError: A side is less than a pixel, or the photo is larger than OpenCV opens.
-    """
-    width, height = size_wh
-    if min(size_wh) < 1 or max(size_wh) > _LARGEST_SIDE or width * height > MOST_PIXELS:
-        raise InputError(source, f"{name} is said to be {width}×{height} pixels", "Correct its size")

@@ -20,13 +20,15 @@ from mvtec.convert.brush import decode_brush, encode_brush
 from mvtec.convert.coco import FiniteFloat, first_complaint
 from mvtec.convert.fitting import fitted, photo_named
 from mvtec.convert.geometry import region_of
-from mvtec.convert.instances import Instance, LabelledImage, check_size
+from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import region_of_polygons
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
-from mvtec.files import read_json, staged_file
+from mvtec.files import staged_file
+from mvtec.limits import check_size
+from mvtec.reading import read_json
 from mvtec.words import counted
 
 READER = "Label Studio"

@@ -14,7 +14,8 @@ from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import PARTS, Split, select
 from mvtec.errors import InputError
-from mvtec.files import check_output, read_json
+from mvtec.files import check_output
+from mvtec.reading import read_json
 
 
 def coco_info(dataset: Dataset, split: Split | None = None, part: str | None = None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mvtec.errors import InputError
-from mvtec.files import read_json
+from mvtec.reading import read_json
 
 PROVENANCE = "provenance.json"
 

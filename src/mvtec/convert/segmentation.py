@@ -15,11 +15,12 @@ from pycocotools import mask as coco_mask
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels, CocoResult
 from mvtec.convert.fitting import fitted, photo_named
 from mvtec.convert.geometry import Region
-from mvtec.convert.instances import Instance, LabelledImage, check_size
+from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.polygons import edge_polygons
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import Rle, decode_region, encode_region, rle_iou
 from mvtec.errors import InputError
+from mvtec.limits import check_size
 from mvtec.words import counted
 
 SegmentationKind = Literal["rle", "polygon"]

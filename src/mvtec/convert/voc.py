@@ -23,7 +23,7 @@ import numpy as np
 
 from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import BoxFloat, box_iou, region_of
-from mvtec.convert.instances import Instance, LabelledImage, check_size
+from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.palette_png import VOID, Numbers, read_numbers, voc_palette, write_numbers
 from mvtec.convert.place import ImagesBy, place, unique_stem
 from mvtec.convert.receipt import RECEIPT, Receipt
@@ -31,6 +31,7 @@ from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
+from mvtec.limits import check_size
 
 READER = "Pascal VOC"
 _SAME_OBJECT = 0.5  # an object of this box IoU with its pixels is taken to be theirs

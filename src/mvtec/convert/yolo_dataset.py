@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from mvtec.convert.fitting import cut_boxes
@@ -18,6 +17,7 @@ from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.split import PARTS, Part, Split, read_split
 from mvtec.errors import InputError
+from mvtec.reading import read_yaml
 
 _Name = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]  # a bool is YAML's `no`
 
@@ -65,10 +65,7 @@ def read_yolo_folder(path: Path) -> YoloFolder:
         InputError: There is no such file, it names no classes, or its train part holds no photo.
     """
     data_yaml = path / "data.yaml" if path.is_dir() else path
-    try:
-        content = yaml.safe_load(data_yaml.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(data_yaml, "is no readable YAML file", "Make one with mvtec convert masks-to-yolo") from error
+    content = read_yaml(data_yaml, "the data.yaml of a YOLO data set")
     try:
         names = TypeAdapter(dict[int, _Name] | list[_Name]).validate_python(content.get("names"))
     except (ValidationError, AttributeError) as error:

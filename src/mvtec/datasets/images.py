@@ -18,12 +18,12 @@ from PIL.TiffImagePlugin import TiffImageFile
 from mvtec.datasets.image_bytes import PADDING, PNG, ends, is_cut_off, png_has_exif, png_is_whole, png_size_wh
 from mvtec.datasets.samples import Sample
 from mvtec.errors import InputError
+from mvtec.limits import MOST_PIXELS
 
 Mask = npt.NDArray[np.bool_]
 MaskLayer = npt.NDArray[np.uint8]
 Photo = npt.NDArray[np.uint8]
 
-MOST_PIXELS = 1 << 30  # what OpenCV opens
 NEARLY_ALL = 0.9  # of a photo: a mask that marks more is hardly meant so
 
 _EXIF_ORIENTATION = 0x0112

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.similar import group_identical, group_similar
 from mvtec.errors import InputError
-from mvtec.files import read_json, sha256_file, sha256_json
+from mvtec.files import sha256_file, sha256_json
+from mvtec.reading import read_json
 
 Part = Literal["train", "val", "test"]
 Similar = Literal["together", "apart"]

@@ -17,7 +17,8 @@ from mvtec.detect.model import remembered_photos
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start, starter
 from mvtec.errors import InputError
-from mvtec.files import read_json, sha256_file
+from mvtec.files import sha256_file
+from mvtec.reading import read_json
 from mvtec.run import RunRecord, photos_seen_by
 
 

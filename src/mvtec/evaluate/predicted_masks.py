@@ -15,7 +15,7 @@ from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
 from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.predictions import load
-from mvtec.files import read_json
+from mvtec.reading import read_json
 
 _SAME_BOX = 0.5  # IoU; a box that was moved by hand or on purpose is still the same
 

@@ -26,7 +26,8 @@ from mvtec.convert.rle import encode_region
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Part, Split, select
 from mvtec.errors import InputError
-from mvtec.files import read_json, read_tensors, sha256_file, sha256_json, staged_file, write_json, write_tensors
+from mvtec.files import read_tensors, sha256_file, sha256_json, staged_file, write_json, write_tensors
+from mvtec.reading import read_json
 from mvtec.run import RunRecord, finish_run, is_begun
 from mvtec.segment.checkpoint import save_sam
 from mvtec.segment.embeddings import EmbeddingCache

@@ -28,7 +28,8 @@ from mvtec.convert.rle import encode_region
 from mvtec.convert.segmentation import region_of_annotation
 from mvtec.datasets.images import photo_size_wh, read_photo
 from mvtec.errors import InputError, OutputError
-from mvtec.files import check_output, json_bytes, read_json, sha256_file, write_json
+from mvtec.files import check_output, json_bytes, sha256_file, write_json
+from mvtec.reading import read_json
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.model import Answer, Choose, Photo, SamModel, check_shape
 from mvtec.views import VIEWS, turn

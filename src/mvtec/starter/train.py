@@ -16,8 +16,9 @@ import numpy as np
 from mvtec.detect.model import mixed_precision, trainer_class
 from mvtec.devices import choose_device
 from mvtec.errors import InputError
-from mvtec.files import read_json, write_json, write_tensors
+from mvtec.files import write_json, write_tensors
 from mvtec.offline import ultralytics
+from mvtec.reading import read_json
 from mvtec.run import is_begun
 from mvtec.starter.scene import NAMES, draw_scene
 

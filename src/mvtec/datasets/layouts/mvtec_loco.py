@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from mvtec.datasets.layouts.folders import dataset, folders_in, images_in, stem
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.errors import InputError
-from mvtec.files import read_json
+from mvtec.reading import read_json
 
 NAME = "mvtec-loco"
 TREE = "test/<anomalies>/NNN.png, ground_truth/<anomalies>/NNN/MMM.png and defects_config.json"
