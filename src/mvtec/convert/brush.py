@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import Mask
+from mvtec.convert.geometry import Mask, Region
+from mvtec.convert.row_runs import region_of_row_runs
 
 _CHANNELS = 4
 _VALUE_BITS = 8
@@ -53,8 +54,8 @@ def _as_bits(numbers: npt.NDArray[np.int64], widths: npt.NDArray[np.int64]) -> n
     return bits[np.arange(64) < widths[:, None]]
 
 
-def decode_brush(strokes: Sequence[int], size_hw: tuple[int, int]) -> Mask:
-    """The bool mask H×W of brush strokes.
+def decode_brush(strokes: Sequence[int], size_hw: tuple[int, int]) -> Region | None:
+    """The region of brush strokes; None if they mark no pixel. Memory is in proportion to them and to what they mark.
 
     Raises:
         ValueError: They are cut off, or of a photo of another size.
@@ -73,7 +74,7 @@ def decode_brush(strokes: Sequence[int], size_hw: tuple[int, int]) -> Mask:
     height, width = size_hw
     if count != height * width * _CHANNELS:
         raise ValueError(f"has a brush that is not {width}×{height} pixels")
-    values = np.zeros(count, np.uint32)
+    starts, stops = [], []
     done, at = 0, _HEADER_BITS
     while done < count:
         width_of_length = length_bits[read(at + 1, 2)]
@@ -82,11 +83,18 @@ def decode_brush(strokes: Sequence[int], size_hw: tuple[int, int]) -> Mask:
         at += 3 + width_of_length
         if at + value_bits * (1 if is_run else stop - done) > end or stop > count:
             raise ValueError("has a brush that is cut off")
+        # of the values from `done` up to `stop`, the opacity of these pixels; a pixel's opacity is its last value
+        first, after = done // _CHANNELS, stop // _CHANNELS
         if is_run:
-            values[done:stop] = read(at, value_bits)
+            if read(at, value_bits):
+                starts.append(first)
+                stops.append(after)
             at += value_bits
         else:
-            values[done:stop] = [read(at + value_bits * index, value_bits) for index in range(stop - done)]
+            for pixel in range(first, after):
+                if read(at + value_bits * (_CHANNELS * pixel + _CHANNELS - 1 - done), value_bits):
+                    starts.append(pixel)
+                    stops.append(pixel + 1)
             at += value_bits * (stop - done)
         done = stop
-    return values.reshape(height, width, _CHANNELS)[..., 3] != 0
+    return region_of_row_runs(np.array(starts, np.int64), np.array(stops, np.int64), width)

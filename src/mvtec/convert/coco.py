@@ -20,6 +20,7 @@ from typing import IO, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mvtec.convert.coco_dialects import as_meant, results_as_meant
+from mvtec.convert.recognise import COCO, RESULTS, named_format
 from mvtec.errors import InputError
 from mvtec.files import staged_file
 from mvtec.reading import read_json
@@ -238,7 +239,11 @@ def read_coco(path: Path) -> CocoDataset:
     Raises:
         InputError: It is missing, no COCO annotation file, or an id is used twice or refers to nothing.
     """
-    return parse_coco(path, read_json(path, "a COCO annotation file"))
+    try:
+        content = read_json(path, "a COCO annotation file")
+    except InputError as error:
+        raise named_format(path, error, COCO) from None
+    return parse_coco(path, content)
 
 
 def parse_coco(path: Path, content: Any) -> CocoDataset:
@@ -246,11 +251,12 @@ def parse_coco(path: Path, content: Any) -> CocoDataset:
     try:
         dataset = CocoDataset.model_validate(as_meant(content))
     except ValidationError as error:
-        raise InputError(
+        problem = InputError(
             path,
             f"is no COCO annotation file: {first_complaint(error)}",
             "Mend it, or give one such as mvtec convert masks-to-coco writes",
-        ) from error
+        )
+        raise named_format(path, problem, COCO) from error
     for kind, records in (
         ("image", dataset.images),
         ("annotation", dataset.annotations),
@@ -306,11 +312,12 @@ def parse_results(path: Path, content: Any) -> list[CocoResult]:
     try:
         return _CocoResults.model_validate({"results": results_as_meant(content)}).results
     except ValidationError as error:
-        raise InputError(
+        problem = InputError(
             path,
             f"is no COCO results file: {first_complaint(error)}",
             "Give a list of {image_id, category_id, bbox, score}, such as mvtec predict writes",
-        ) from error
+        )
+        raise named_format(path, problem, RESULTS) from error
 
 
 def first_complaint(error: ValidationError) -> str:

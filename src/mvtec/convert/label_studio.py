@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from mvtec.convert.brush import decode_brush, encode_brush
 from mvtec.convert.coco import FiniteFloat, first_complaint
 from mvtec.convert.fitting import fitted, photo_named
-from mvtec.convert.geometry import region_of
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import region_of_polygons
@@ -289,7 +288,7 @@ def _read_result(result: _Result, size_wh: tuple[int, int]) -> Instance | None:
 def _read_brush(defect: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:
     if value.rle is None:
         raise ValueError("has a brush without strokes")
-    region = region_of(decode_brush(value.rle, size_wh[::-1]))
+    region = decode_brush(value.rle, size_wh[::-1])
     return None if region is None else Instance.of(defect, region)
 
 
