@@ -77,6 +77,7 @@ def test_a_size_that_is_not_the_photos_is_refused(photos: Path, tmp_path: Path, 
     content = json.loads(source.read_text())
     content["images"].append({"id": 2, "file_name": "a.png", "width": 48, "height": 40})
     content["images"].append({"id": 3, "file_name": "cut.png", "width": 48, "height": 40})
+    content["annotations"].append({**content["annotations"][0], "id": 2, "image_id": 2})
     source.write_text(json.dumps(content))
     (photos / "cut.png").write_bytes((photos / "a.png").read_bytes()[:-20])
     words = ("coco-to-yolo", source, "--images", photos, "--out", tmp_path / "y", "--on-error", "skip")

@@ -58,7 +58,7 @@ Workers = Annotated[int, typer.Option(help="Processes that share the work.")]
 SegmentationOption = Annotated[Segmentation, typer.Option(help="Masks as lossless RLE or as polygons.")]
 Tolerance = Annotated[float, typer.Option(metavar="PX", help="How far a polygon may run beside the true outline.")]
 MinIou = Annotated[
-    float, typer.Option(min=0, max=1, help="Exit 1 if the reader gets any instance back with a lower IoU.")
+    float, typer.Option(min=0, max=1, help="Exit 1 if an object comes back with a lower IoU; one left out has 0.")
 ]
 TaskOption = Annotated[Task, typer.Option(help="Labels as boxes or as polygons.")]
 ImagesByOption = Annotated[ImagesBy, typer.Option("--images-by", "--images", help="How the photos get there.")]
@@ -330,5 +330,5 @@ def report(command: str, source: Path, outputs: list[Path], receipt: Receipt, mi
         for path in outputs:
             say(str(path))
     if not receipt.meets(min_iou):
-        warn(f"an instance comes back with an IoU below --min-iou {min_iou}")
+        warn(f"an object was left out, cut or changed: its IoU is below --min-iou {min_iou}")
         raise typer.Exit(1)

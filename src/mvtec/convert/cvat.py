@@ -45,12 +45,9 @@ def write_cvat(
             element = _image(image, number)
             stream.write(ET.tostring(element, encoding="unicode") + "\n")
             again = [_read_shape(shape, image.size_wh) for shape in element]
-            receipt.add(
-                image.path,
-                [i.defect for i in image.instances],
-                [i.iou(read) for i, read in zip(image.instances, again, strict=True)],
-            )
+            receipt.add_image(image, again)
         stream.write("</annotations>\n")
+        receipt.check_not_empty(out)
 
 
 def _image(image: LabelledImage, number: int) -> ET.Element:
@@ -111,17 +108,33 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
             try:
                 if shape.tag not in _SHAPES or float(shape.get("rotation", 0)):
                     kind = f"turned {shape.tag}" if shape.tag in _SHAPES else shape.tag
-                    receipt.skipped.append(f"{path}: a {kind} of {name} is no box, polygon or mask.")
+                    problem = InputError(
+                        path, f"a {kind} of {name} is not a box, polygon or mask", "Draw it as a polygon"
+                    )
+                    receipt.leave_out(
+                        problem,
+                        skip_errors=skip_errors,
+                        kind="shape not read",
+                        photo=name,
+                        lost=[shape.get("label", "unknown")],
+                    )
                     continue
                 instance = _read_shape(shape, size_wh)
                 if instance is None:
                     raise ValueError("marks no pixel of the image")
             except (KeyError, ValueError) as error:
                 problem = InputError(path, f"a {shape.tag} of {name} cannot be read ({error})", "Export it again")
-                receipt.leave_out(problem, skip_errors=skip_errors)
+                receipt.leave_out(
+                    problem,
+                    skip_errors=skip_errors,
+                    kind="shape not read",
+                    photo=name,
+                    lost=[shape.get("label", "unknown")],
+                )
             else:
                 instances.append(instance)
-        yield cut_boxes(LabelledImage(name, None, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
+        image = LabelledImage(name, None, size_wh, tuple(instances))
+        yield from cut_boxes(image, path, receipt, skip_errors=skip_errors)
 
 
 _SHAPES = ("box", "polygon", "mask")

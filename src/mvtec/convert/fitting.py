@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from mvtec.convert.box_changes import BoxChange
 from mvtec.convert.geometry import BoxFloat, cut_box
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, boxes_agree
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.images import photo_size_wh
 from mvtec.errors import InputError
 
 _HARDLY = 1.0  # pixels; rounding moves a side by less
-_LEAST = 0.01  # pixels
+_ROUNDING = 0.01  # pixels; numbers in a text file move a side by less
+_LEAST = 0.01  # pixels; a thinner box is lost in the decimals of a label
 
 
 def spellings(name: str) -> list[str]:
@@ -34,6 +36,8 @@ def fitted(
     image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors: bool = False
 ) -> Iterator[LabelledImage]:
     """The image with `cut_boxes`, if its size is that of its photo, where the photo is there.
+
+    A photo that lost all its objects, here or in its reader, is left out, too: it is not a good one.
 
     Args:
         image: The image as a file has it.
@@ -55,13 +59,17 @@ def fitted(
                     "Give the same photos; where it has an EXIF orientation, label it as it is shown",
                 )
     except InputError as error:
-        receipt.leave_out(error, skip_errors=skip_errors)
+        receipt.leave_out(
+            error, skip_errors=skip_errors, kind="photo not as labelled", photo=image.path, lost=image.defects
+        )
     else:
-        yield cut_boxes(image, source, receipt, skip_errors=skip_errors)
+        yield from cut_boxes(image, source, receipt, skip_errors=skip_errors)
 
 
-def cut_boxes(image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors: bool = False) -> LabelledImage:
-    """The image with what of its boxes reaches out of it cut off.
+def cut_boxes(
+    image: LabelledImage, source: Path, receipt: Receipt, *, skip_errors: bool = False
+) -> Iterator[LabelledImage]:
+    """The image with what of its boxes reaches out of it cut off; nothing where it lost all its objects.
 
     Readers of YOLO labels pass over photos with such boxes. The receipt counts those cut by a pixel or more.
 
@@ -76,21 +84,31 @@ def cut_boxes(image: LabelledImage, source: Path, receipt: Receipt, *, skip_erro
     """
     instances: list[Instance] = []
     for instance in image.instances:
-        if instance.region is not None:
-            instances.append(instance)
+        box = cut_box(instance.box_xywh, image.size_wh)
+        if box is None or min(box[2:]) < _LEAST:
+            sides = ", ".join(f"{side:g}" for side in instance.source_box_xywh)
+            problem = InputError(
+                source,
+                f"a box of {image.path} is not in the photo, or less than {_LEAST} pixels wide or high ({sides})",
+                "Correct it",
+            )
+            kind = "box not in the photo"
+            receipt.leave_out(problem, skip_errors=skip_errors, kind=kind, photo=image.path, lost=[instance.defect])
             continue
-        box = _cut(instance.box_xywh, image.size_wh)
-        if box is not None:
-            moved = max(abs(side - before) for side, before in zip(box, instance.box_xywh, strict=True))
-            receipt.cut += moved >= _HARDLY
-            instances.append(instance if box == instance.box_xywh else replace(instance, box_xywh=box))
-            continue
-        problem = InputError(source, f"a box of {image.path} is not in the photo", "Mend it")
-        receipt.leave_out(problem, skip_errors=skip_errors)
-    return replace(image, instances=tuple(instances))
+        moved = max(abs(side - before) for side, before in zip(box, instance.box_xywh, strict=True))
+        if moved >= _HARDLY:
+            receipt.cut.add(BoxChange(image.path, instance.defect, instance.source_box_xywh, box))
+        instances.append(_with_box(instance, box, moved))
+    if not instances and receipt.has_lost(image.path):
+        receipt.skipped.append(f"{source}: {image.path} lost all its objects and is left out.")
+    else:
+        yield replace(image, instances=tuple(instances))
 
 
-def _cut(box_xywh: BoxFloat, size_wh: tuple[int, int]) -> BoxFloat | None:
-    """As `cut_box`; None, too, if what is left is less than any label can say."""
-    box = cut_box(box_xywh, size_wh)
-    return box if box is None or box is box_xywh or min(box[2:]) >= _LEAST else None
+def _with_box(instance: Instance, box: BoxFloat, moved: float) -> Instance:
+    """An instance with its cut box; where this is the box of its pixels to within a pixel, with the latter."""
+    given = instance.given_box_xywh if moved < _ROUNDING else instance.source_box_xywh
+    if instance.region is not None and boxes_agree(box, instance.region.box_xywh):
+        box = instance.region.box_xywh
+        given = instance.source_box_xywh if instance.has_other_box else None
+    return replace(instance, box_xywh=box, given_box_xywh=given)

@@ -111,7 +111,13 @@ def label_samples(
         elif options.on_error == "fail":
             raise InputError(*found.error)
         else:
-            receipt.skipped.append(str(InputError(*found.error)))
+            receipt.leave_out(
+                InputError(*found.error),
+                skip_errors=True,
+                kind="photo or mask not usable",
+                photo=sample.path,
+                lost=[] if sample.is_good else [sample.defect],
+            )
         on_sample()
 
 

@@ -87,6 +87,8 @@ class Region:
 
 def box_iou(one_xywh: BoxFloat, other_xywh: BoxFloat) -> float:
     """Intersection over union of two boxes."""
+    if one_xywh == other_xywh:
+        return 1.0
     shared = 1.0
     for axis in (0, 1):
         start = max(one_xywh[axis], other_xywh[axis])

@@ -42,3 +42,4 @@ def images_to_coco(
             labels, ious = coco_labels(image, segmentation)
             file.add(labels)
             receipt.add(image.path, labels.defects, ious)
+        receipt.check_not_empty(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.geometry import Region, box_iou
+from mvtec.convert.geometry import BoxFloat, Region, box_iou
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,12 +15,16 @@ class Instance:
     Attributes:
         defect: Its defect type.
         box_xywh: Its box in pixels, see `geometry.py`; whole numbers where it comes from pixels.
-        region: Its pixels; None where only the box is known.
+        region: Its pixels; None where only the box is known. Its tight box may differ from `box_xywh`, where the user's
+            file says both.
+        given_box_xywh: The box as the user's file has it, where `box_xywh` is another: cut to the photo, say. None
+            where `box_xywh` is the given one. The receipt compares this box with what is written.
     """
 
     defect: str
-    box_xywh: tuple[float, float, float, float]
+    box_xywh: BoxFloat
     region: Region | None = None
+    given_box_xywh: BoxFloat | None = None
 
     @staticmethod
     def of(defect: str, region: Region) -> Instance:
@@ -28,17 +32,38 @@ class Instance:
         return Instance(defect, region.box_xywh, region)
 
     def iou(self, again: Instance | None) -> float:
-        """Intersection over union with what a reader gives back, of the boxes where one has no pixels; 0 with none."""
+        """Intersection over union of what the user's file has with what a reader gives back.
+
+        It is that of the pixels; of the boxes where one of the two has no pixels; the lower of both where the given box
+        is not the box of the pixels; 0 where nothing comes back.
+        """
         if again is None:
             return 0.0
         if self.region is None or again.region is None:
-            return box_iou(self.box_xywh, again.box_xywh)
-        return self.region.iou(again.region)
+            return box_iou(self.source_box_xywh, again.box_xywh)
+        pixels = self.region.iou(again.region)
+        return min(pixels, box_iou(self.source_box_xywh, again.box_xywh)) if self.has_other_box else pixels
+
+    @property
+    def source_box_xywh(self) -> BoxFloat:
+        """The box as the user's file has it."""
+        return self.box_xywh if self.given_box_xywh is None else self.given_box_xywh
+
+    @property
+    def has_other_box(self) -> bool:
+        """Whether the user's file gives it a box that is not the box of its pixels, by more than a pixel."""
+        return self.region is not None and not boxes_agree(self.source_box_xywh, self.region.box_xywh)
 
     @property
     def area(self) -> float:
         """The number of its pixels; of the box where only that is known."""
         return self.box_xywh[2] * self.box_xywh[3] if self.region is None else self.region.area
+
+
+def boxes_agree(one_xywh: BoxFloat, other_xywh: BoxFloat) -> bool:
+    """Whether no side of one box is more than a pixel away from that of the other: what rounding to pixels moves."""
+    sides = [(x, y, x + w, y + h) for x, y, w, h in (one_xywh, other_xywh)]
+    return all(abs(a - b) <= 1 for a, b in zip(*sides, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +81,11 @@ class LabelledImage:
     photo: Path | None
     size_wh: tuple[int, int]
     instances: tuple[Instance, ...]
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """The defect type of each instance."""
+        return tuple(instance.defect for instance in self.instances)
 
     @property
     def size_hw(self) -> tuple[int, int]:

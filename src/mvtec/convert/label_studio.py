@@ -108,12 +108,9 @@ def write_label_studio(
             task = {"data": {"image": url}, "annotations": [{"result": results}]}
             stream.write((",\n" if number else "\n") + json.dumps(task, ensure_ascii=False, sort_keys=True))
             again = [_read_result(_Result.model_validate(result), image.size_wh) for result in results]
-            receipt.add(
-                image.path,
-                [i.defect for i in image.instances],
-                [i.iou(read) for i, read in zip(image.instances, again, strict=True)],
-            )
+            receipt.add_image(image, again)
         stream.write("\n]\n")
+        receipt.check_not_empty(out)
 
 
 def label_config(defects: Sequence[str]) -> str:
@@ -210,7 +207,8 @@ def read_label_studio(
             try:
                 size_wh = photo_size_wh(photos / name)
             except InputError as error:
-                receipt.leave_out(error, skip_errors=skip_errors)
+                lost = [_label_of(result) for result in results if result.type not in _OF_THE_PHOTO]
+                receipt.leave_out(error, skip_errors=skip_errors, kind="photo not readable", photo=name, lost=lost)
                 continue
         check_size(path, name, size_wh)
         instances = []
@@ -227,7 +225,13 @@ def read_label_studio(
             except ValueError as error:
                 reason = first_complaint(error) if isinstance(error, ValidationError) else error
                 problem = InputError(path, f"a result of {name}: {reason}", "Mend it")
-                receipt.leave_out(problem, skip_errors=skip_errors)
+                receipt.leave_out(
+                    problem,
+                    skip_errors=skip_errors,
+                    kind="shape not read",
+                    photo=name,
+                    lost=[_label_of(result)],
+                )
             else:
                 instances.append(instance)
         photo = None if photos is None else photos / name
@@ -271,6 +275,12 @@ def _names_image(text: str) -> bool:
     """Whether a value of a task ends as the name of an image does, before what a web address says of its use."""
     endings = (PurePosixPath(text).suffix, PurePosixPath(urlsplit(text).path).suffix)
     return any(ending.lower() in IMAGE_SUFFIXES for ending in endings)
+
+
+def _label_of(result: _Result) -> str:
+    """The label of a result that may not be readable."""
+    labels = result.value.get(result.type)
+    return str(labels[0]) if isinstance(labels, list) and labels else "unknown"
 
 
 def _read_result(result: _Result, size_wh: tuple[int, int]) -> Instance | None:

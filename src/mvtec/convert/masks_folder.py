@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from mvtec.convert.geometry import split_mask
-from mvtec.convert.instances import LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.place import ImagesBy, place, unique_stem
 from mvtec.convert.receipt import RECEIPT, Receipt
 from mvtec.datasets.samples import GOOD
@@ -70,9 +70,10 @@ def images_to_masks(
                 target = staged / "ground_truth" / defect / f"{stem}_mask.png"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
-                receipt.add(image.path, [i.defect for i in image.instances], _ious(image, mask))
+                receipt.add_image(image, _again(image, mask))
             else:
-                receipt.add(image.path, [], [])
+                receipt.add_image(image, [])
+        receipt.check_not_empty(out)
         write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
 
 
@@ -87,11 +88,11 @@ def _union(image: LabelledImage) -> np.ndarray[tuple[int, int], np.dtype[np.uint
     return mask
 
 
-def _ious(image: LabelledImage, mask: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> list[float]:
-    """For each instance the IoU with the region of the mask that a reader will take for it."""
+def _again(image: LabelledImage, mask: np.ndarray[tuple[int, int], np.dtype[np.uint8]]) -> list[Instance | None]:
+    """For each instance the region of the mask that a reader will take for it."""
     regions = split_mask(mask)
     return [
-        max(region.iou(instance.region) for region in regions)
+        Instance.of(instance.defect, max(regions, key=instance.region.iou))
         for instance in image.instances
         if instance.region is not None
     ]

@@ -90,6 +90,7 @@ def masks_to_coco(
                 file.add(labels, sha256=None if split is None else split.images[labels.path])
                 receipt.add(labels.path, labels.defects, ious)
             written[path] = file.image_count
+        receipt.check_not_empty(out)
     if split is not None and overwrite:  # a part of an older split must not stay beside the new ones
         for path in {part_file(out, part) for part in PARTS} - set(written):
             if _is_of_a_split(path):

@@ -14,14 +14,13 @@ from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels, CocoResult
 from mvtec.convert.fitting import fitted, photo_named
-from mvtec.convert.geometry import Region
+from mvtec.convert.geometry import Region, box_iou
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.polygons import edge_polygons
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import Rle, decode_region, encode_region, rle_iou
 from mvtec.errors import InputError
 from mvtec.limits import check_size
-from mvtec.words import counted
 
 SegmentationKind = Literal["rle", "polygon"]
 
@@ -56,10 +55,12 @@ class SegmentationOptions:
 
 
 def coco_labels(image: LabelledImage, options: SegmentationOptions) -> tuple[CocoLabels, list[float]]:
-    """An image as COCO has it, and for each instance the IoU between it and what pycocotools gives back."""
+    """An image as COCO has it, and for each instance the IoU between the given one and what pycocotools gives back."""
     annotations, ious = [], []
     for instance in image.instances:
         segmentation, iou = _segmentation(instance, image.size_hw, options)
+        if instance.region is None or instance.has_other_box:
+            iou = min(iou, box_iou(instance.source_box_xywh, instance.box_xywh))
         bbox = [plain_number(number) for number in instance.box_xywh]
         fields = {"bbox": bbox, "area": plain_number(instance.area), "segmentation": segmentation}
         annotations.append((instance.defect, fields))
@@ -74,7 +75,7 @@ def plain_number(number: float) -> float:
 
 def _segmentation(instance: Instance, size_hw: tuple[int, int], options: SegmentationOptions) -> tuple[Any, float]:
     if instance.region is None:
-        return [], 1.0  # the box is all there is, and it is written as it is
+        return [], 1.0  # the box is all there is
     if options.kind == "rle":
         rle = encode_region(instance.region, size_hw)
         return rle, rle_iou(rle, instance.region)
@@ -99,8 +100,7 @@ def labelled_images(
 ) -> Iterator[LabelledImage]:
     """The images of an annotation file with their instances, in the order of the file, see `fitted`.
 
-    Annotations of crowds are left out unless told otherwise. The receipt says so, and how many images lost all that
-    they had.
+    Annotations of crowds are left out unless told otherwise. An image that lost all its annotations is left out, too.
 
     Args:
         coco: The annotation file.
@@ -121,7 +121,6 @@ def labelled_images(
             "Take them as instances with --keep-crowds, or leave them out with --on-error skip",
         )
     names = coco.category_names()
-    emptied = 0
     seen: set[str] = set()
     of_image: dict[int, list[CocoAnnotation]] = {}
     for annotation in coco.annotations:
@@ -132,33 +131,39 @@ def labelled_images(
         seen.add(image.file_name)
         check_size(source, image.file_name, (image.width, image.height))
         name, photo = image.file_name, None
+        given = of_image.get(image.id, [])
         if photos is not None:
             found = photo_named(photos, name)
             if found is None:
                 missing = InputError(
                     photos / name, "no such photo", f"Give the folder that {source.name} was made for as --images"
                 )
-                receipt.leave_out(missing, skip_errors=skip_errors)
+                lost = [names[annotation.category_id] for annotation in given]
+                receipt.leave_out(missing, skip_errors=skip_errors, kind="photo missing", photo=name, lost=lost)
                 continue
             name, photo = found, photos / found
         instances = []
-        for annotation in of_image.get(image.id, []):
+        for annotation in given:
+            defect = names[annotation.category_id]
             if annotation.iscrowd and not keep_crowds:
-                receipt.skipped.append(f"{source}: annotation {annotation.id} of {image.file_name} is a crowd.")
+                crowd = InputError(
+                    source,
+                    f"annotation {annotation.id} of {image.file_name} is a crowd",
+                    "Take crowds as instances with --keep-crowds",
+                )
+                receipt.leave_out(crowd, skip_errors=True, kind="crowd", photo=name, lost=[defect])
                 continue
             try:
                 region = region_of_annotation(annotation, (image.height, image.width))
             except ValueError as error:
-                problem = InputError(source, f"annotation {annotation.id} of {image.file_name}: {error}", "Mend it")
-                receipt.leave_out(problem, skip_errors=skip_errors)
+                problem = InputError(source, f"annotation {annotation.id} of {image.file_name}: {error}", "Correct it")
+                receipt.leave_out(
+                    problem, skip_errors=skip_errors, kind="annotation not readable", photo=name, lost=[defect]
+                )
                 continue
-            defect = names[annotation.category_id]
-            instances.append(Instance(defect, annotation.bbox, None) if region is None else Instance.of(defect, region))
-        emptied += bool(of_image.get(image.id)) and not instances
+            instances.append(Instance(defect, annotation.bbox, region))
         labelled = LabelledImage(name, photo, (image.width, image.height), tuple(instances))
         yield from fitted(labelled, source, receipt, skip_errors=skip_errors)
-    if emptied:
-        receipt.notes.append(f"{counted(emptied, 'photo')} of {source.name} lost all annotations and count as good")
 
 
 def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple[int, int]) -> Region | None:

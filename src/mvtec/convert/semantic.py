@@ -60,7 +60,8 @@ def write_semantic(
                 place(image.photo, staged / "images" / f"{stem}{image.photo.suffix.lower()}", images)
             numbers = _painted(image, number_of)
             write_numbers(staged / "masks" / f"{stem}.png", numbers)
-            receipt.add(image.path, [i.defect for i in image.instances], _ious(image, numbers, number_of))
+            receipt.add_image(image, _again(image, numbers, number_of))
+        receipt.check_not_empty(out)
         names = "".join(f"{name}\n" for name in (BACKGROUND, *defects))
         (staged / "classes.txt").write_text(names, encoding="utf-8", newline="\n")
         write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
@@ -75,15 +76,14 @@ def _painted(image: LabelledImage, number_of: dict[str, int]) -> Numbers:
     return numbers
 
 
-def _ious(image: LabelledImage, numbers: Numbers, number_of: dict[str, int]) -> list[float]:
-    """For each instance the IoU with the region of its class that a reader will take for it."""
+def _again(image: LabelledImage, numbers: Numbers, number_of: dict[str, int]) -> list[Instance | None]:
+    """For each instance the region of its class that a reader will take for it; None where others cover it all."""
     regions = {
         defect: split_mask(numbers == number_of[defect]) for defect in {instance.defect for instance in image.instances}
     }
     return [
-        max((region.iou(instance.region) for region in regions[instance.defect]), default=0.0)
-        for instance in image.instances
-        if instance.region is not None
+        max((Instance.of(one.defect, region) for region in regions[one.defect]), key=one.iou, default=None)
+        for one in image.instances
     ]
 
 

@@ -74,7 +74,8 @@ def write_voc(
                 write_numbers(staged / "SegmentationClass" / f"{stem}.png", class_numbers[objects])
             tree = _annotation(image, f"{stem}{suffix}", segmented=bool(masks))
             (staged / "Annotations" / f"{stem}.xml").write_bytes(_xml(tree))
-            receipt.add(image.path, [i.defect for i in image.instances], _ious(image, objects))
+            receipt.add_image(image, _again(image, objects))
+        receipt.check_not_empty(out)
         listing = "".join(f"{stem}\n" for stem in sorted(stems))
         for kind in ("Main", "Segmentation"):
             (staged / "ImageSets" / kind).mkdir(parents=True)
@@ -91,15 +92,14 @@ def _objects(image: LabelledImage) -> Numbers:
     return numbers
 
 
-def _ious(image: LabelledImage, objects: Numbers) -> list[float]:
-    ious = []
+def _again(image: LabelledImage, objects: Numbers) -> list[Instance | None]:
+    """What a reader gets back for each instance: its box, and the pixels that no later one covers."""
+    again: list[Instance | None] = []
     for number, instance in enumerate(image.instances, start=1):
-        if instance.region is None:
-            ious.append(box_iou(_from_ends(*_ends(instance.box_xywh)), instance.box_xywh))
-        else:
-            left = region_of(objects == number)
-            ious.append(0.0 if left is None else left.iou(instance.region))
-    return ious
+        region = None if instance.region is None else region_of(objects == number)
+        lost = instance.region is not None and region is None
+        again.append(None if lost else Instance(instance.defect, _from_ends(*_ends(instance.box_xywh)), region))
+    return again
 
 
 def _ends(box_xywh: BoxFloat) -> tuple[int, int, int, int]:
@@ -176,7 +176,8 @@ def read_voc(
         try:
             image = _read_one(root, path, receipt, from_zero)
         except InputError as error:
-            receipt.leave_out(error, skip_errors=skip_errors)
+            name, lost = _photo_and_objects(path)
+            receipt.leave_out(error, skip_errors=skip_errors, kind="file not understood", photo=name, lost=lost)
         else:
             yield from fitted(image, path, receipt, skip_errors=skip_errors)
     annotated = {path.relative_to(root / "Annotations").with_suffix("") for path in files}
@@ -186,7 +187,7 @@ def read_voc(
             try:
                 image = LabelledImage(name, photo, photo_size_wh(photo), ())
             except InputError as error:
-                receipt.leave_out(error, skip_errors=skip_errors)
+                receipt.leave_out(error, skip_errors=skip_errors, kind="photo not readable", photo=name, lost=[])
             else:
                 yield image
 
@@ -241,6 +242,15 @@ def _parse(path: Path) -> ET.Element:
 
 def _names(tree: ET.Element) -> list[str]:
     return [element.findtext("name") or "defect" for element in tree.iter("object")]
+
+
+def _photo_and_objects(path: Path) -> tuple[str, list[str]]:
+    """What a file that cannot be understood calls its photo and its objects; at least one object of unknown type."""
+    try:
+        tree = _parse(path)
+    except InputError:
+        return path.name, ["unknown"]
+    return tree.findtext("filename") or path.name, _names(tree)
 
 
 def _text(element: ET.Element, path: str) -> str:

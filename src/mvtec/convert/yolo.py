@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
+from mvtec.convert.geometry import BoxFloat, Region, region_of
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.polygons import centre_polygon
 from mvtec.errors import InputError
+from mvtec.reading import read_text
 
 Task = Literal["detect", "segment"]
 
@@ -27,20 +28,19 @@ _BEYOND = 0.01  # Ultralytics allows as much
 _WHOLE = 0.01  # a number of pixels this near to a whole one was a whole one
 
 
-def yolo_labels(image: LabelledImage, task: Task, class_of: dict[str, int]) -> tuple[str, list[float]]:
-    """The label file of a photo, and for each instance the IoU between it and what Ultralytics gets back.
-
-    Of boxes that is the IoU of the boxes, of polygons that of the masks.
+def yolo_labels(image: LabelledImage, task: Task, class_of: dict[str, int]) -> tuple[str, list[Instance | None]]:
+    """The label file of a photo, and what Ultralytics gets back for each instance: a box, or the pixels of a polygon.
 
     Raises:
         InputError: `task` is `segment` and an instance has only a box.
     """
-    lines, ious = [], []
+    lines: list[str] = []
+    again: list[Instance | None] = []
     for instance in image.instances:
         index = class_of[instance.defect]
         if task == "detect":
             line = box_line(index, instance.box_xywh, image.size_wh)
-            ious.append(box_iou(_read_box(_numbers(line), image.size_wh), instance.box_xywh))
+            again.append(Instance(instance.defect, _read_box(_numbers(line), image.size_wh)))
         elif instance.region is None:
             raise InputError(
                 image.path,
@@ -49,10 +49,10 @@ def yolo_labels(image: LabelledImage, task: Task, class_of: dict[str, int]) -> t
             )
         else:
             line = polygon_line(index, instance.region, image.size_wh)
-            again = _read_polygon(_numbers(line), image.size_wh)
-            ious.append(0.0 if again is None else again.iou(instance.region))
+            region = _read_polygon(_numbers(line), image.size_wh)
+            again.append(None if region is None else Instance.of(instance.defect, region))
         lines.append(f"{line}\n")
-    return "".join(lines), ious
+    return "".join(lines), again
 
 
 def box_line(class_index: int, box_xywh: BoxFloat, size_wh: tuple[int, int]) -> str:
@@ -90,19 +90,27 @@ def read_label(file: Path, names: Sequence[str], size_wh: tuple[int, int]) -> tu
     Raises:
         InputError: A line is neither a box nor a polygon of a known class within the photo.
     """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(file, "is no readable text file", "Make the labels again") from error
     instances = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(file, "a YOLO label file").splitlines(), start=1):
         if not line.strip():
             continue
         try:
             instances.append(_read_line(line, names, size_wh))
         except ValueError as error:
-            raise InputError(file, f"line {number} {error}", "Mend the line, or make the labels again") from error
+            raise InputError(file, f"line {number} {error}", "Correct the line, or make the labels again") from error
     return tuple(instances)
+
+
+def classes_of_label(file: Path, names: Sequence[str]) -> list[str]:
+    """The class of each line of a label file that may not be readable, as far as it can be told; none without one."""
+    if not file.is_file():
+        return []
+    try:
+        lines = [line.split() for line in read_text(file, "a YOLO label file").splitlines() if line.strip()]
+    except InputError:
+        return ["unknown"]
+    known = {str(number): name for number, name in enumerate(names)}
+    return [known.get(words[0], "unknown") for words in lines]
 
 
 def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int]) -> Instance:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.yolo import read_label
+from mvtec.convert.yolo import classes_of_label, read_label
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.split import PARTS, Part, Split, read_split
@@ -151,19 +151,20 @@ def labelled_photos(
         InputError: A photo or label cannot be read and `skip_errors` is false.
     """
     without = 0
+    root = folder.root.resolve()
     for photo in folder.images[part]:
+        name = (photo.relative_to(root) if photo.is_relative_to(root) else photo).as_posix()
+        file = label_file(photo)
         try:
             size_wh = photo_size_wh(photo)
-            file = label_file(photo)
             instances = read_label(file, folder.names, size_wh) if file.is_file() else ()
             without += not file.is_file()
         except InputError as error:
-            receipt.leave_out(error, skip_errors=skip_errors)
+            lost = classes_of_label(file, folder.names)
+            receipt.leave_out(error, skip_errors=skip_errors, kind="photo or label not readable", photo=name, lost=lost)
         else:
-            root = folder.root.resolve()
-            path = photo.relative_to(root) if photo.is_relative_to(root) else photo
-            image = LabelledImage(path.as_posix(), photo, size_wh, instances)
-            yield cut_boxes(image, file, receipt, skip_errors=skip_errors)
+            image = LabelledImage(name, photo, size_wh, instances)
+            yield from cut_boxes(image, file, receipt, skip_errors=skip_errors)
         on_photo()
     if without:
         receipt.notes.append(f"{without} photos of {part} have no label file and count as good")

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from mvtec.convert.box_changes import BoxChange, replaced_boxes
 from mvtec.convert.coco import CocoLabels, coco_file
 from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.instances import LabelledImage
@@ -41,13 +42,15 @@ class YoloLabels:
         coco: It as COCO has it.
         photo: Where it lies.
         text: Its label file.
-        ious: For each instance the IoU between it and what Ultralytics gets back.
+        ious: For each instance the IoU between the given one and what Ultralytics gets back.
+        replaced: The given boxes that Ultralytics does not get back.
     """
 
     coco: CocoLabels
     photo: Path
     text: str
     ious: list[float]
+    replaced: list[BoxChange]
 
 
 def masks_to_yolo(
@@ -94,6 +97,7 @@ def masks_to_yolo(
                 labels = label_samples(dataset, samples, options, receipt, make, on_sample)
                 info = coco_info(dataset, split, part)
                 _write_part(staged, part, labels, dataset.defects, info, images, receipt, split.images)
+        receipt.check_not_empty(out)
         write_json(staged / "split.json", split.to_json(), overwrite=False)
         _write_data_yaml(staged, dataset.defects, {part for part in PARTS if split.part(part)})
         write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
@@ -135,6 +139,7 @@ def images_to_yolo(
         for part, found in parts.items():
             labels = (_labels(image, task=task, class_of=class_of) for image in found)
             _write_part(staged, part, labels, defects, {**info, "part": part}, images, receipt, {})
+        receipt.check_not_empty(out)
         _write_data_yaml(staged, defects, set(parts))
         write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
 
@@ -146,8 +151,10 @@ def _reader(task: Task) -> str:
 def _labels(image: LabelledImage, *, task: Task, class_of: dict[str, int]) -> YoloLabels:
     if image.photo is None:
         raise InputError(image.path, "has no photo, and a YOLO folder needs it", "Give --images")
-    text, ious = yolo_labels(image, task, class_of)
-    return YoloLabels(coco_labels(image, SegmentationOptions())[0], image.photo, text, ious)
+    text, again = yolo_labels(image, task, class_of)
+    ious = [one.iou(back) for one, back in zip(image.instances, again, strict=True)]
+    coco = coco_labels(image, SegmentationOptions())[0]
+    return YoloLabels(coco, image.photo, text, ious, replaced_boxes(image, again) if task == "segment" else [])
 
 
 def _write_part(
@@ -171,7 +178,7 @@ def _write_part(
             place(labels.photo, staged / "images" / part / name, images)
             (staged / "labels" / part / f"{stem}.txt").write_text(labels.text, encoding="ascii", newline="\n")
             file.add(labels.coco, file_name=name, sha256=digests.get(labels.coco.path))
-            receipt.add(labels.coco.path, labels.coco.defects, labels.ious)
+            receipt.add(labels.coco.path, labels.coco.defects, labels.ious, labels.replaced)
 
 
 def _write_data_yaml(staged: Path, defects: Sequence[str], parts: set[Part]) -> None:

@@ -52,6 +52,7 @@ def yolo_to_coco(
                 labels, ious = coco_labels(image, segmentation)
                 file.add(labels)
                 receipt.add(image.path, labels.defects, ious)
+        receipt.check_not_empty(out)
     for part in parts:
         receipt.note_shared(part, len(set(folder.images[part]) & set(folder.images["train"])))
     return written, receipt
