@@ -207,7 +207,7 @@ def test_an_entity_bomb_is_refused(tmp_path: Path, mvtec):
     (tmp_path / "c.xml").write_text(bomb)
     outcome = mvtec("convert", "cvat-to-coco", tmp_path / "c.xml", "--out", tmp_path / "i.json")
     assert outcome.code == 2
-    assert "no readable XML" in outcome.err
+    assert "not a readable XML" in outcome.err
 
 
 def test_workers_write_the_same_bytes_and_the_same_errors(category: Category, tmp_path: Path, mvtec):

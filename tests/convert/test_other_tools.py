@@ -258,7 +258,7 @@ def test_the_photo_of_a_task_is_what_looks_like_one(tmp_path: Path, mvtec):
     (tmp_path / "ls.json").write_text(json.dumps(tasks))
     done = mvtec("convert", "labelstudio-to-coco", tmp_path / "ls.json", "--out", tmp_path / "o.json")
     assert done.code == 0, done.err
-    assert "1 results are about whole photos, such as choices, and are left out" in done.err
+    assert "labels of whole photos (choice) are not kept beside shapes: 1 scrap" in done.err
     content = read_coco(tmp_path / "o.json")
     assert [image.file_name for image in content.images] == ["a.png"]
     assert len(content.annotations) == 1
@@ -266,7 +266,7 @@ def test_the_photo_of_a_task_is_what_looks_like_one(tmp_path: Path, mvtec):
 
 @pytest.mark.parametrize(
     ("inside", "complaint"),
-    [("<track id='0' label='crack'><box frame='0'/></track>", "is CVAT for video"), ("", "holds no image")],
+    [("<track id='0' label='crack'><box frame='0'/></track>", "is a CVAT for video file"), ("", "holds no image")],
 )
 def test_a_cvat_file_without_images_is_refused(tmp_path: Path, mvtec, inside: str, complaint: str):
     (tmp_path / "c.xml").write_text(f"<annotations><version>1.1</version>{inside}</annotations>")

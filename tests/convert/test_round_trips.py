@@ -28,7 +28,8 @@ from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import decode_rle, encode_region, encode_rle
 from mvtec.convert.segmentation import SegmentationOptions, labelled_images
 from mvtec.convert.semantic import read_classes, read_semantic, write_semantic
-from mvtec.convert.voc import read_voc, read_voc_classes, write_voc
+from mvtec.convert.voc import write_voc
+from mvtec.convert.voc_reading import read_voc, read_voc_classes
 from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.convert.yolo_to_coco import yolo_to_coco
 from mvtec.datasets.tree import read_tree

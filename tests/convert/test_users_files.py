@@ -165,7 +165,10 @@ def test_a_defect_called_ok_is_refused(tmp_path: Path, mvtec):
 def test_a_blank_class_is_no_line_of_a_list(tmp_path: Path, mvtec):
     mask = encode_rle(np.ones((40, 48), bool))
     source = coco(tmp_path / "i.json", {"segmentation": mask}, categories=[{"id": 1, "name": " "}])
-    assert "no line of classes.txt" in mvtec("convert", "coco-to-semantic", source, "--out", tmp_path / "m").err
+    assert (
+        "the class name ' ', which is empty"
+        in mvtec("convert", "coco-to-semantic", source, "--out", tmp_path / "m").err
+    )
 
 
 def test_pascal_voc_holds_many_boxes(tmp_path: Path, mvtec):

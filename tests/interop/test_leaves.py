@@ -198,11 +198,11 @@ def test_rectangles_and_polygons_of_label_studio(tmp_path: Path, mvtec):
     content = read_coco(tmp_path / "i.json")
     assert [image.file_name for image in content.images] == ["000.png"]
     assert [(a.bbox, a.area) for a in content.annotations] == [((12, 20, 24, 10), 240), ((0, 0, 24, 20), 480)]
-    rectangle["rotation"] = 10
+    rectangle["rotation"] = 90  # about its upper left corner: 24×10 from (12, 20) becomes 10×24 to its left
     (tmp_path / "export.json").write_text(json.dumps([task]))
-    outcome = mvtec(*words, "--overwrite")
-    assert outcome.code == 2
-    assert "is a turned rectangle" in outcome.err
+    assert mvtec(*words, "--overwrite").code == 0
+    turned = read_coco(tmp_path / "i.json").annotations[0]
+    assert (turned.bbox, turned.area) == ((2, 20, 10, 20), 200)  # 4 rows are below the photo
 
 
 def test_supervision_reads_our_voc_boxes(coco: Path, category: Category, tmp_path: Path, mvtec):

@@ -54,6 +54,7 @@ def coco_to_labelstudio(
     receipt = Receipt(READER)
     coco = read_coco(annotations)
     defects = sorted(set(coco.category_names().values()))
+    interface = label_config(defects)
     config = out.with_name(f"{out.stem}.label_config.xml")
     check_output(config, overwrite=overwrite)
     found = labelled_images(
@@ -61,14 +62,14 @@ def coco_to_labelstudio(
     )
     write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
     with staged_file(config, overwrite=overwrite) as staged:
-        staged.write_text(label_config(defects), encoding="utf-8", newline="\n")
+        staged.write_text(interface, encoding="utf-8", newline="\n")
     keep_receipt(receipt, out)
     report("convert coco-to-labelstudio", annotations, [out, config], receipt, min_iou, as_json)
 
 
 @app.command("labelstudio-to-coco")
 def labelstudio_to_coco(
-    export: Annotated[Path, typer.Argument(metavar="EXPORT.json", help="A JSON export of Label Studio.")],
+    export: Annotated[Path, typer.Argument(metavar="EXPORT.json", help="A JSON or JSON-MIN export of Label Studio.")],
     out: OutFile,
     images: PhotosIfKnown = None,
     segmentation: SegmentationOption = Segmentation.rle,
@@ -78,7 +79,7 @@ def labelstudio_to_coco(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write COCO annotations of a Label Studio export: brush strokes, rectangles and polygons."""
+    """Write COCO annotations of a Label Studio export: brush strokes, rectangles, ellipses and polygons."""
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.label_studio import read_label_studio, read_label_studio_classes
     from mvtec.convert.receipt import Receipt
@@ -138,7 +139,7 @@ def cvat_to_coco(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write COCO annotations of a CVAT for images 1.1 file: boxes, polygons and masks."""
+    """Write COCO annotations of a CVAT for images 1.1 file: boxes, turned or not, polygons, ellipses and masks."""
     from mvtec.convert.cvat import read_cvat, read_cvat_classes
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.receipt import Receipt
@@ -195,7 +196,10 @@ def coco_to_voc(
 
 @app.command("voc-to-coco")
 def voc_to_coco(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A Pascal VOC folder, with Annotations/.")],
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="A Pascal VOC folder, or a Segmentation mask export of CVAT."),
+    ],
     out: OutFile,
     from_zero: Annotated[
         bool, typer.Option("--from-zero", help="Boxes count from 0, as Datumaro and CVAT write them.")
@@ -210,7 +214,7 @@ def voc_to_coco(
     """Write COCO annotations of a Pascal VOC folder, with masks where it has SegmentationObject."""
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.voc import read_voc, read_voc_classes
+    from mvtec.convert.voc_reading import read_voc, read_voc_classes
     from mvtec.files import check_output
 
     check_output(out, overwrite=overwrite, inputs=[directory])
@@ -268,6 +272,7 @@ def semantic_to_coco(
     out: OutFile,
     segmentation: SegmentationOption = Segmentation.rle,
     tolerance: Tolerance = 0,
+    on_error: OnErrorOption = OnError.fail,
     min_iou: MinIou = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -281,7 +286,7 @@ def semantic_to_coco(
     check_output(out, overwrite=overwrite, inputs=[directory])
     receipt = Receipt("")
     images_to_coco(
-        read_semantic(directory, receipt),
+        read_semantic(directory, receipt, skip_errors=on_error is OnError.skip),
         out,
         defects=read_classes(directory),
         description="instances of semantic masks",

@@ -11,14 +11,14 @@ from mvtec.errors import InputError
 _NOT_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # control characters, halves of surrogate pairs, separators of lines
 
 
-def check_class_names(names: Iterable[str], source: Path, format_name: str) -> None:
+def check_class_names(names: Iterable[str], source: str | Path, format_name: str) -> None:
     """Refuse class names that are empty, begin or end with a space, or hold a control character.
 
     Readers of these formats strip spaces and take an empty name for none; XML cannot hold control characters at all.
 
     Args:
         names: The class names.
-        source: The file at fault, for the error line.
+        source: The file it is for, for the error line.
         format_name: What is to be written.
 
     Raises:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mvtec.convert.geometry import BoxFloat, Region, box_iou
 
@@ -19,12 +21,14 @@ class Instance:
             file says both.
         given_box_xywh: The box as the user's file has it, where `box_xywh` is another: cut to the photo, say. None
             where `box_xywh` is the given one. The receipt compares this box with what is written.
+        attributes: What tools say of it, by name; COCO keeps it as `attributes`.
     """
 
     defect: str
     box_xywh: BoxFloat
     region: Region | None = None
     given_box_xywh: BoxFloat | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def of(defect: str, region: Region) -> Instance:

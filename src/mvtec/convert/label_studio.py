@@ -1,4 +1,4 @@
-"""Label Studio: a JSON list of tasks, each a photo with brush strokes, rectangles or polygons.
+"""Label Studio: a JSON list of tasks, each a photo with brush strokes, rectangles, ellipses or polygons.
 
 The format is https://labelstud.io/guide/export.html#Label-Studio-JSON-format-of-annotated-tasks. Coordinates are
 percent of the photo. Brush strokes are lossless, so instances with pixels are written as those.
@@ -7,74 +7,42 @@ percent of the photo. Brush strokes are lossless, so instances with pixels are w
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
-from urllib.parse import quote, unquote, urlsplit
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from mvtec.convert.brush import decode_brush, encode_brush
-from mvtec.convert.coco import FiniteFloat, first_complaint
+from mvtec.convert.attributes import LostAttributes
+from mvtec.convert.brush import encode_brush
+from mvtec.convert.class_names import check_class_names
+from mvtec.convert.coco import first_complaint
 from mvtec.convert.fitting import fitted, photo_named
 from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.label_studio_shapes import is_shape, labels_of, read_result
+from mvtec.convert.label_studio_tasks import (
+    LABELS_OF_A_PHOTO,
+    Result,
+    Task,
+    photo_names,
+    read_tasks,
+    the_annotation,
+)
+from mvtec.convert.photo_labels import PhotoLabels
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.segmentation import region_of_polygons
 from mvtec.datasets.images import photo_size_wh
-from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
 from mvtec.files import staged_file
 from mvtec.limits import check_size
-from mvtec.reading import read_json
 from mvtec.words import counted
 
 READER = "Label Studio"
 LOCAL_FILES = "/data/local-files/?d="
-
-_Percent = FiniteFloat
-_UPLOAD_HASH = re.compile(r"^[0-9a-f]{8}-")
-_KINDS = {"brushlabels", "rectanglelabels", "polygonlabels"}
-_OF_THE_PHOTO = {"choices", "datetime", "number", "pairwise", "rating", "taxonomy", "textarea"}
-
-
-class _Value(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    x: _Percent | None = None
-    y: _Percent | None = None
-    width: _Percent | None = None
-    height: _Percent | None = None
-    rotation: FiniteFloat = 0
-    points: list[tuple[_Percent, _Percent]] | None = None
-    rle: list[Annotated[int, Field(ge=0, le=255)]] | None = None
-    brushlabels: list[str] = []
-    rectanglelabels: list[str] = []
-    polygonlabels: list[str] = []
-
-
-class _Result(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    original_width: int | None = None
-    original_height: int | None = None
-    value: dict[str, Any] = {}
-
-
-class _Annotation(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    result: list[_Result] = []
-    was_cancelled: bool = False
-
-
-class _Task(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    data: dict[str, Any]
-    annotations: list[_Annotation] = []
+_EXAMPLES = 3
+_UNKNOWN = "unknown"
 
 
 def write_label_studio(
@@ -95,26 +63,36 @@ def write_label_studio(
         overwrite: Replace what is there.
 
     Raises:
+        InputError: A class has a name that the labelling interface cannot hold.
         OutputError: `out` exists already or cannot be written.
     """
+    lost_attributes = LostAttributes()
     with (
         staged_file(out, overwrite=overwrite) as staged,
         staged.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         stream.write("[")
         for number, image in enumerate(found):
+            check_class_names(image.defects, out, "Label Studio")
             results = [_result(instance, image, index) for index, instance in enumerate(image.instances)]
             url = url_prefix + quote(image.path)
             task = {"data": {"image": url}, "annotations": [{"result": results}]}
             stream.write((",\n" if number else "\n") + json.dumps(task, ensure_ascii=False, sort_keys=True))
-            again = [_read_result(_Result.model_validate(result), image.size_wh) for result in results]
+            again = [read_result(Result.model_validate(result), image.size_wh) for result in results]
             receipt.add_image(image, again)
+            lost_attributes.look_at(image)
         stream.write("\n]\n")
+        lost_attributes.note(receipt)
         receipt.check_not_empty(out)
 
 
 def label_config(defects: Sequence[str]) -> str:
-    """The labelling interface that fits the tasks: a brush, rectangles and polygons of every defect type."""
+    """The labelling interface that fits the tasks: a brush, rectangles and polygons of every defect type.
+
+    Raises:
+        InputError: A class has a name that it cannot hold.
+    """
+    check_class_names(defects, "the labelling interface", "Label Studio")
     labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in defects)
     tools = "".join(
         f'  <{tag} name="{name}" toName="image">\n{labels}  </{tag}>\n'
@@ -146,29 +124,27 @@ def _result(instance: Instance, image: LabelledImage, index: int) -> dict[str, A
 
 
 def read_label_studio_classes(path: Path) -> tuple[str, ...]:
-    """The labels that the tasks use, sorted.
+    """The labels that the shapes of the tasks use, sorted.
 
     Raises:
-        InputError: The file is no export of Label Studio.
+        InputError: The file is not an export of Label Studio.
     """
-    names = {
-        name
-        for task in _tasks(path)
-        for annotation in task.annotations
-        for result in annotation.result
-        if result.type in _KINDS
-        for name in result.value.get(result.type) or []
-    }
-    return tuple(sorted(map(str, names)))
+    names: set[str] = set()
+    for task in read_tasks(path):
+        for annotation in task.annotations:
+            for result, beside in _shapes(annotation.result):
+                names.update(_labels(result, beside))
+    return tuple(sorted(names))
 
 
 def read_label_studio(
     path: Path, photos: Path | None, receipt: Receipt, *, skip_errors: bool = False
 ) -> Iterator[LabelledImage]:
-    """The tasks with their brush strokes, rectangles and polygons; the receipt says what else is left out.
+    """The tasks with their brush strokes, rectangles, ellipses and polygons; the receipt says what else is left out.
 
-    Of several annotations of a task the first that was not cancelled is taken. A task that was only skipped is left
-    out; one without any annotation has no defect, and the receipt says how many there are.
+    Of several annotations of a task that were not cancelled the one with the star is taken, else the newest. A task
+    that was only skipped, or that only a model looked at, is left out; one without any annotation has no defect, and
+    the receipt says how many there are.
 
     Args:
         path: The exported file.
@@ -177,150 +153,133 @@ def read_label_studio(
         skip_errors: Leave out results and photos that cannot be read, instead of stopping.
 
     Raises:
-        InputError: The file is no export of Label Studio, two tasks name one photo, a result cannot be read, or a
-            photo's size is not known.
+        InputError: The file is not an export of Label Studio, two tasks name one photo, a result cannot be read, a
+            photo is not there or its size is not known.
     """
-    about_photos = open_tasks = 0
     task_of: dict[str, int] = {}
-    for number, task in enumerate(_tasks(path), start=1):
-        names = _photo_names(path, number, task)
-        there = () if photos is None else (photo_named(photos, name) for name in names)
-        name = next((found for found in there if found is not None), names[-1])
+    open_tasks: list[str] = []
+    several: list[str] = []
+    choices = PhotoLabels("choice")
+    said: Counter[str] = Counter()
+    for number, task in enumerate(read_tasks(path), start=1):
+        name, is_there = _photo_of(path, number, task, photos)
         if (other := task_of.setdefault(name, number)) != number:
             raise InputError(
                 path, f"tasks {other} and {number} both name {name}", "Keep one of them, or give --images, its folder"
             )
         given = [annotation for annotation in task.annotations if not annotation.was_cancelled]
-        if task.annotations and not given:
-            receipt.skipped.append(f"{path}: the task of {name} was skipped by its annotator.")
+        if not given and (task.annotations or task.predictions):
+            why = "was skipped by its annotator" if task.annotations else "has predictions of a model and no annotation"
+            receipt.skipped.append(f"{path}: the task of {name} {why}.")
             continue
-        open_tasks += not given
-        if len(given) > 1:
-            receipt.notes.append(f"{name} has {len(given)} annotations; the first is taken")
-        results = given[0].result if given else []
-        size_wh = next(
-            ((r.original_width, r.original_height) for r in results if r.original_width and r.original_height), None
-        )
-        if size_wh is None:
-            if photos is None:
-                raise InputError(path, f"does not tell the size of {name}", "Give the photos' folder as --images")
-            try:
-                size_wh = photo_size_wh(photos / name)
-            except InputError as error:
-                lost = [_label_of(result) for result in results if result.type not in _OF_THE_PHOTO]
-                receipt.leave_out(error, skip_errors=skip_errors, kind="photo not readable", photo=name, lost=lost)
-                continue
-        check_size(path, name, size_wh)
-        instances = []
-        for result in results:
-            if result.type in _OF_THE_PHOTO:
-                about_photos += 1
-                continue
-            try:
-                if result.type not in _KINDS:
-                    raise ValueError(f"{result.type} is no brush, rectangle or polygon")
-                instance = _read_result(result, size_wh)
-                if instance is None:
-                    raise ValueError("marks no pixel of the photo")
-            except ValueError as error:
-                reason = first_complaint(error) if isinstance(error, ValidationError) else error
-                problem = InputError(path, f"a result of {name}: {reason}", "Mend it")
-                receipt.leave_out(
-                    problem,
-                    skip_errors=skip_errors,
-                    kind="shape not read",
-                    photo=name,
-                    lost=[_label_of(result)],
-                )
-            else:
-                instances.append(instance)
+        if not given:
+            open_tasks.append(name)
+        taken = the_annotation(given) if given else None
+        if taken is not None and len(given) > 1:
+            star = " with the star" if taken.ground_truth else ""
+            several.append(f"of {name} annotation {taken.id}{star}")
+        results = [] if taken is None else taken.result
+        shapes = _shapes(results)
+        lost = [label for result, beside in shapes for label in _labels(result, beside) or [_UNKNOWN]]
+        try:
+            if not is_there and photos is not None:
+                raise InputError(photos / name, "no such photo", f"Give the folder of {path.name}'s photos as --images")
+            size_wh = _size_wh(path, name, photos, results)
+        except InputError as error:
+            receipt.leave_out(error, skip_errors=skip_errors, kind="photo missing", photo=name, lost=lost)
+            continue
+        of_photo = _of_the_photo(results, shapes)
+        labels = [label for result in of_photo for label in _choices(result)]
+        said.update(result.type for result in of_photo if result.type not in LABELS_OF_A_PHOTO)
+        choices.check(path, name, labels, has_shapes=bool(shapes), receipt=receipt, skip_errors=skip_errors)
+        found = (_instance(path, name, *shape, size_wh, receipt, skip_errors) for shape in shapes)
+        instances = tuple(instance for instance in found if instance is not None)
         photo = None if photos is None else photos / name
-        yield from fitted(LabelledImage(name, photo, size_wh, tuple(instances)), path, receipt, skip_errors=skip_errors)
+        yield from fitted(LabelledImage(name, photo, size_wh, instances), path, receipt, skip_errors=skip_errors)
     if open_tasks:
-        receipt.notes.append(f"{counted(open_tasks, 'task')} without an annotation: the photos count as good")
-    if about_photos:
-        receipt.notes.append(f"{about_photos} results are about whole photos, such as choices, and are left out")
+        receipt.notes.append(f"{counted(len(open_tasks), 'task')} without an annotation: the photos count as good")
+    if several:
+        examples = ", ".join(several[:_EXAMPLES]) + (", …" if len(several) > _EXAMPLES else "")
+        one_of = "with several annotations: the one with the star is taken, else the newest"
+        receipt.notes.append(f"{counted(len(several), 'task')} {one_of} ({examples})")
+    choices.note(receipt)
+    if said:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(said.items()))
+        receipt.notes.append(f"results that are not shapes are not kept: {kinds}")
 
 
-def _tasks(path: Path) -> list[_Task]:
+def _photo_of(path: Path, number: int, task: Task, photos: Path | None) -> tuple[str, bool]:
+    """What the photo of a task is called, and whether it is in the folder of the photos."""
+    names = photo_names(path, number, task)
+    there = () if photos is None else (photo_named(photos, name) for name in names)
+    found = next((name for name in there if name is not None), None)
+    return found or names[-1], found is not None
+
+
+def _size_wh(path: Path, name: str, photos: Path | None, results: Sequence[Result]) -> tuple[int, int]:
+    for result in results:
+        if result.original_width and result.original_height:
+            size_wh = result.original_width, result.original_height
+            check_size(path, name, size_wh)
+            return size_wh
+    if photos is None:
+        raise InputError(path, f"does not tell the size of {name}", "Give the photos' folder as --images")
+    return photo_size_wh(photos / name)
+
+
+def _shapes(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:
+    """Each shape with what is said of it, which are the results of the same id; labels of no shape stand alone."""
+    beside: dict[str | int, list[Result]] = {}
+    for result in results:
+        if result.id is not None and not is_shape(result):
+            beside.setdefault(result.id, []).append(result)
+    ids = {result.id for result in results if is_shape(result)}
+    return [
+        (result, [] if result.id is None else beside.get(result.id, []))
+        for result in results
+        if is_shape(result) or (result.type == "labels" and result.id not in ids)
+    ]
+
+
+def _of_the_photo(results: Sequence[Result], shapes: Sequence[tuple[Result, list[Result]]]) -> list[Result]:
+    used = {id(one) for shape, beside in shapes for one in (shape, *beside)}
+    return [result for result in results if id(result) not in used]
+
+
+def _choices(result: Result) -> list[str]:
+    if result.type not in LABELS_OF_A_PHOTO:
+        return []
+    given = result.value.get(result.type)
+    each = given if isinstance(given, list) else [given]
+    return ["/".join(map(str, one)) if isinstance(one, list) else str(one) for one in each]
+
+
+def _labels(result: Result, beside: Sequence[Result]) -> list[str]:
+    """The labels of a shape that may not be readable."""
     try:
-        return TypeAdapter(list[_Task]).validate_python(read_json(path, "an export of Label Studio"))
-    except ValidationError as error:
-        raise InputError(
-            path, f"is no export of Label Studio: {first_complaint(error)}", "Export as JSON, not JSON-MIN"
-        ) from error
+        return labels_of(result, beside)
+    except ValueError:
+        return []
 
 
-def _photo_names(path: Path, number: int, task: _Task) -> list[str]:
-    """What the photo of a task may be called, the likeliest last.
-
-    That is `test/crack/000.png` of `/data/local-files/?d=test/crack/000.png`, of `/data/upload/1/…-000.png` the name
-    with the hash that Label Studio puts before it and without, and of a web address its path and the last of it.
-    """
-    texts = [value for value in (task.data.get("image"), *task.data.values()) if isinstance(value, str) and value]
-    if not texts:
-        raise InputError(path, f"task {number} names no photo", "Export it again")
-    url = next((text for text in texts if _names_image(text)), texts[0])
-    if "?d=" in url:
-        return [unquote(url.split("?d=", 1)[1]).lstrip("/")]
-    parts = urlsplit(url)
-    name = unquote(parts.path).lstrip("/")
-    last = PurePosixPath(name).name
-    if "/upload/" in f"/{name}":
-        return [last, _UPLOAD_HASH.sub("", last)]
-    return [name, last] if parts.scheme else [name]
-
-
-def _names_image(text: str) -> bool:
-    """Whether a value of a task ends as the name of an image does, before what a web address says of its use."""
-    endings = (PurePosixPath(text).suffix, PurePosixPath(urlsplit(text).path).suffix)
-    return any(ending.lower() in IMAGE_SUFFIXES for ending in endings)
-
-
-def _label_of(result: _Result) -> str:
-    """The label of a result that may not be readable."""
-    labels = result.value.get(result.type)
-    return str(labels[0]) if isinstance(labels, list) and labels else "unknown"
-
-
-def _read_result(result: _Result, size_wh: tuple[int, int]) -> Instance | None:
-    value = _Value.model_validate(result.value)
-    labels = {
-        "brushlabels": value.brushlabels,
-        "rectanglelabels": value.rectanglelabels,
-        "polygonlabels": value.polygonlabels,
-    }[result.type]
-    if len(labels) != 1:
-        raise ValueError(f"has {len(labels)} labels, and one is wanted")
-    return _SHAPES[result.type](labels[0], value, size_wh)
-
-
-def _read_brush(defect: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:
-    if value.rle is None:
-        raise ValueError("has a brush without strokes")
-    region = decode_brush(value.rle, size_wh[::-1])
-    return None if region is None else Instance.of(defect, region)
-
-
-def _read_rectangle(defect: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:
-    if value.rotation:
-        raise ValueError("is a turned rectangle")
-    if value.x is None or value.y is None or not value.width or not value.height:
-        raise ValueError("is a rectangle without area")
-    scale_x, scale_y = size_wh[0] / 100, size_wh[1] / 100
-    box = (value.x * scale_x, value.y * scale_y, value.width * scale_x, value.height * scale_y)
-    x, y, w, h = (round(number, 4) for number in box)
-    return Instance(defect, (x, y, w, h))
-
-
-def _read_polygon(defect: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:
-    points = [number * side / 100 for point in value.points or [] for number, side in zip(point, size_wh, strict=True)]
-    region = region_of_polygons([points], size_wh[::-1])
-    return None if region is None else Instance.of(defect, region)
-
-
-_SHAPES: dict[str, Callable[[str, _Value, tuple[int, int]], Instance | None]] = {
-    "brushlabels": _read_brush,
-    "rectanglelabels": _read_rectangle,
-    "polygonlabels": _read_polygon,
-}
+def _instance(
+    path: Path,
+    name: str,
+    result: Result,
+    beside: Sequence[Result],
+    size_wh: tuple[int, int],
+    receipt: Receipt,
+    skip_errors: bool,
+) -> Instance | None:
+    try:
+        return read_result(result, size_wh, beside)
+    except ValueError as error:
+        reason = first_complaint(error) if isinstance(error, ValidationError) else error
+        receipt.leave_out(
+            InputError(path, f"a result of {name}: {reason}", "Correct or remove it"),
+            skip_errors=skip_errors,
+            kind=f"{result.type} not read",
+            photo=name,
+            lost=_labels(result, beside) or [_UNKNOWN],
+        )
+        return None

@@ -63,6 +63,8 @@ def coco_labels(image: LabelledImage, options: SegmentationOptions) -> tuple[Coc
             iou = min(iou, box_iou(instance.source_box_xywh, instance.box_xywh))
         bbox = [plain_number(number) for number in instance.box_xywh]
         fields = {"bbox": bbox, "area": plain_number(instance.area), "segmentation": segmentation}
+        if instance.attributes:
+            fields["attributes"] = dict(instance.attributes)
         annotations.append((instance.defect, fields))
         ious.append(iou)
     return CocoLabels(image.path, image.size_wh, tuple(annotations)), ious
@@ -161,7 +163,8 @@ def labelled_images(
                     problem, skip_errors=skip_errors, kind="annotation not readable", photo=name, lost=[defect]
                 )
                 continue
-            instances.append(Instance(defect, annotation.bbox, region))
+            said = annotation.attributes if isinstance(annotation.attributes, dict) else {}
+            instances.append(Instance(defect, annotation.bbox, region, attributes=said))
         labelled = LabelledImage(name, photo, (image.width, image.height), tuple(instances))
         yield from fitted(labelled, source, receipt, skip_errors=skip_errors)
 

@@ -5,11 +5,13 @@ Angles are degrees, clockwise as one looks at the photo, as Label Studio and CVA
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import cos, inf, radians, sin
 
 import numpy as np
 
-from mvtec.convert.geometry import BoxFloat, Region
+from mvtec.convert.geometry import BoxFloat, Region, cut_box
+from mvtec.convert.instances import Instance
 from mvtec.convert.row_runs import region_of_row_runs
 
 _LEAST, _MOST = 1e-3, 1e7  # pixels; outside of them an ellipse is not one of a photo
@@ -30,6 +32,21 @@ def turned_box(box_xywh: BoxFloat, degrees: float, about_xy: tuple[float, float]
         across, down = left - about_xy[0], top - about_xy[1]
         corners += [about_xy[0] + across * cosine - down * sine, about_xy[1] + across * sine + down * cosine]
     return corners
+
+
+def hull(corners: Sequence[float]) -> BoxFloat:
+    """The upright box around corners x, y, x, y, …."""
+    xs, ys = corners[0::2], corners[1::2]
+    return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+def outlined(label: str, region: Region | None, hull_xywh: BoxFloat, size_wh: tuple[int, int]) -> Instance | None:
+    """An instance of painted pixels; its box is that of the outline where that leaves the photo: the cut is counted."""
+    if region is None:
+        return None
+    if cut_box(hull_xywh, size_wh) == hull_xywh:
+        return Instance.of(label, region)
+    return Instance(label, hull_xywh, region)
 
 
 def ellipse_region(

@@ -2,7 +2,6 @@
 
 import { app, on } from "./app.js";
 import { byId } from "./dom.js";
-import { isMeant } from "./marks.js";
 import { invalidate, view, viewChanged } from "./stage.js";
 import { currentTool, eraser } from "./tools.js";
 
@@ -52,7 +51,7 @@ function down(event) {
       return;
     }
   }
-  if (press || !app.photo || !isMeant()) return;
+  if (press || !app.photo) return;
   canvas().setPointerCapture(event.pointerId);
   const point = pointOf(event);
   if (spaceHeld || app.tool === "pan" || (event.buttons & MIDDLE_BUTTON) !== 0) {
