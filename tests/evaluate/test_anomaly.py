@@ -15,7 +15,7 @@ from scipy import ndimage
 from sklearn.metrics import roc_auc_score
 
 from mvtec.datasets.tree import read_tree
-from mvtec.evaluate.anomaly import evaluate_anomaly
+from mvtec.evaluate.anomaly import CATCHING, CATCHING_ALL, OWN, SILENT, evaluate_anomaly
 from mvtec.evaluate.good_or_defect import yes_or_no
 from mvtec.evaluate.pixels import PixelTable, area, count_pixels, heat_edges
 
@@ -196,3 +196,22 @@ def test_what_the_command_refuses(plates: Category, tmp_path: Path, mvtec):
     maskless = make_plates(tmp_path / "maskless", test=2)
     maskless.mask("crack", 0).unlink()
     assert "has no ground-truth mask" in fails(maskless.root, "--anomaly", run)
+
+
+def test_what_is_caught_and_what_is_a_false_alarm_from_which_score_on(category: Category):
+    """10 bad photos of heat 1.1 to 2.0, 5 good ones of 0.9 to 1.3, threshold 1.2."""
+    samples = read_tree(category.root).labelled
+    heat = iter(np.arange(1.1, 2.05, 0.1))
+    good = iter(np.arange(0.9, 1.35, 0.1))
+    maps = {
+        sample.path: np.full((4, 4), next(good if sample.is_good else heat), np.float32)
+        for sample in sorted(samples, key=lambda sample: sample.path)
+    }
+    points = {point.why: point for point in evaluate_anomaly(samples, maps, 1.2, resamples=0).points}
+    own = points[OWN]
+    assert (own.min_score, own.caught, own.defective, own.alarms, own.good) == (1.2, 9, 10, 2, 5)
+    assert own.sensitivity.text() == "0.900 (0.596 to 0.982)"  # Wilson's, of 9 in 10
+    most = points[f"{CATCHING}, {CATCHING_ALL}"]  # of ten photos 95 % are all
+    assert (most.min_score, most.caught, most.alarms) == (1.1, 10, 3)
+    silent = points[SILENT]
+    assert (silent.min_score, silent.caught, silent.alarms) == (pytest.approx(1.3, abs=0.0011), 7, 0)

@@ -14,7 +14,7 @@ from mvtec.evaluate import coco_figures
 from mvtec.evaluate.bootstrap import draw_weights
 from mvtec.evaluate.boxes import evaluate_boxes, label_sources
 from mvtec.evaluate.coco_figures import FIGURES, RECALLS, average_precision, recall
-from mvtec.evaluate.matching import MAX_DETECTIONS, match
+from mvtec.evaluate.matching import match
 
 
 def pycocotools_stats(truth, results, tmp_path: Path) -> np.ndarray:
@@ -37,7 +37,7 @@ def counted(matches_of, weights, definition_name: str, classes: int) -> np.ndarr
     for k in range(classes):
         matches = matches_of[k, area]
         if definition_name.startswith("AR"):
-            limit = {"AR1": MAX_DETECTIONS[0], "AR10": MAX_DETECTIONS[1]}.get(definition_name, MAX_DETECTIONS[2])
+            limit = {"AR1": 1, "AR10": 10}.get(definition_name, 100)
             tables.append(recall(matches, weights, limit).mean(axis=1))
         else:
             table = average_precision(matches, weights)

@@ -225,7 +225,7 @@ def test_the_command_and_its_page(category: Category, tmp_path: Path, mvtec):
     assert done.code == 0, done.err
     metrics = json.loads(done.out)["metrics"]
     assert metrics["IoU_image"]["value"] == 1
-    assert set(metrics["IoU/crack"]) == {"value", "n", "instances", "low", "high", "reason"}
+    assert set(metrics["IoU/crack"]) == {"value", "n", "instances", "low", "high", "reason", "method"}
     text = page.read_text()
     assert text.count("<svg") == 4 * 10  # boxes, truth, unrefined, masks
     assert "test/crack/000.png" in text

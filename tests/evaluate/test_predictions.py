@@ -126,7 +126,7 @@ def test_the_command_prints_figures_and_json(files: Files, mvtec):
     assert "AP50" in outcome.out
     content = json.loads(mvtec("evaluate", "boxes", truth, results, "--json").out)
     assert set(content) >= {"command", "inputs", "outputs", "metrics", "warnings"}
-    assert set(content["metrics"]["AP50/class0"]) == {"value", "n", "instances", "low", "high", "reason"}
+    assert set(content["metrics"]["AP50/class0"]) == {"value", "n", "instances", "low", "high", "reason", "method"}
 
 
 def test_a_leak_is_one_line_and_exit_2(files: Files, mvtec):

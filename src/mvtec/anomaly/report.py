@@ -93,6 +93,7 @@ def write_judgement(out: Path, judgement: Judgement, *, overwrite: bool = False)
                 path: {"truth": label, "answer": figures.answers[path], "score": round(figures.scores[path], 5)}
                 for path, label in figures.truth.items()
             },
+            "operating_points": [point.to_json() for point in figures.points],
             "metrics": {name: metric.to_json() for name, metric in figures.metrics.items()},
         }
         write_json(staged / "anomaly.json", content, overwrite=False)

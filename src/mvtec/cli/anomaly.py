@@ -228,6 +228,7 @@ def anomaly(
             outputs=[] if out is None else [out / "report.html", out / "anomaly.json"],
             metrics=judgement.figures.metrics,
             threshold=judgement.figures.threshold,
+            operating_points=[point.to_json() for point in judgement.figures.points],
             synthetic_left_out=judgement.synthetic,
             seconds_per_photo=round(judgement.heats.seconds_per_photo, 4),
         )
@@ -253,5 +254,20 @@ def _print_figures(figures: AnomalyFigures) -> None:
         say("")
         table = [[defect, *(metrics[f"{name}/{defect}"].text() for name in OF_DEFECT)] for defect in defects]
         print_table(["defect", *OF_DEFECT], table)
+    say("")
+    print_table(
+        ["score from", "bad photos found", "sensitivity", "good ones with an alarm", "false alarms", "chosen because"],
+        [
+            [
+                f"{point.min_score:.3f}",
+                f"{point.caught} of {point.defective}",
+                point.sensitivity.text(),
+                f"{point.alarms} of {point.good}",
+                point.false_alarm_share.text(),
+                point.why,
+            ]
+            for point in figures.points
+        ],
+    )
     say("")
     say(f"a photo is called defective above score {figures.threshold:.3f}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, say, warn
-from mvtec.cli.evaluate import app
+from mvtec.cli.evaluate import MaxDetections, app
 
 if TYPE_CHECKING:
     from mvtec.compare.result import Contest
@@ -41,6 +41,7 @@ def compare(
         Path | None, typer.Option(help="Also judge these masks of mvtec segment refine, for the same photos.")
     ] = None,
     unrefined: Annotated[Path | None, typer.Option(help="What to show beside --masks, such as SAM untuned.")] = None,
+    max_detections: MaxDetections = 100,
     seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished comparison in --out.")] = False,
     overwrite: Overwrite = False,
@@ -90,6 +91,7 @@ def compare(
             threshold=threshold,
             masks=masks,
             unrefined=unrefined,
+            max_detections=max_detections,
             command=command_words(),
             stage=bar,
             seed=seed,

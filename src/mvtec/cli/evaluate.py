@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,13 @@ from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.evaluate.cross_check import CrossCheck
+    from mvtec.evaluate.metric import Metric
+    from mvtec.evaluate.predictions import Judged
     from mvtec.evaluate.thresholds import OperatingPoint
+
+MaxDetections = Annotated[
+    int, typer.Option(min=100, help="Count so many detections of a class in a photo, the best; COCO counts 100.")
+]
 
 app = typer.Typer(help="Judge predictions: figures with n and 95 % intervals.", no_args_is_help=True)
 
@@ -21,53 +28,115 @@ app = typer.Typer(help="Judge predictions: figures with n and 95 % intervals.", 
 @app.command()
 def boxes(
     truth: Annotated[Path, typer.Argument(metavar="GT.json", help="COCO annotations.")],
-    predictions: Annotated[Path, typer.Argument(metavar="PRED.json", help="COCO results for the same images.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PRED.json", help="COCO results, or COCO annotations, for the same images.")
+    ],
+    max_detections: MaxDetections = 100,
+    normals: Annotated[
+        Path | None,
+        typer.Option(
+            help="Count false alarms on these photos without a defect, too: a folder that mvtec predict made of them, "
+            "or their own. By default the folder normals beside PRED.json, where it is."
+        ),
+    ] = None,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals.")] = 1000,
     seed: Seed = 0,
     cross_check: Annotated[
         bool, typer.Option("--cross-check", help="Score with three tools and explain each difference.")
     ] = False,
+    images: Annotated[
+        Path | None, typer.Option(help="The photos' folder, for --report; by default the one that was predicted.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Also write a page with the photos, worst first.")] = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Score boxes: pycocotools' twelve figures, per class too, with 95 % bootstrap intervals over images."""
-    from mvtec.evaluate.boxes import PER_CLASS, count_instances, evaluate_boxes, out_of_reach
+    from mvtec.evaluate.boxes import evaluate_boxes
     from mvtec.evaluate.cross_check import cross_check as check_tools
     from mvtec.evaluate.matching import match
     from mvtec.evaluate.predictions import load
-    from mvtec.evaluate.report import report_predictions
+    from mvtec.evaluate.report import photo_root, report_predictions
     from mvtec.evaluate.thresholds import operating_points
     from mvtec.files import check_output
 
     if report is not None:
-        check_output(report, overwrite=overwrite, inputs=[truth, predictions])
-    judged = load(truth, predictions)
-    figures = match(judged.truth_json, judged.results)
+        given = (truth, predictions, images, normals)
+        check_output(report, overwrite=overwrite, inputs=[path for path in given if path is not None])
+    judged = load(truth, predictions, max_detections=max_detections, normals=normals)
+    root = None if report is None else photo_root(judged, images)
+    figures = match(judged.truth_json, judged.results, max_detections)
     metrics = evaluate_boxes(judged, figures=figures, resamples=resamples, seed=seed)
     points = operating_points(judged, figures)
     checked = check_tools(judged) if cross_check else None
-    if report is not None:
-        report_predictions(report, judged=judged, metrics=metrics, points=points, overwrite=overwrite)
-    if as_json:
-        print_json(
-            "evaluate boxes",
-            inputs={"truth": truth, "predictions": predictions, "resamples": resamples, "seed": seed},
-            outputs=[] if report is None else [report],
-            metrics=metrics,
-            operating_points=[point.to_json() for point in points],
-            warnings=list(judged.warnings),
-            cross_check=None if checked is None else asdict(checked),
-        )
-        return
+    outputs: list[Path] = []
+    if not as_json:
+        _print_boxes(judged, metrics, points, checked, predictions)
+    try:
+        if report is not None and root is not None:
+            report_predictions(
+                report,
+                judged=judged,
+                metrics=metrics,
+                points=points,
+                predictions=predictions,
+                root=root,
+                overwrite=overwrite,
+            )
+            outputs.append(report)
+    finally:  # what was counted is printed, whatever becomes of the page
+        if as_json:
+            print_json(
+                "evaluate boxes",
+                inputs={
+                    "truth": truth,
+                    "predictions": predictions,
+                    "resamples": resamples,
+                    "seed": seed,
+                    "max_detections": max_detections,
+                    "normals": judged.normals and str(judged.normals.source),
+                },
+                outputs=outputs,
+                metrics=metrics,
+                operating_points=[point.to_json() for point in points],
+                warnings=list(judged.warnings),
+                cross_check=None if checked is None else asdict(checked),
+                notes=_notes(judged, predictions),
+            )
+    if report is not None and not as_json:
+        say("")
+        say(f"report: {report.absolute()}")
+
+
+def _notes(judged: Judged, predictions: Path) -> list[str]:
+    """On which photos the false alarms were counted, and on which they could be."""
+    from mvtec.evaluate.boxes import about_photos
+    from mvtec.evaluate.normals import advice
+
+    more = advice(judged.provenance, predictions, judged.truth) if judged.normals is None else None
+    return [*about_photos(judged), *([more] if more else [])]
+
+
+def _print_boxes(
+    judged: Judged,
+    metrics: dict[str, Metric],
+    points: list[OperatingPoint],
+    checked: CrossCheck | None,
+    predictions: Path,
+) -> None:
+    from mvtec.evaluate.boxes import OF_PHOTOS, count_instances, out_of_reach, per_class
+
     for line in judged.warnings:
         warn(line)
     instances = count_instances(judged)
     images = counted(len(judged.truth.images), "image")
-    say(f"{images}, {counted(sum(instances.values()), 'instance')}; value (95 % interval)")
+    boxes = counted(len(judged.results), "detection")
+    say(f"{images}, {counted(sum(instances.values()), 'instance')}, {boxes}; value (95 % interval)")
+    for line in _notes(judged, predictions):
+        say(line)
     say("")
     rows = [
-        [name, metric.text(), str(metric.n), str(metric.instances) if name != "FPR95" else ""]
+        [name, metric.text(), str(metric.n), str(metric.instances) if name != OF_PHOTOS else ""]
         for name, metric in metrics.items()
         if "/" not in name
     ]
@@ -75,19 +144,17 @@ def boxes(
     if why := out_of_reach(judged):
         say(f"no score catches 95 % of the bad photos, as FPR95 would have it: {why}")
     say("")
+    of_class = per_class(judged.max_detections)
     rows = [
-        [name, *(metrics[f"{figure}/{name}"].text() for figure in PER_CLASS), str(count)]
+        [name, *(metrics[f"{figure}/{name}"].text() for figure in of_class), str(count)]
         for name, count in instances.items()
     ]
-    print_table(["class", *PER_CLASS, "instances"], rows)
+    print_table(["class", *of_class, "instances"], rows)
     say("")
     _print_points(points)
     if checked is not None:
         say("")
         _print_cross_check(checked)
-    if report is not None:
-        say("")
-        say(f"report: {report.absolute()}")
 
 
 @app.command()
@@ -101,6 +168,7 @@ def masks(
     ] = None,
     images: Annotated[Path | None, typer.Option(help="The photos' folder, for --report.")] = None,
     min_score: Annotated[float, typer.Option(help="Do not pair detections of lower score.")] = 0.25,
+    max_detections: MaxDetections = 100,
     resamples: Annotated[int, typer.Option(min=0, help="Bootstrap resamples; 0 for no intervals.")] = 1000,
     seed: Seed = 0,
     report: Annotated[Path | None, typer.Option(help="Also write a page with the photos, worst first.")] = None,
@@ -122,8 +190,8 @@ def masks(
         check_output(report, overwrite=overwrite, inputs=[path for path in given if path is not None])
         if images is None:
             raise InputError("--report", "shows the photos", "Give their folder as --images")
-    paired = pair_masks(truth, predictions, min_score=min_score)
-    before = None if unrefined is None else pair_masks(truth, unrefined, min_score=min_score)
+    pair = partial(pair_masks, truth, min_score=min_score, max_detections=max_detections)
+    paired, before = pair(predictions), None if unrefined is None else pair(unrefined)
     warnings = list(dict.fromkeys([*paired.warnings, *(before.warnings if before else ())]))
     metrics = evaluate_masks(paired, before, resamples=resamples, seed=seed)
     alarmed = [paired.truth.images[index].file_name for index in paired.good_with_a_mask]

@@ -44,7 +44,7 @@ from mvtec.evaluate.compare import compare
 from mvtec.evaluate.detector_errors import detector_errors
 from mvtec.evaluate.heat import heat_shares
 from mvtec.evaluate.mask_pairs import PairedMasks, pair_masks
-from mvtec.evaluate.matching import match
+from mvtec.evaluate.matching import MOST_DETECTIONS, match
 from mvtec.evaluate.predictions import Judged, load
 from mvtec.evaluate.thresholds import operating_points
 from mvtec.files import write_json
@@ -83,6 +83,7 @@ def run_contest(
     threshold: float | None = None,
     masks: Path | None = None,
     unrefined: Path | None = None,
+    max_detections: int = MOST_DETECTIONS,
     command: list[str],
     stage: Stage,
     seed: int = 0,
@@ -105,6 +106,7 @@ def run_contest(
         threshold: That score, if it is given.
         masks: Masks of `mvtec segment refine` to judge, too.
         unrefined: Others to compare them with.
+        max_detections: How many boxes of a photo are taken, and how many of a class count.
         command: The words of the command line, for the records.
         stage: See `compare.Stage`.
         seed: Seed of the resampling.
@@ -138,16 +140,21 @@ def run_contest(
     paired = (
         None
         if masks is None
-        else (pair_masks(truth_file, masks), None if unrefined is None else pair_masks(truth_file, unrefined))
+        else (
+            pair_masks(truth_file, masks, max_detections=max_detections),
+            None if unrefined is None else pair_masks(truth_file, unrefined, max_detections=max_detections),
+        )
     )
     truth = {sample.path: sample.defect for sample in samples}
     runs = _train_folds(dataset, split, like[DETECTOR], out, command, stage) if needs_folds else []
     with stage("asking the detector", None):
         if cross_validate:
-            predicted = detectors.ask_folds(runs, dataset, split, truth_file, out / DETECTOR)
+            predicted = detectors.ask_folds(
+                runs, dataset, split, truth_file, out / DETECTOR, max_detections=max_detections
+            )
         else:
-            predicted = detectors.ask(detector, dataset.root, truth_file, out / DETECTOR)
-    judged = load(truth_file, predicted.file)
+            predicted = detectors.ask(detector, dataset.root, truth_file, out / DETECTOR, max_detections=max_detections)
+    judged = load(truth_file, predicted.file, max_detections=max_detections)
     asked = runs if cross_validate else [detector]
     records = {DETECTOR: read_run(asked[0])}
     with stage("asking the classifier", len(samples)) as step:
@@ -176,7 +183,7 @@ def run_contest(
         records[ANOMALY] = third.record
         efforts[ANOMALY] = Effort(third.model.parameters, third.record.seconds, unlike.seconds_per_photo, "cpu")
     with stage("judging", None):
-        best, matched = best_boxes(judged), match(judged.truth_json, judged.results)
+        best, matched = best_boxes(judged), match(judged.truth_json, judged.results, max_detections)
         thresholds, how_chosen = _thresholds(dataset, split, out, runs, best, truth, cross_validate, threshold)
         comparison = compare(
             truth,

@@ -23,6 +23,7 @@ from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of, train
 from mvtec.detect.weights import Start
 from mvtec.errors import LeakError
+from mvtec.evaluate.matching import MOST_DETECTIONS
 from mvtec.files import sha256_json, staged_folder, write_json
 from mvtec.reading import read_json
 from mvtec.run import RunRecord, is_begun, prepare_run, read_run
@@ -119,7 +120,15 @@ def _tell(on_epoch: OnEpoch, fold: int, epoch: int, epochs: int, _losses: dict[s
     on_epoch(fold, epoch, epochs)
 
 
-def ask(run: Path, root: Path, truth: Path, out: Path, *, photos: Iterable[str] | None = None) -> Predicted:
+def ask(
+    run: Path,
+    root: Path,
+    truth: Path,
+    out: Path,
+    *,
+    photos: Iterable[str] | None = None,
+    max_detections: int = MOST_DETECTIONS,
+) -> Predicted:
     """Ask a detector about photos.
 
     Args:
@@ -128,6 +137,7 @@ def ask(run: Path, root: Path, truth: Path, out: Path, *, photos: Iterable[str] 
         truth: The annotation file whose photos, and their ids, are meant.
         out: The folder to make.
         photos: Only those of them; None for all.
+        max_detections: How many detections of a photo to take.
     """
     wanted = None if photos is None else set(photos)
     images = [image for image in read_coco(truth).images if wanted is None or image.file_name in wanted]
@@ -136,7 +146,7 @@ def ask(run: Path, root: Path, truth: Path, out: Path, *, photos: Iterable[str] 
         run,
         Source(root, tuple((root / image.file_name, image) for image in images), truth),
         out,
-        options=PredictOptions(draw=False),
+        options=PredictOptions(draw=False, max_detections=max_detections),
         overwrite=True,
         on_photo=lambda: ends.append(time.perf_counter()),
     )
@@ -145,10 +155,25 @@ def ask(run: Path, root: Path, truth: Path, out: Path, *, photos: Iterable[str] 
     return Predicted(out / "predictions.json", statistics.median(later) if later else 0.0)
 
 
-def ask_folds(runs: list[Path], dataset: Dataset, split: Split, truth: Path, out: Path) -> Predicted:
+def ask_folds(
+    runs: list[Path],
+    dataset: Dataset,
+    split: Split,
+    truth: Path,
+    out: Path,
+    *,
+    max_detections: int = MOST_DETECTIONS,
+) -> Predicted:
     """Ask each detector of a cross-validation about its own fold; one results file of all."""
     answers = [
-        ask(run, dataset.root, truth, run.parent / f"predictions{number}", photos=split.folds[number])
+        ask(
+            run,
+            dataset.root,
+            truth,
+            run.parent / f"predictions{number}",
+            photos=split.folds[number],
+            max_detections=max_detections,
+        )
         for number, run in enumerate(runs)
     ]
     results, parts = [], []

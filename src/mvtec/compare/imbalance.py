@@ -26,6 +26,7 @@ from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import make_split
 from mvtec.errors import InputError
 from mvtec.evaluate.bootstrap import bootstrapped, draw_weights
+from mvtec.evaluate.classes import class_scores
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
 
@@ -144,18 +145,8 @@ def _figures(
     truth: npt.NDArray[np.intp], said: npt.NDArray[np.intp], classes: int, weights: Floats
 ) -> npt.NDArray[np.float64]:
     """Macro-F1 and the recall of each class, float64 R×(1+K), one row for each row of weights R×N."""
-    hit, real, claimed = (
-        np.stack([weights @ mask for mask in masks], axis=1)
-        for masks in (
-            [(truth == label) & (said == label) for label in range(classes)],
-            [truth == label for label in range(classes)],
-            [said == label for label in range(classes)],
-        )
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        f1 = np.where(real + claimed > 0, 2 * hit / (real + claimed), np.nan)
-        recall = np.where(real > 0, hit / real, np.nan)
-    return np.concatenate([np.nanmean(f1, axis=1)[:, None], recall], axis=1)
+    macro_f1, recall = class_scores(truth, said, classes, weights)
+    return np.concatenate([macro_f1[:, None], recall], axis=1)
 
 
 def _metrics(

@@ -10,8 +10,7 @@ from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import GOOD, Sample
-from mvtec.evaluate.boxes import PER_CLASS, count_instances
-from mvtec.evaluate.coco_figures import FIGURES
+from mvtec.evaluate.boxes import OF_PHOTOS, count_instances, per_class
 from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
 from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
 from mvtec.evaluate.mask_report import mask_rows, outline_path
@@ -88,7 +87,7 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
     figures = {name: comparison.figures[name].metrics for name in comparison.figures}
     if contest.unlike is not None:
         figures[ANOMALY] = {name: contest.unlike.metrics[name] for name in WHOLE}
-    metrics = contest.metrics
+    metrics, of_class = contest.metrics, per_class(judged.max_detections)
     photos = counted(len(contest.samples), "photo")
     page = template("compare.html.jinja").render(
         title=f"{contest.dataset.category}: {_all_of(list(figures))} on the same {photos}",
@@ -101,10 +100,10 @@ def write_comparison(out: Path, contest: Contest, *, detector: Path, classifier:
         chart=CHART_WH,
         detector_curves=read_curves((out / "folds" / "fold0" if contest.folds else detector) / "results.csv"),
         classifier_curves=_history(out / CLASSIFIER if contest.folds else classifier),
-        figures=[(figure.name, contest.boxes[figure.name]) for figure in FIGURES],
-        per_class=PER_CLASS,
+        figures=[(name, metric) for name, metric in contest.boxes.items() if "/" not in name and name != OF_PHOTOS],
+        per_class=of_class,
         classes_of_boxes=[
-            (name, count, [contest.boxes[f"{figure}/{name}"] for figure in PER_CLASS])
+            (name, count, [contest.boxes[f"{figure}/{name}"] for figure in of_class])
             for name, count in count_instances(judged).items()
         ],
         kinds=KINDS,

@@ -6,17 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from mvtec.datasets.images import photo_size_wh, read_mask
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, draw_weights
-from mvtec.evaluate.good_or_defect import auroc, false_alarms, yes_or_no
+from mvtec.evaluate.good_or_defect import PhotoPoint, auroc, catching_score, false_alarms, to_three_places, yes_or_no
 from mvtec.evaluate.heat import Heat, scale_heat
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.pixels import PixelTable, count_pixels, heat_edges
 
 DEFECT = "defect"  # what is said of a photo whose defect has no name
+OWN, SILENT = "the detector's own threshold", "no good photo here reaches it"
+CATCHING, CATCHING_ALL = "95 % of these bad photos reach it", "all of these bad photos reach it"
 OF_DEFECT = ("image_auroc", "sensitivity", "pixel_auroc", "aupro")
 
 
@@ -32,6 +35,7 @@ class AnomalyFigures:
         scores: Its score.
         answers: `good` or `defect`.
         threshold: A photo is called defective above it.
+        points: What raises an alarm at the threshold, and at scores that these photos choose, by rising score.
     """
 
     metrics: dict[str, Metric]
@@ -39,6 +43,7 @@ class AnomalyFigures:
     scores: dict[str, float]
     answers: dict[str, str]
     threshold: float
+    points: tuple[PhotoPoint, ...] = ()
 
     def margin(self, path: str) -> float:
         """How far a photo's score is on the right side of the threshold, as a share of it; below 0 it is wrong."""
@@ -100,18 +105,43 @@ def evaluate_anomaly(
     good = [number for number, sample in enumerate(ordered) if sample.is_good]
     said = yes_or_no(truth, answers)
     defective = np.array([not sample.is_good for sample in ordered])
-    alarms = false_alarms(
-        defective,
-        np.array([scores[sample.path] for sample in ordered], np.float64),
-        draw_photos(len(ordered), resamples, seed),
-    )
+    every = np.array([scores[sample.path] for sample in ordered], np.float64)
+    alarms = false_alarms(defective, every, resamples, seed)
     metrics = areas(list(range(len(ordered)))) | {"FPR95": alarms} | said
     for defect in sorted({label for label in truth.values() if label != GOOD}):
         own = [number for number, sample in enumerate(ordered) if sample.defect == defect]
         of_defect = areas(sorted([*good, *own]))
         of_defect["sensitivity"] = yes_or_no({ordered[number].path: defect for number in own}, answers)["sensitivity"]
         metrics |= {f"{name}/{defect}": of_defect[name] for name in OF_DEFECT}
-    return AnomalyFigures(metrics, truth, scores, answers, threshold)
+    return AnomalyFigures(metrics, truth, scores, answers, threshold, _points(defective, every, threshold))
+
+
+def _points(defective: npt.NDArray[np.bool_], scores: Floats, threshold: float) -> tuple[PhotoPoint, ...]:
+    """Of the detector's own threshold, and where the photos are of both kinds, of three that they choose.
+
+    Those are the highest scores that 95 % and all of the defective photos reach, and the lowest that no good photo
+    reaches, each to three places, towards more alarms and towards fewer.
+    """
+    why: dict[float, list[str]] = {float(np.nextafter(threshold, np.inf)): [OWN]}  # an alarm is above it
+    if 0 < defective.sum() < len(defective):
+        for score, reason in ((catching_score(defective, scores), CATCHING), (scores[defective].min(), CATCHING_ALL)):
+            why.setdefault(to_three_places(float(score)), []).append(reason)
+        silent = to_three_places(float(scores[~defective].max())) + 0.001
+        why.setdefault(round(silent, 3), []).append(SILENT)
+    points = []
+    for least in sorted(why):
+        alarm = scores >= least
+        points.append(
+            PhotoPoint(
+                min_score=threshold if OWN in why[least] else least,
+                why=", ".join(why[least]),
+                caught=int(alarm[defective].sum()),
+                defective=int(defective.sum()),
+                alarms=int(alarm[~defective].sum()),
+                good=int((~defective).sum()),
+            )
+        )
+    return tuple(points)
 
 
 def _chunks(weights: Floats) -> list[Floats]:

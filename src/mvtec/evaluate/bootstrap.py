@@ -1,4 +1,8 @@
-"""Resamples of photos, drawn with replacement, and the intervals they give."""
+"""Resamples of photos, drawn with replacement, and the intervals they give.
+
+The interval is the percentile bootstrap's (Efron & Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13).
+What is drawn is a photo with all that is in it, as defects of one photo are not independent.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,9 @@ import numpy.typing as npt
 
 from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
+
+BOOTSTRAP = "percentile bootstrap over photos"
+PAIRED_BOOTSTRAP = "paired percentile bootstrap over photos"
 
 
 def draw_weights(images: int, resamples: int, seed: int) -> Floats:
@@ -21,7 +28,13 @@ def draw_photos(photos: int, resamples: int, seed: int) -> list[npt.NDArray[np.i
     return [random.integers(0, photos, photos) for _ in range(resamples)] if photos > 1 else []
 
 
-def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None) -> Metric:
+def weights_of(drawn: list[npt.NDArray[np.int64]], photos: int) -> Floats:
+    """float64 R×N: how often each photo is in each resample."""
+    counts = [np.bincount(at, minlength=photos) for at in drawn]
+    return np.array(counts, np.float64).reshape(len(drawn), photos)
+
+
+def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None, method: str = BOOTSTRAP) -> Metric:
     """A figure with the interval of its resamples, and without one, but with the reason, where they give none.
 
     Resamples that all have one value, as those of photos without any error have, say nothing of other photos: they
@@ -32,6 +45,7 @@ def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None)
         n: The number of photos.
         instances: The number of instances.
         resampled: float64 R, its value in each resample, NaN where it is undefined; None or empty without resamples.
+        method: What to call the interval.
 
     >>> bootstrapped(1.0, 16, 16, np.ones(1000)).reason
     'no resample differs'
@@ -43,7 +57,7 @@ def bootstrapped(value: float, n: int, instances: int, resampled: Floats | None)
         return Metric(value, n, instances, reason="undefined in all resamples")
     if np.nanmax(resampled) - np.nanmin(resampled) < 1e-9:  # sums in another order differ by as much
         return Metric(value, n, instances, reason="no resample differs")
-    return Metric(value, n, instances, *ends)
+    return Metric(value, n, instances, *ends, method=method)
 
 
 def interval(values: Floats) -> tuple[float, float] | None:

@@ -7,15 +7,15 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import draw_photos, draw_weights
-from mvtec.evaluate.coco_figures import FIGURES, Tables, metric
+from mvtec.evaluate.bootstrap import draw_weights
+from mvtec.evaluate.coco_figures import Tables, figures_with, metric
 from mvtec.evaluate.good_or_defect import catching_score, false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, match
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.words import counted
 
-PER_CLASS = ("AP", "AP50", "AP75", "AR100")
+OF_PHOTOS = "FPR95"  # the one figure that is about photos, not about instances
 
 
 def evaluate_boxes(
@@ -23,8 +23,9 @@ def evaluate_boxes(
 ) -> dict[str, Metric]:
     """Score predictions.
 
-    The values over all classes are pycocotools' own. The intervals are percentile bootstrap intervals over images
-    (Efron, 1979): the images are drawn anew with replacement, detections and truth with them.
+    The values over all classes are pycocotools' own. Their intervals are percentile bootstrap intervals over images:
+    the images are drawn anew with replacement, detections and truth with them. That of `FPR95` is its own, see
+    `good_or_defect.false_alarms`.
 
     Args:
         judged: Truth and predictions.
@@ -33,39 +34,77 @@ def evaluate_boxes(
         seed: Seed of the draw.
 
     Returns:
-        The twelve figures by name, then `AP/defect`, `AP50/defect`, `AP75/defect`, `AR100/defect` of each class, and
-        `FPR95`: the share of good photos with an alarm where 95 % of the defective ones have one.
+        The twelve figures by name, then those of `per_class` of each class, as `AP/defect`, and `FPR95`: the share of
+        good photos with an alarm where 95 % of the defective ones have one.
     """
-    figures = figures or match(judged.truth_json, judged.results)
+    figures = figures or match(judged.truth_json, judged.results, judged.max_detections)
     weights = draw_weights(figures.images, resamples, seed) if resamples and figures.images > 1 else None
     resampled = None if weights is None else Tables(figures, weights)
     as_it_is = Tables(figures, np.ones((1, figures.images)))
     metrics = {}
-    for figure, stat in zip(FIGURES, figures.stats, strict=True):
+    twelve, of_class = figures_with(figures.max_detections), per_class(figures.max_detections)
+    for figure, stat in zip(twelve, figures.stats, strict=True):
         value = None if stat < 0 else float(stat)
         metrics[figure.name] = metric(figures, figure, range(len(figures.names)), value, resampled)
     for number, name in enumerate(figures.names):
-        for figure in FIGURES:
-            if figure.name in PER_CLASS:
+        for figure in twelve:
+            if figure.name in of_class:
                 counted = float(as_it_is.mean(figure, [number])[0])
                 value = None if np.isnan(counted) else counted
                 metrics[f"{figure.name}/{name}"] = metric(figures, figure, [number], value, resampled)
-    return metrics | {"FPR95": _false_alarms(judged, resamples, seed)}
+    return metrics | {OF_PHOTOS: false_alarms(*photo_scores(judged), resamples, seed)}
 
 
-def _false_alarms(judged: Judged, resamples: int, seed: int) -> Metric:
-    """See `good_or_defect.false_alarms`; the score of a photo is that of its best box, 0 without any."""
-    defective, scores = photo_scores(judged)
-    return false_alarms(defective, scores, draw_photos(len(scores), resamples, seed))
+def per_class(max_detections: int) -> tuple[str, ...]:
+    """The figures that each class has, where so many detections of a class in a photo count."""
+    return "AP", "AP50", "AP75", f"AR{max_detections}"
 
 
-def photo_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Of each photo, in the order of the truth, whether it has a defect, and the score of its best box, 0 without."""
-    defective = {annotation.image_id for annotation in judged.truth.annotations}
+def truth_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats, npt.NDArray[np.bool_]]:
+    """Of each photo of the truth, in its order, what it says of false alarms.
+
+    Returns:
+        bool N, whether it has a defect; float64 N, the score of its best box, 0 without; bool N, whether it counts: a
+        photo with a crowd alone is neither good nor does it have a defect to be found.
+    """
+    with_instance = {annotation.image_id for annotation in judged.truth.annotations if not annotation.iscrowd}
+    crowds_alone = {annotation.image_id for annotation in judged.truth.annotations} - with_instance
     best = {image.id: 0.0 for image in judged.truth.images}
     for result in judged.results:
         best[result["image_id"]] = max(best[result["image_id"]], result["score"])
-    return np.array([number in defective for number in best]), np.array(list(best.values()), np.float64)
+    return (
+        np.array([number in with_instance for number in best]),
+        np.array(list(best.values()), np.float64),
+        np.array([number not in crowds_alone for number in best]),
+    )
+
+
+def photo_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Of each photo that counts, whether it has a defect, and the score of its best box; the further normals last."""
+    defective, scores, counts = truth_scores(judged)
+    further = np.array(judged.normals.scores if judged.normals else (), np.float64)
+    return (
+        np.concatenate([defective[counts], np.zeros(len(further), bool)]),
+        np.concatenate([scores[counts], further]),
+    )
+
+
+def about_photos(judged: Judged) -> list[str]:
+    """Which photos the false alarms are counted on, and which have no box."""
+    defective, scores, counts = truth_scores(judged)
+    good = int((counts & ~defective).sum())
+    lines = [f"{int((scores <= 0).sum())} of {counted(len(scores), 'photo')} have no box"]
+    if crowds := [image.file_name for image, one in zip(judged.truth.images, counts, strict=True) if not one]:
+        lines.append(
+            f"{counted(len(crowds), 'photo')} with a crowd alone, such as {crowds[0]}: neither good nor defective, "
+            "left out of FPR95 and of the table of scores"
+        )
+    if judged.normals is not None:
+        lines.append(
+            f"false alarms are counted on {counted(good, 'good photo')} of the truth and on "
+            f"{len(judged.normals.scores)} of {judged.normals.source}"
+        )
+    return lines
 
 
 def out_of_reach(judged: Judged) -> str | None:

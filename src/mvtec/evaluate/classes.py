@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, f1_score
+from sklearn.metrics import confusion_matrix
 
 from mvtec.convert.class_results import ClassResults
-from mvtec.evaluate.bootstrap import bootstrapped, draw_photos
+from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, weights_of
+from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.metric import Metric
+
+WILSON = "Wilson score"
+NEWCOMBE = "Newcombe, paired shares (method 10)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +61,45 @@ def score_answers(
     paths = sorted(truth)
     true, said = np.array([truth[path] for path in paths]), np.array([answers[path] for path in paths])
     metrics = {"accuracy": share(int((true == said).sum()), len(true))}
-    value = float(f1_score(true, said, average="macro", zero_division=0.0))
-    drawn = draw_photos(len(true), resamples, seed)
-    scores = [float(f1_score(true[at], said[at], average="macro", zero_division=0.0)) for at in drawn]
-    metrics["macro_f1"] = bootstrapped(value, len(true), len(true), np.array(scores))
+    names, numbers = np.unique(np.concatenate([true, said]), return_inverse=True)
+    drawn = weights_of(draw_photos(len(true), resamples, seed), len(true))
+    as_it_is = np.ones((1, len(true)))
+    of_truth, of_answers = numbers.reshape(2, -1)
+    macro_f1, _ = class_scores(of_truth, of_answers, len(names), np.concatenate([as_it_is, drawn]))
+    metrics["macro_f1"] = bootstrapped(float(macro_f1[0]), len(true), len(true), macro_f1[1:])
     for name in classes:
         own = true == name
         metrics[f"recall/{name}"] = share(int((said[own] == name).sum()), int(own.sum()))
     return ClassFigures(metrics, np.asarray(confusion_matrix(true, said, labels=list(classes))))
+
+
+def class_scores(
+    truth: npt.NDArray[np.intp], said: npt.NDArray[np.intp], classes: int, weights: Floats
+) -> tuple[Floats, Floats]:
+    """Macro-F1 and recalls of many resamples at once.
+
+    Args:
+        truth: int N, the number of each photo's class.
+        said: int N, the number of the class that was answered.
+        classes: How many classes there are.
+        weights: float64 R×N, how often each photo is in a resample.
+
+    Returns:
+        float64 R, the mean F1 of the classes that a photo of the resample has or is said to have; float64 R×K, the
+        recall of each class, NaN where no photo has it.
+    """
+    hit, real, claimed = (
+        np.stack([weights @ mask for mask in masks], axis=1)
+        for masks in (
+            [(truth == label) & (said == label) for label in range(classes)],
+            [truth == label for label in range(classes)],
+            [said == label for label in range(classes)],
+        )
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f1 = np.where(real + claimed > 0, 2 * hit / (real + claimed), np.nan)
+        recall = np.where(real > 0, hit / real, np.nan)
+    return np.nanmean(f1, axis=1), recall
 
 
 def share(count: int, n: int) -> Metric:
@@ -75,7 +110,7 @@ def share(count: int, n: int) -> Metric:
     """
     if not n:
         return Metric(None, 0, 0, reason="no photo")
-    return Metric(count / n, n, n, *wilson(count, n))
+    return Metric(count / n, n, n, *wilson(count, n), method=WILSON)
 
 
 def share_difference(both: int, first: int, second: int, neither: int) -> Metric:
@@ -105,7 +140,7 @@ def share_difference(both: int, first: int, second: int, neither: int) -> Metric
 
     difference = one - other
     ends = difference - reach(one - one_low, high - other), difference + reach(one_high - one, other - low)
-    return Metric(difference, n, n, *ends)
+    return Metric(difference, n, n, *ends, method=NEWCOMBE)
 
 
 def wilson(count: int, n: int) -> tuple[float, float]:

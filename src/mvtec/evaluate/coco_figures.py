@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import warnings as python_warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from mvtec.evaluate.bootstrap import bootstrapped
-from mvtec.evaluate.matching import IOU_THRESHOLDS, CocoFigures, Floats, Matches
+from mvtec.evaluate.matching import IOU_THRESHOLDS, MOST_DETECTIONS, CocoFigures, Floats, Matches
 from mvtec.evaluate.metric import Metric
 
 IOU50, IOU75 = 0, 5  # places of 0.50 and 0.75 among the ten thresholds
@@ -50,11 +50,25 @@ FIGURES = (
     Figure("AP_large", "large"),
     Figure("AR1", "all", best=1),
     Figure("AR10", "all", best=10),
-    Figure("AR100", "all", best=100),
-    Figure("AR_small", "small", best=100),
-    Figure("AR_medium", "medium", best=100),
-    Figure("AR_large", "large", best=100),
+    Figure("AR100", "all", best=MOST_DETECTIONS),
+    Figure("AR_small", "small", best=MOST_DETECTIONS),
+    Figure("AR_medium", "medium", best=MOST_DETECTIONS),
+    Figure("AR_large", "large", best=MOST_DETECTIONS),
 )
+
+
+def figures_with(max_detections: int) -> tuple[Figure, ...]:
+    """The twelve figures where so many detections of a class in an image count.
+
+    >>> [figure.name for figure in figures_with(300) if figure.best]
+    ['AR1', 'AR10', 'AR300', 'AR_small', 'AR_medium', 'AR_large']
+    """
+    return tuple(
+        replace(figure, name=figure.name.replace(f"AR{MOST_DETECTIONS}", f"AR{max_detections}"), best=max_detections)
+        if figure.best == MOST_DETECTIONS
+        else figure
+        for figure in FIGURES
+    )
 
 
 class Tables:

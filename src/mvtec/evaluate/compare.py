@@ -78,7 +78,7 @@ def compare(
         defective = np.array([truth[path] != GOOD for path in paths])
         scores = np.array([side.defect_score[path] for path in paths], np.float64)
         scored.metrics["image_auroc"] = auroc(defective, scores, drawn)
-        scored.metrics["FPR95"] = false_alarms(defective, scores, drawn)
+        scored.metrics["FPR95"] = false_alarms(defective, scores, resamples, seed)
         scored.metrics.update(yes_or_no(truth, side.classes))
         figures[name] = scored
     right = {name: np.array([side.classes[path] == truth[path] for path in paths]) for name, side in sides.items()}

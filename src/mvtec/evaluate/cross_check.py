@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.errors import InputError, install_hint
-from mvtec.evaluate.matching import IOU_THRESHOLDS, MAX_DETECTIONS, match, run_cocoeval
+from mvtec.evaluate.matching import IOU_THRESHOLDS, match, run_cocoeval
 from mvtec.evaluate.predictions import Judged
 from mvtec.offline import ultralytics
 
@@ -59,12 +59,12 @@ def cross_check(judged: Judged) -> CrossCheck:
         InputError: faster-coco-eval is not installed.
     """
     truth, results = judged.truth_json, judged.results
-    coco = _coco_score(truth, results, MAX_DETECTIONS)
+    most = judged.max_detections
+    coco = _coco_score(truth, results, most)
     above = [result for result in results if result["score"] >= CONFIDENCE_FLOOR]
-    wide = (*MAX_DETECTIONS[:2], ULTRALYTICS_MAX_DETECTIONS)
-    floored = _coco_score(truth, above, MAX_DETECTIONS)
-    widened = _coco_score(truth, above, wide)
-    interpolated = _ultralytics_curve(*_coco_hits(truth, above, wide))
+    floored = _coco_score(truth, above, most)
+    widened = _coco_score(truth, above, ULTRALYTICS_MAX_DETECTIONS)
+    interpolated = _ultralytics_curve(*_coco_hits(truth, above, ULTRALYTICS_MAX_DETECTIONS))
     final = _ultralytics_score(truth, above)
     dropped = len(results) - len(above)
     crowded = _most_detections(results)
@@ -82,8 +82,8 @@ def cross_check(judged: Judged) -> CrossCheck:
         Step(
             "maxDets",
             widened,
-            f"COCO counts the best 100 of each class in an image, Ultralytics the best 300 of all; the most of a class "
-            f"in an image here is {crowded}",
+            f"the best {most} of each class in an image count here, for Ultralytics the best 300 of all; the most of a "
+            f"class in an image is {crowded}",
         ),
         Step(
             "interpolation",
@@ -98,11 +98,11 @@ def cross_check(judged: Judged) -> CrossCheck:
             f"no tool counts a class without an instance here: {', '.join(empty) or 'there is none'}",
         ),
     )
-    tools = {"pycocotools": coco, "faster-coco-eval": _faster_score(truth, results), "ultralytics": final}
+    tools = {"pycocotools": coco, "faster-coco-eval": _faster_score(truth, results, most), "ultralytics": final}
     return CrossCheck(tools, steps)
 
 
-def _coco_score(truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...]) -> Score:
+def _coco_score(truth: dict[str, Any], results: list[dict[str, Any]], max_detections: int) -> Score:
     evaluation = run_cocoeval(truth, results, max_detections)
     precision = evaluation.eval["precision"][:, :, :, 0, -1]
     return Score(_mean_defined(precision[0]), _mean_defined(precision))
@@ -113,7 +113,7 @@ def _mean_defined(precision: npt.NDArray[np.float64]) -> float | None:
     return float(defined.mean()) if defined.size else None
 
 
-def _faster_score(truth: dict[str, Any], results: list[dict[str, Any]]) -> Score:
+def _faster_score(truth: dict[str, Any], results: list[dict[str, Any]], max_detections: int) -> Score:
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
@@ -127,6 +127,7 @@ def _faster_score(truth: dict[str, Any], results: list[dict[str, Any]]) -> Score
     with contextlib.redirect_stdout(io.StringIO()):
         gt = COCO(truth)
         evaluation = COCOeval_faster(gt, gt.loadRes([dict(result) for result in results]), iouType="bbox")
+        evaluation.params.maxDets = [1, 10, max_detections]
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
@@ -139,7 +140,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 def _coco_hits(
-    truth: dict[str, Any], results: list[dict[str, Any]], max_detections: tuple[int, ...]
+    truth: dict[str, Any], results: list[dict[str, Any]], max_detections: int
 ) -> tuple[Hits, Numbers, Numbers, Numbers]:
     """pycocotools' matches in the form of Ultralytics' metric: hits N×10, then place, class, class of each instance."""
     figures = match(truth, results, max_detections)

@@ -30,7 +30,6 @@ from mvtec.evaluate.predictions import Judged
 
 KINDS = ("class", "location", "both", "duplicate", "background", "missed")
 _FOUND, _BACKGROUND = 0.5, 0.1  # IoU
-_MOST_DETECTIONS = 100  # of a photo
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
     for image in judged.truth.images:
         own, results = truth_of[image.id], found_of[image.id]
         numbers, boxes = [annotation.id for annotation in own], [annotation.bbox for annotation in own]
-        detections += _judge(numbers, boxes, category_of, results[:_MOST_DETECTIONS])
+        detections += _judge(numbers, boxes, category_of, results[: judged.max_detections])
     found = {detection.instance for detection in detections if detection.hit}
     mendable = {detection.instance for detection in detections if detection.kind in ("class", "location")} - found
     missed = [number for number in category_of if number not in found and number not in mendable]

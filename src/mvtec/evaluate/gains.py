@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.errors import InputError
-from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, interval
-from mvtec.evaluate.boxes import photo_scores
-from mvtec.evaluate.classes import wilson
-from mvtec.evaluate.coco_figures import FIGURES, Tables
+from mvtec.evaluate.bootstrap import PAIRED_BOOTSTRAP, bootstrapped, draw_photos
+from mvtec.evaluate.boxes import photo_scores, truth_scores
+from mvtec.evaluate.coco_figures import FIGURES, Tables, figures_with
 from mvtec.evaluate.good_or_defect import alarm_share
 from mvtec.evaluate.matching import Floats, match
 from mvtec.evaluate.metric import Metric
@@ -27,9 +26,8 @@ def gains(
     """Each figure of `GAINS` of one detector less that of another.
 
     Photos are drawn anew with replacement, the same for both (paired percentile bootstrap). Of several trainings the
-    mean is taken first; how much trainings differ is not in the interval. That of `FPR95` covers two: the bootstrap's,
-    and Newcombe's for the difference of two shares (method 10, 1998), because resamples of photos of which all or none
-    raise an alarm never have others.
+    mean is taken first; how much trainings differ is not in the interval. Where no resample differs, as where all or
+    none of the good photos raise an alarm, there is none.
 
     Args:
         ours: The answers of the one, of each of its trainings.
@@ -50,40 +48,29 @@ def gains(
     drawn = [np.arange(photos), *draw_photos(photos, resamples, seed)]
     mine, other = (np.mean([_table(one, drawn) for one in side], axis=0) for side in (ours, theirs))
     instances = len(ours[0].truth.annotations)
-    found = {
-        name: bootstrapped(float(column[0]), photos, instances, column[1:])
-        if not np.isnan(column[0])
-        else Metric(None, photos, instances, reason=_UNDEFINED)
-        for name, column in zip(GAINS[:-1], (mine - other).T[:-1], strict=True)
-    }
-    good = photos - int(photo_scores(ours[0])[0].sum())
-    return found | {GAINS[-1]: _of_shares(mine[:, -1], other[:, -1], good)}
+    good = int((~photo_scores(ours[0])[0]).sum())
+    found = {}
+    for name, column in zip(GAINS, (mine - other).T, strict=True):
+        n, of = (good, good) if name == "FPR95" else (photos, instances)
+        found[name] = (
+            Metric(None, n, of, reason=_UNDEFINED)
+            if np.isnan(column[0])
+            else bootstrapped(float(column[0]), n, of, column[1:], PAIRED_BOOTSTRAP)
+        )
+    return found
 
 
 def _photos(judged: Judged) -> list[tuple[int, str]]:
     return [(image.id, image.file_name) for image in judged.truth.images]
 
 
-def _of_shares(ours: Floats, theirs: Floats, good: int) -> Metric:
-    """The difference of two shares of the good photos, the first of each column, its interval as `gains` says."""
-    mine, other = float(ours[0]), float(theirs[0])
-    if np.isnan(mine - other):
-        return Metric(None, good, good, reason=_UNDEFINED)
-    ends = interval((ours - theirs)[1:])
-    if ends is None:
-        return bootstrapped(mine - other, good, good, (ours - theirs)[1:])
-    (mine_low, mine_high), (low, high) = (wilson(round(share * good), good) for share in (mine, other))
-    below = mine - other - float(np.hypot(mine - mine_low, high - other))
-    above = mine - other + float(np.hypot(mine_high - mine, other - low))
-    return Metric(mine - other, good, good, min(ends[0], below), max(ends[1], above))
-
-
 def _table(judged: Judged, drawn: Sequence[npt.NDArray[np.int64]]) -> Floats:
     """float64 D×4: the figures of `GAINS` for each draw of photos."""
-    figures = match(judged.truth_json, judged.results)
+    figures = match(judged.truth_json, judged.results, judged.max_detections)
     weights = np.stack([np.bincount(at, minlength=figures.images) for at in drawn]).astype(np.float64)
     resampled = Tables(figures, weights)
-    of_name = {figure.name: figure for figure in FIGURES}
+    of_name = dict(zip((figure.name for figure in FIGURES), figures_with(judged.max_detections), strict=True))
     boxes = [resampled.mean(of_name[name], range(len(figures.names))) for name in GAINS[:-1]]
-    defective, scores = photo_scores(judged)
-    return np.stack([*boxes, np.array([alarm_share(defective[at], scores[at]) for at in drawn])], axis=1)
+    defective, scores, counts = truth_scores(judged)
+    kept = [at[counts[at]] for at in drawn]
+    return np.stack([*boxes, np.array([alarm_share(defective[at], scores[at]) for at in kept])], axis=1)

@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.coco import CocoDataset, read_coco
+from mvtec.convert.coco import CocoDataset
 from mvtec.convert.geometry import Region, region_of
 from mvtec.errors import InputError
+from mvtec.evaluate.matching import MOST_DETECTIONS
 from mvtec.evaluate.predicted_masks import Predicted, read_predicted, region_in
+from mvtec.evaluate.predictions import read_truth
 from mvtec.words import counted as counted_words
 
 _BOUNDARY = 0.02  # of the photo's diagonal, as Cheng et al. take it
@@ -61,6 +63,7 @@ class PairedMasks:
         crowds: The index of the photo, the class and the pixels of each crowd of the truth.
         good: Indices of the photos without any annotation that the predictions are for.
         warnings: What a reader of the figures should know.
+        max_detections: How many predictions of a class in a photo the average precision looks at.
     """
 
     truth: CocoDataset
@@ -70,6 +73,7 @@ class PairedMasks:
     crowds: tuple[tuple[int, int, Region], ...]
     good: tuple[int, ...]
     warnings: tuple[str, ...]
+    max_detections: int = MOST_DETECTIONS
 
     @property
     def good_with_a_mask(self) -> tuple[int, ...]:
@@ -79,7 +83,9 @@ class PairedMasks:
         )
 
 
-def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0.25) -> PairedMasks:
+def pair_masks(
+    truth_path: Path, predictions_path: Path, *, min_score: float = 0.25, max_detections: int = MOST_DETECTIONS
+) -> PairedMasks:
     """Read both files and pair their instances.
 
     What `mvtec segment refine` has made of the truth itself, and so has its ids, is paired by id. Else the pairs of one
@@ -89,6 +95,7 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
         truth_path: COCO annotations.
         predictions_path: COCO annotations of the same photos, such as `mvtec segment refine` writes, or COCO results.
         min_score: Detections of lower score do not count; the average precision looks at all.
+        max_detections: How many of a class in a photo the average precision looks at.
 
     Raises:
         InputError: A file is broken, a segmentation is none, a photo of the truth is missing, or `min_score` is not
@@ -97,11 +104,9 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
     """
     if not 0 <= min_score <= 1:
         raise InputError("--min-score", f"{min_score} is not between 0 and 1", "Give a number from 0 to 1")
-    truth = read_coco(truth_path)
-    if not truth.images:
-        raise InputError(truth_path, "holds no image", "Give the annotations of the test part")
+    truth = read_truth(truth_path)
     place = {image.id: index for index, image in enumerate(truth.images)}
-    found, asked, by_id, warnings = read_predicted(truth_path, truth, predictions_path)
+    found, asked, by_id, warnings = read_predicted(truth_path, truth, predictions_path, max_detections)
     pairs: list[Pair | None] = [None] * len(truth.annotations)
     of_image: dict[tuple[int, int], list[tuple[int, Region]]] = defaultdict(list)
     crowds: list[tuple[int, int, Region]] = []
@@ -154,6 +159,7 @@ def pair_masks(truth_path: Path, predictions_path: Path, *, min_score: float = 0
             index for index, image in enumerate(truth.images) if image.id not in labelled and image.file_name in asked
         ),
         warnings=warnings,
+        max_detections=max_detections,
     )
 
 

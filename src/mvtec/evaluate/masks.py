@@ -175,7 +175,7 @@ def _average_precision(paired: PairedMasks, weights: Floats | None) -> dict[str,
         for index, entries in sorted(paired.found.items())
         for entry in entries
     ]
-    figures = match(truth, results, iou_type="segm")
+    figures = match(truth, results, paired.max_detections, "segm")
     resampled = None if weights is None else Tables(figures, weights)
     return {
         figure.name: _precision(figures, figure, float(stat), resampled)

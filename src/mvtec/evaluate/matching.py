@@ -21,7 +21,7 @@ IouType = Literal["bbox", "segm"]
 
 IOU_THRESHOLDS = 10
 AREAS = ("all", "small", "medium", "large")  # small: below 32² pixels; large: 96² and above
-MAX_DETECTIONS = (1, 10, 100)
+MOST_DETECTIONS = 100  # of a class in a photo that COCO counts
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,30 @@ class CocoFigures:
     """What pycocotools says.
 
     Attributes:
-        stats: float 12, its summary; -1 where undefined; empty where there is none.
+        stats: float 12, its summary; -1 where undefined.
         matches: By class index and name of the size range.
         names: Class names, in the order of the indices.
         images: The number of images.
+        max_detections: How many detections of a class in an image were looked at.
     """
 
     stats: Floats
     matches: dict[tuple[int, str], Matches]
     names: tuple[str, ...]
     images: int
+    max_detections: int = MOST_DETECTIONS
 
 
 def run_cocoeval(
     truth: dict[str, Any],
     results: list[dict[str, Any]],
-    max_detections: tuple[int, ...] = MAX_DETECTIONS,
+    max_detections: int = MOST_DETECTIONS,
     iou_type: IouType = "bbox",
 ) -> COCOeval:
-    """pycocotools' evaluation of boxes or masks, accumulated and summarised, without its prints."""
+    """pycocotools' evaluation of boxes or masks, accumulated and summarised, without its prints.
+
+    The best 1, 10 and `max_detections` of a class in an image are looked at.
+    """
     with contextlib.redirect_stdout(io.StringIO()):
         gt = COCO()
         gt.dataset = truth
@@ -83,18 +88,19 @@ def run_cocoeval(
             found.dataset = {**truth, "annotations": []}
             found.createIndex()
         evaluation = COCOeval(gt, found, iou_type)
-        evaluation.params.maxDets = list(max_detections)
+        evaluation.params.maxDets = [1, 10, max_detections]
         evaluation.evaluate()
         evaluation.accumulate()
-        if max_detections == MAX_DETECTIONS:
-            evaluation.summarize()
+        # the summary looks the third column up by COCO's own number, whatever it was counted with
+        evaluation.params.maxDets = [1, 10, MOST_DETECTIONS]
+        evaluation.summarize()
     return evaluation
 
 
 def match(
     truth: dict[str, Any],
     results: list[dict[str, Any]],
-    max_detections: tuple[int, ...] = MAX_DETECTIONS,
+    max_detections: int = MOST_DETECTIONS,
     iou_type: IouType = "bbox",
 ) -> CocoFigures:
     """Match detections to the truth once, with pycocotools.
@@ -102,7 +108,7 @@ def match(
     Args:
         truth: A COCO annotation file.
         results: COCO results for the same image and category ids.
-        max_detections: How many of a class in an image to look at; with others than COCO's there is no summary.
+        max_detections: How many of a class in an image to look at, 10 or more.
         iou_type: Whether the IoU is that of boxes or of masks.
     """
     evaluation = run_cocoeval(truth, results, max_detections, iou_type)
@@ -119,6 +125,7 @@ def match(
         matches=matches,
         names=tuple(names[number] for number in params.catIds),
         images=images,
+        max_detections=max_detections,
     )
 
 

@@ -17,6 +17,7 @@ class Metric:
         low: Lower end of the 95 % interval; None where none is due.
         high: Upper end.
         reason: Why the value is undefined, or there is no interval.
+        method: How the interval was made; None without one.
     """
 
     value: float | None
@@ -25,6 +26,7 @@ class Metric:
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+    method: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

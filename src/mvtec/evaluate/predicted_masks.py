@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, read_coco
+from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco
 from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
 from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation
-from mvtec.errors import InputError, LeakError
+from mvtec.errors import InputError
+from mvtec.evaluate.annotated import attributes_of, classes_of_truth, number, photos_of_truth, score_of
+from mvtec.evaluate.doubts import not_counted
 from mvtec.evaluate.predictions import load
 from mvtec.reading import read_json
 
@@ -46,85 +47,67 @@ class Predicted:
 
 
 def read_predicted(
-    truth_path: Path, truth: CocoDataset, path: Path
+    truth_path: Path, truth: CocoDataset, path: Path, max_detections: int
 ) -> tuple[dict[int, list[Predicted]], set[str], bool, tuple[str, ...]]:
     """Predictions by index of their photo, the photos they are for, whether they are the truth's refined, warnings."""
     found: dict[int, list[Predicted]] = defaultdict(list)
     place = {image.id: index for index, image in enumerate(truth.images)}
-    if isinstance(read_json(path, "COCO annotations or results"), list):
-        judged = load(truth_path, path)
+    content = read_json(path, "COCO annotations or results")
+    if not isinstance(content, dict):
+        judged = load(truth_path, path, max_detections=max_detections)
         for result in map(CocoResult.model_validate, judged.results):
             index = place[result.image_id]
             found[index].append(
                 _predicted(path, result, result.category_id, truth, index, result.score, is_scored=True)
             )
         return found, {image.file_name for image in truth.images}, False, judged.warnings
-    predictions = read_coco(path)
-    index_of = {image.file_name: index for index, image in enumerate(truth.images)}
-    names = {image.id: image.file_name for image in predictions.images}
-    for image in predictions.images:
-        own = truth.images[index_of[image.file_name]] if image.file_name in index_of else image
-        if (own.width, own.height) != (image.width, image.height):
-            raise InputError(
-                path,
-                f"has {image.file_name} with {image.width}×{image.height} pixels, {truth_path} with "
-                f"{own.width}×{own.height}",
-                "Give annotations of the same photos",
-            )
-    labelled = {truth.images[place[annotation.image_id]].file_name for annotation in truth.annotations}
-    if missing := sorted(labelled - set(names.values())):
+    predictions = parse_coco(path, content)
+    image_of = photos_of_truth(path, predictions, truth_path, truth)
+    of_truth_name = {image.id: image.file_name for image in truth.images}
+    asked = {of_truth_name[number] for number in image_of.values()}
+    labelled = {of_truth_name[annotation.image_id] for annotation in truth.annotations}
+    if missing := sorted(labelled - asked):
         raise InputError(
             path, f"lacks {len(missing)} photos of {truth_path}, such as {missing[0]}", "Give the same photos"
         )
-    seen = sorted(set(predictions.info.get("seen_in_training", [])) & labelled)
-    if seen:
-        raise LeakError(
-            path,
-            f"the model was trained on {seen[0]}" + (f" and {len(seen) - 1} more of these photos" if seen[1:] else ""),
-            "Judge it on the test part of its split",
-        )
-    number_of = {name: number for number, name in truth.category_names().items()}
-    named = predictions.category_names()
+    category_of = classes_of_truth(path, predictions, image_of, truth_path, truth)
     made_of = {annotation.id: annotation for annotation in predictions.annotations}
-    of_truth = truth.category_names()
 
     def is_refined(annotation: CocoAnnotation) -> bool:
         """Whether the prediction of an instance's id has been made of the instance."""
         made = made_of.get(annotation.id)
-        if made is None or names[made.image_id] != truth.images[place[annotation.image_id]].file_name:
+        if made is None or image_of.get(made.image_id) != annotation.image_id:
             return False
-        prompt = _box(_said(made).get("prompt_bbox"))
+        prompt = _box(attributes_of(made).get("prompt_bbox"))
         return bool(annotation.iscrowd) or (
-            named[made.category_id] == of_truth[annotation.category_id]
+            category_of[made.category_id] == annotation.category_id
             and prompt is not None
             and box_iou(prompt, annotation.bbox) >= _SAME_BOX
         )
 
     by_id = all(map(is_refined, truth.annotations)) and all(
-        "prompt_bbox" in _said(annotation) for annotation in predictions.annotations if not annotation.iscrowd
+        "prompt_bbox" in attributes_of(annotation) for annotation in predictions.annotations if not annotation.iscrowd
     )
     for annotation in predictions.annotations:
-        name = names[annotation.image_id]
-        if annotation.iscrowd or name not in index_of:
+        if annotation.iscrowd or annotation.image_id not in image_of:
             continue
-        category = number_of.get(named[annotation.category_id])
-        if category is None:
-            raise InputError(
-                path, f"has the class {named[annotation.category_id]}, {truth_path} does not", "Use the same classes"
-            )
-        given = _number((annotation.model_extra or {}).get("score"))
-        score = given if given is not None else _number(_said(annotation).get("predicted_iou"))
+        index = place[image_of[annotation.image_id]]
+        given = score_of(annotation)
+        score = given if given is not None else number(attributes_of(annotation).get("predicted_iou"))
         entry = _predicted(
             path,
             annotation,
-            category,
+            category_of[annotation.category_id],
             truth,
-            index_of[name],
+            index,
             1.0 if score is None else score,
             is_scored=given is not None,
         )
-        found[index_of[name]].append(entry)
-    return found, set(names.values()), by_id, ()
+        found[index].append(entry)
+    beyond = not_counted(
+        ((index, entry.category_id) for index, entries in found.items() for entry in entries), path, max_detections
+    )
+    return found, asked, by_id, (beyond,) if beyond else ()
 
 
 def _predicted(
@@ -139,7 +122,7 @@ def _predicted(
 ) -> Predicted:
     image = truth.images[index]
     size_hw = image.height, image.width
-    attributes = _said(record)
+    attributes = attributes_of(record)
     own = _filled(record.bbox, size_hw)
     prompt = _box(attributes.get("prompt_bbox"))
     mask = region_in(path, record, size_hw, image.file_name, may_be_empty=True) if record.segmentation else None
@@ -155,19 +138,10 @@ def _predicted(
     )
 
 
-def _said(record: CocoAnnotation | CocoResult) -> dict[str, Any]:
-    return record.attributes if isinstance(record.attributes, dict) else {}
-
-
 def _box(value: Any) -> BoxFloat | None:
     """A box as such; None of what is none."""
-    sides = [_number(side) for side in value] if isinstance(value, list) and len(value) == 4 else [None]
+    sides = [number(side) for side in value] if isinstance(value, list) and len(value) == 4 else [None]
     return None if None in sides else cast(BoxFloat, tuple(sides))
-
-
-def _number(value: Any) -> float | None:
-    """A finite number as such; None of what is none, as an editor may leave it."""
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
 def region_in(

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.coco import CocoDataset, CocoResult, read_coco, read_results
+from mvtec.convert.coco import CocoDataset, CocoResult, read_coco
 from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
+from mvtec.convert.results import check_names, is_one_to_one, results_for
 from mvtec.errors import InputError, LeakError
+from mvtec.evaluate.annotated import annotated_results
+from mvtec.evaluate.doubts import doubts
+from mvtec.evaluate.matching import MOST_DETECTIONS
+from mvtec.evaluate.normals import Normals, photos_in, read_normals
+from mvtec.reading import read_json
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,8 @@ class Judged:
         results: The detections.
         provenance: Where they come from, if that is known.
         warnings: What a reader of the figures should know.
+        max_detections: How many detections of a class in a photo count, the best ones.
+        normals: Photos without a defect that the truth does not have, for false alarms alone; None without.
     """
 
     truth: CocoDataset
@@ -28,89 +36,163 @@ class Judged:
     results: list[dict[str, Any]]
     provenance: Provenance | None
     warnings: tuple[str, ...]
+    max_detections: int = MOST_DETECTIONS
+    normals: Normals | None = None
 
 
-def load(truth_path: Path, results_path: Path) -> Judged:
+def read_truth(path: Path) -> CocoDataset:
+    """Read an annotation file to compare predictions with.
+
+    Raises:
+        InputError: It is broken, holds no image, or two of one name.
+    """
+    truth = read_coco(path)
+    if not truth.images:
+        raise InputError(path, "holds no image", "Give the annotations of the test part")
+    check_names(path, (image.file_name for image in truth.images))
+    return truth
+
+
+def load(
+    truth_path: Path, results_path: Path, *, max_detections: int = MOST_DETECTIONS, normals: Path | None = None
+) -> Judged:
     """Read both files and bring the predictions to the truth's ids.
+
+    Args:
+        truth_path: COCO annotations.
+        results_path: COCO results, with or without the provenance of `mvtec predict`; or COCO annotations, whose score
+            is that of the annotation or of its attributes, else 1.
+        max_detections: How many detections of a class in a photo count.
+        normals: Photos without a defect, or what `mvtec predict` said of some, see `normals.py`; None for those beside
+            the results, where there are some.
 
     Raises:
         InputError: A file is broken, or the predictions are not for the images of the truth.
         LeakError: The model was trained on an image it is to be judged on.
     """
-    truth = read_coco(truth_path)
+    truth = read_truth(truth_path)
     for annotation in truth.annotations:
         if min(annotation.bbox[2:]) <= 0:
             raise InputError(
-                truth_path, f"annotation {annotation.id} has a box without area, which nothing can match", "Mend it"
+                truth_path,
+                f"annotation {annotation.id} has a box without area, which nothing can match",
+                "Correct or remove it",
             )
-    zero_id = any(annotation.id == 0 for annotation in truth.annotations)
-    if zero_id:
+    warnings: list[str] = []
+    if any(annotation.id == 0 for annotation in truth.annotations):
         for number, annotation in enumerate(truth.annotations, start=1):
             annotation.id = number
-    results = read_results(results_path)
-    provenance = read_provenance(results_path)
-    if not truth.images:
-        raise InputError(truth_path, "holds no image", "Give the annotations of the test part")
-    if provenance is None:
-        silent = {image.id for image in truth.images} - {result.image_id for result in results}
-        warnings: tuple[str, ...] = (
-            f"{results_path} has no provenance.json beside it: whether the model saw these images cannot be checked"
-            + (f", nor whether it was asked about the {len(silent)} of them that have no box" if silent else ""),
-        )
-        _check_ids(truth, results, truth_path, results_path)
+        warnings.append(f"{truth_path} has an annotation with id 0, which pycocotools takes for no match; renumbered")
+    content = read_json(results_path, "COCO results or annotations")
+    provenance = None if isinstance(content, dict) else read_provenance(results_path)
+    further: Normals | None = None
+    if isinstance(content, dict):
+        results, said = annotated_results(results_path, content, truth_path, truth)
+        if normals is not None:
+            raise InputError("--normals", f"{results_path} says nothing of other photos", "Leave it out")
+    elif provenance is None:
+        results, said, further = _by_truth(truth, content, truth_path, results_path, normals)
     else:
-        results, warnings = _align(truth, results, provenance, truth_path, results_path)
-    warnings = (*warnings, *_oddities(truth, results, results_path))
+        results, said = _align(truth, content, provenance, truth_path, results_path)
+        names = {image.file_name for image in truth.images}
+        digests = {name: digest for name, digest in provenance.image_sha256.items() if name in names}
+        further = read_normals(normals, results_path, provenance, digests)
     return Judged(
         truth=truth,
         truth_json=truth.to_json(),
         results=[result.model_dump(mode="json", exclude_none=True) for result in results],
         provenance=provenance,
         warnings=(
+            *said,
+            *doubts(truth, results, results_path, max_detections, by_name=provenance is not None),
+            *(further.warnings if further else ()),
             *warnings,
-            f"{truth_path} has an annotation with id 0, which pycocotools takes for no match; renumbered",
-        )
-        if zero_id
-        else warnings,
+        ),
+        max_detections=max_detections,
+        normals=further,
     )
 
 
-def _check_ids(truth: CocoDataset, results: list[CocoResult], truth_path: Path, results_path: Path) -> None:
-    images, categories = {image.id for image in truth.images}, set(truth.category_names())
-    for result in results:
-        for kind, number, known in (("image", result.image_id, images), ("category", result.category_id, categories)):
-            if number not in known:
-                raise InputError(
-                    results_path,
-                    f"predicts {kind} {number}, which {truth_path} does not have",
-                    "Give predictions for the images and categories of the truth",
-                )
+def _by_truth(
+    truth: CocoDataset, content: Any, truth_path: Path, results_path: Path, normals: Path | None
+) -> tuple[list[CocoResult], list[str], Normals | None]:
+    """Results of another tool, whose images and categories are those of the truth, or of `normals` by name."""
+    photos = {image.id: image.file_name for image in truth.images}
+    below = min(0, *photos)
+    further = [] if normals is None else photos_in(normals)
+    others = {below - number: photo.absolute().as_posix() for number, photo in enumerate(further, start=1)}
+    found = results_for(results_path, content, photos | others, str(truth_path))
+    category_of, said = _categories(truth, found.results, truth_path, results_path)
+    results = [
+        result.model_copy(update={"category_id": category_of[result.category_id]})
+        for result in found.results
+        if result.image_id in photos
+    ]
+    silent = photos.keys() - {result.image_id for result in results}
+    unchecked = (
+        f"{results_path} has no {PROVENANCE} beside it: whether the model saw these images cannot be checked"
+        + (f", nor whether it was asked about the {len(silent)} of them that have no box" if silent else ""),
+    )
+    warnings = [*unchecked, *found.notes, *said]
+    if normals is None:
+        return results, warnings, None
+    best = dict.fromkeys(others, 0.0)
+    for result in found.results:
+        if result.image_id in best:
+            best[result.image_id] = max(best[result.image_id], result.score)
+    return results, warnings, Normals(tuple(best.values()), normals)
 
 
-def _oddities(truth: CocoDataset, results: list[CocoResult], path: Path) -> list[str]:
-    """What is odd in boxes and scores, such as corners in the place of x, y, width, height."""
-    sides = {image.id: (image.width, image.height) for image in truth.images}
-    outside = 0
-    for result in results:
-        x, y, w, h = result.bbox
-        width, height = sides[result.image_id]
-        outside += w <= 0 or h <= 0 or min(x, y) < -1 or x + w > width + 1 or y + h > height + 1
-    said = []
-    if outside:
-        said.append(
-            f"{outside} of {len(results)} boxes of {path} reach out of their photo or have no area: a bbox is x, y, "
-            "width, height in pixels"
+def _categories(
+    truth: CocoDataset, results: list[CocoResult], truth_path: Path, results_path: Path
+) -> tuple[dict[int, int], list[str]]:
+    """The truth's category id of each that results have: by `category_name` where they say it, else the same id.
+
+    Raises:
+        InputError: The truth does not have it, or id and name contradict each other.
+    """
+    names = truth.category_names()
+    number_of = {name: number for number, name in names.items()}
+    used = {result.category_id for result in results}
+    said = {
+        (result.category_id, name)
+        for result in results
+        if isinstance(name := (result.model_extra or {}).get("category_name"), str) and name
+    }
+    unknown = sorted(used - names.keys())
+    if (
+        unknown
+        and said
+        and is_one_to_one(said)
+        and {name for _, name in said} <= number_of.keys()
+        and ({number for number, _ in said} == used)
+    ):
+        return {number: number_of[name] for number, name in said}, [
+            f"{results_path}: category ids are not those of {truth_path}; classes are told by category_name"
+        ]
+    if unknown:
+        whole = f"{min(names)} to {max(names)}" if names else "none"
+        shifted = unknown == [0] and {number + 1 for number in used} <= names.keys()
+        raise InputError(
+            results_path,
+            f"predicts category {unknown[0]}, which {truth_path} does not have (it has {whole})",
+            "Its categories seem to count from 0: add 1 to each category_id"
+            if shifted
+            else "Give predictions for the categories of the truth, with its category ids",
         )
-    if odd := sum(not 0 <= result.score <= 1 for result in results):
-        said.append(
-            f"{odd} of {len(results)} scores of {path} are not between 0 and 1, as FPR95 and thresholds need them"
+    if wrong := sorted((number, name) for number, name in said if names[number] != name):
+        number, name = wrong[0]
+        raise InputError(
+            results_path,
+            f"has category_id {number} with category_name {name}; in {truth_path} {number} is {names[number]}",
+            "Correct the ids, or leave out category_name if the ids are right",
         )
-    return said
+    return {number: number for number in used}, []
 
 
 def _align(
-    truth: CocoDataset, results: list[CocoResult], provenance: Provenance, truth_path: Path, results_path: Path
-) -> tuple[list[CocoResult], tuple[str, ...]]:
+    truth: CocoDataset, content: Any, provenance: Provenance, truth_path: Path, results_path: Path
+) -> tuple[list[CocoResult], list[str]]:
     """Bring image and category ids to those of the truth, by name."""
     wanted = {image.file_name: image.id for image in truth.images}
     seen = sorted(set(provenance.seen_in_training) & set(wanted))
@@ -133,19 +215,19 @@ def _align(
             raise InputError(
                 results_path, f"predicts another photo of the name {image.file_name}", "Predict on the truth's photos"
             )
-    numbers = {"image": set(provenance.image_ids.values()), "category": set(provenance.categories)}
-    for result in results:
-        for kind, number in (("image", result.image_id), ("category", result.category_id)):
-            if number not in numbers[kind]:
-                raise InputError(
-                    results_path,
-                    f"predicts {kind} {number}, which the {PROVENANCE} beside it does not have",
-                    "If mvtec predict has not written it, move it to a folder of its own",
-                )
+    whose = f"the {PROVENANCE} beside it"
+    found = results_for(results_path, content, {number: name for name, number in provenance.image_ids.items()}, whose)
+    for result in found.results:
+        if result.category_id not in provenance.categories:
+            raise InputError(
+                results_path,
+                f"predicts category {result.category_id}, which {whose} does not have",
+                "If mvtec predict has not written it, move it to a folder of its own",
+            )
     new_image = {number: wanted[name] for name, number in provenance.image_ids.items() if name in wanted}
     number_of = {name: number for number, name in truth.category_names().items()}
     unknown = sorted(set(provenance.categories.values()) - set(number_of))
-    used = {result.category_id for result in results if result.image_id in new_image}
+    used = {result.category_id for result in found.results if result.image_id in new_image}
     if bad := [name for number, name in provenance.categories.items() if name in unknown and number in used]:
         raise InputError(results_path, f"predicts {bad[0]}, a class {truth_path} does not have", "Use the same classes")
     kept = [
@@ -155,13 +237,13 @@ def _align(
                 "category_id": number_of[provenance.categories[result.category_id]],
             }
         )
-        for result in results
+        for result in found.results
         if result.image_id in new_image
     ]
-    warnings = []
+    warnings = list(found.notes)
     if extra := len(provenance.image_ids) - len(wanted):
         warnings.append(f"{extra} photos were predicted that {truth_path} does not have; they are left out")
     truth_split = truth.info.get("split")
     if truth_split and provenance.split and truth_split != provenance.split:
         warnings.append("the model was trained by another split than the truth belongs to; it saw none of these images")
-    return kept, tuple(warnings)
+    return kept, warnings

@@ -12,8 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
-from mvtec.evaluate.boxes import PER_CLASS, count_instances, label_sources, out_of_reach
-from mvtec.evaluate.coco_figures import FIGURES
+from mvtec.evaluate.boxes import OF_PHOTOS, about_photos, count_instances, label_sources, out_of_reach, per_class
 from mvtec.evaluate.gallery import Card, make_cards
 from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
@@ -80,6 +79,7 @@ def write_report(
         OutputError: `out` exists already or cannot be written.
     """
     cards = worst_first(make_cards(judged, photo_root, DEFAULT_THRESHOLD))
+    of_class = per_class(judged.max_detections)
     record: RunRecord | None = None if run is None else read_run(run)
     page = template("report.html.jinja").render(
         title=title,
@@ -88,13 +88,14 @@ def write_report(
         record=record,
         curves=[] if run is None else read_curves(run / "results.csv"),
         chart=CHART_WH,
-        figures=[(figure.name, metrics[figure.name]) for figure in FIGURES],
+        figures=[(name, metric) for name, metric in metrics.items() if "/" not in name and name != OF_PHOTOS],
         classes=[
-            (name, count, [metrics[f"{figure}/{name}"] for figure in PER_CLASS])
+            (name, count, [metrics[f"{figure}/{name}"] for figure in of_class])
             for name, count in count_instances(judged).items()
         ],
-        per_class=PER_CLASS,
-        false_alarms=metrics["FPR95"],
+        per_class=of_class,
+        false_alarms=metrics[OF_PHOTOS],
+        about_photos=about_photos(judged),
         out_of_reach=out_of_reach(judged),
         label_sources=label_sources(judged),
         images=len(judged.truth.images),
@@ -121,29 +122,62 @@ def template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def report_predictions(
-    out: Path, *, judged: Judged, metrics: dict[str, Metric], points: list[OperatingPoint], overwrite: bool = False
-) -> None:
-    """Write the page of predictions made by `mvtec predict`, which say where photos and run are.
+def photo_root(judged: Judged, images: Path | None) -> Path:
+    """The folder of the photos for a page: the one given, else the one that the predictions are from.
 
     Raises:
-        InputError: The predictions do not say where they come from, or the photos have gone.
+        InputError: Nothing says where they are, or one is not there.
+    """
+    if images is None and judged.provenance is None:
+        raise InputError("--report", "shows the photos; nothing says where they are", "Give their folder as --images")
+    root = images if judged.provenance is None or images is not None else Path(judged.provenance.image_root)
+    assert root is not None
+    missing = [image.file_name for image in judged.truth.images if not (root / image.file_name).is_file()]
+    if missing:
+        raise InputError(
+            root,
+            f"lacks {len(missing)} of the {len(judged.truth.images)} photos to show, such as {missing[0]}",
+            "Give the folder that the file names are relative to as --images",
+        )
+    return root
+
+
+def report_predictions(
+    out: Path,
+    *,
+    judged: Judged,
+    metrics: dict[str, Metric],
+    points: list[OperatingPoint],
+    predictions: Path,
+    root: Path,
+    overwrite: bool = False,
+) -> None:
+    """Write the page of predictions, with the training of the run that they are from, where they say so.
+
+    Args:
+        out: The file.
+        judged: Truth and predictions.
+        metrics: What `evaluate_boxes` said of them.
+        points: What `operating_points` did.
+        predictions: The file of the predictions, for the heading.
+        root: The folder of the photos, by `photo_root`.
+        overwrite: Replace what is there.
+
+    Raises:
+        BadPhotoError: A photo that is shown cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
-    if judged.provenance is None:
-        raise InputError(
-            "--report", "the predictions do not say where the photos are", "Predict with mvtec predict, then try again"
-        )
-    model = Path(judged.provenance.model)
-    run = model.parent.parent
+    model = None if judged.provenance is None else Path(judged.provenance.model)
+    run = None if model is None else model.parent.parent
+    name = f"{predictions.parent.name}/{predictions.name}".strip("/") if model is None else _name_of(model)
     write_report(
         out,
-        title=f"Detector {_name_of(model)} on {counted(len(judged.truth.images), 'photo')}",
+        title=f"Detector {name} on {counted(len(judged.truth.images), 'photo')}",
         judged=judged,
         metrics=metrics,
         points=points,
-        photo_root=Path(judged.provenance.image_root),
-        run=run if model.suffix and (run / "run.json").is_file() else None,
+        photo_root=root,
+        run=run if model is not None and run is not None and model.suffix and (run / "run.json").is_file() else None,
         overwrite=overwrite,
     )
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
-
-import numpy as np
+from dataclasses import dataclass
 
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import photo_scores
-from mvtec.evaluate.classes import share
 from mvtec.evaluate.coco_figures import IOU50
-from mvtec.evaluate.good_or_defect import catching_score
+from mvtec.evaluate.good_or_defect import PhotoPoint, catching_score, to_three_places
 from mvtec.evaluate.matching import CocoFigures
-from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 
 SHOWN = (0.05, 0.1, DEFAULT_THRESHOLD, 0.5, 0.75)
@@ -22,44 +17,18 @@ CATCHING, SILENT = "95 % of these bad photos have a box", "none of these good ph
 
 
 @dataclass(frozen=True)
-class OperatingPoint:
-    """What a detector does where boxes of at least one score count.
+class OperatingPoint(PhotoPoint):
+    """What a detector does where boxes of at least one score count; a photo with such a box raises an alarm.
 
     Attributes:
-        min_score: The score.
-        why: Why it was chosen on these photos, `CATCHING`, `SILENT` or both; empty for a round one.
-        caught: How many defective photos have a box, wherever it is.
-        defective: Of how many.
-        alarms: How many good photos have one.
-        good: Of how many.
         found: How many instances a box of their class finds, by IoU 0.5 or more.
         instances: Of how many.
-        false_boxes: How many boxes find none.
+        false_boxes: How many boxes on the photos of the truth find none.
     """
 
-    min_score: float
-    why: str
-    caught: int
-    defective: int
-    alarms: int
-    good: int
     found: int
     instances: int
     false_boxes: int
-
-    @property
-    def sensitivity(self) -> Metric:
-        """The share of defective photos with a box, with Wilson's 95 % interval."""
-        return share(self.caught, self.defective)
-
-    @property
-    def false_alarm_share(self) -> Metric:
-        """The share of good photos with a box, with Wilson's 95 % interval."""
-        return share(self.alarms, self.good)
-
-    def to_json(self) -> dict[str, Any]:
-        shares = {"sensitivity": self.sensitivity, "false_alarm_share": self.false_alarm_share}
-        return asdict(self) | {name: metric.to_json() for name, metric in shares.items()}
 
 
 def operating_points(judged: Judged, figures: CocoFigures, also: Iterable[float] = ()) -> list[OperatingPoint]:
@@ -80,8 +49,8 @@ def operating_points(judged: Judged, figures: CocoFigures, also: Iterable[float]
     if 0 < defective.sum() < len(defective):
         catching = catching_score(defective, scores)
         if catching > 0:
-            why.setdefault(_to_three_places(catching) or catching, []).append(CATCHING)
-        silent = round(_to_three_places(float(scores[~defective].max())) + 0.001, 3)
+            why.setdefault(to_three_places(catching) or catching, []).append(CATCHING)
+        silent = round(to_three_places(float(scores[~defective].max())) + 0.001, 3)
         if silent <= 1:
             why.setdefault(silent, []).append(SILENT)
     matches = [figures.matches[k, "all"] for k in range(len(figures.names))]
@@ -109,12 +78,3 @@ def operating_points(judged: Judged, figures: CocoFigures, also: Iterable[float]
 def at_default(points: list[OperatingPoint]) -> OperatingPoint:
     """The point from which on boxes are drawn."""
     return next(point for point in points if point.min_score == DEFAULT_THRESHOLD)
-
-
-def _to_three_places(score: float) -> float:
-    """A score cut to three places.
-
-    >>> _to_three_places(0.12999)
-    0.129
-    """
-    return float(np.floor(round(score * 1000, 6)) / 1000)
