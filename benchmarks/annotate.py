@@ -66,7 +66,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 @contextmanager
 def server(root: Path, annotations: Path, *options: object) -> Iterator[tuple[str, int]]:
-    """A server that runs: its address, and its process's number."""
+    """A server that runs: its address with the token, and its process's number."""
     words = ["annotate", root, "--ann", annotations, "--port", 0, "--no-open", *options]
     process = subprocess.Popen(
         [sys.executable, "-m", "mvtec", *map(str, words)],
@@ -76,7 +76,7 @@ def server(root: Path, annotations: Path, *options: object) -> Iterator[tuple[st
     )
     assert process.stdout is not None
     try:
-        yield next(line.strip().rstrip("/") for line in process.stdout if line.startswith("http")), process.pid
+        yield next(line.strip() for line in process.stdout if line.startswith("http")), process.pid
     finally:
         process.terminate()
         process.wait()
@@ -85,7 +85,9 @@ def server(root: Path, annotations: Path, *options: object) -> Iterator[tuple[st
 
 def ask(address: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(address + path, data, {"content-type": "application/json"}, method=method)
+    root, _, token = address.partition("/?token=")
+    headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
+    request = urllib.request.Request(root + path, data, headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
@@ -206,7 +208,7 @@ def load(data: Path, folder: Path, seconds: float) -> None:
             before = time.perf_counter()
             found = ask(address, method, path, body)
             with lock:
-                times[kind_of(method, address + path)].append((time.perf_counter() - before) * 1000)
+                times[kind_of(method, f"http://server{path}")].append((time.perf_counter() - before) * 1000)
             return found
 
         def work(browser: int) -> None:

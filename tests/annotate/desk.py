@@ -64,6 +64,10 @@ class Desk:
         self.page.goto(address)
         self.open(photo)
 
+    def let_in(self, server: Running) -> None:
+        """Bring the token of a server that was started anew, as a tab does that opens its address."""
+        self.context.request.get(server.address)
+
     def _hear(self, message: Any) -> None:
         if message.type == "error" and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)

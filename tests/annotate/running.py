@@ -19,7 +19,8 @@ class Running:
     """A server that runs.
 
     Attributes:
-        address: Of its page.
+        address: Of its page, with the token.
+        root: The same without the token.
         process: Its process.
     """
 
@@ -31,14 +32,14 @@ class Running:
             lines.append(line)
             if line.startswith("http://"):
                 self.address = line.strip()
+                self.root, _, token = self.address.partition("?token=")
+                self._headers = {"content-type": "application/json", "authorization": f"Bearer {token}"}
                 return
         raise AssertionError(f"it did not start: {lines} {process.stderr.read() if process.stderr else ''}")
 
     def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            self.address.rstrip("/") + path, data, {"content-type": "application/json"}, method=method
-        )
+        request = urllib.request.Request(self.root.rstrip("/") + path, data, self._headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, json.loads(answer.read())

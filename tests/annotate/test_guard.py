@@ -10,7 +10,7 @@ from conftest import Category
 from fastapi.testclient import TestClient
 from workplaces import open_workplace
 
-from mvtec.annotate.guard import MOST_BYTES, Guard, is_loopback
+from mvtec.annotate.guard import MOST_BYTES, MOST_BYTES_OF_OTHERS, Guard, is_loopback
 from mvtec.annotate.server import make_app
 
 ADDRESS = "http://127.0.0.1:8765"
@@ -26,7 +26,7 @@ def page(category: Category, tmp_path: Path) -> Iterator[TestClient]:
 @pytest.fixture
 def locked(category: Category, tmp_path: Path) -> Iterator[TestClient]:
     work = open_workplace(category.root, tmp_path / "ann.json")
-    with TestClient(Guard(make_app(work), "secret"), base_url="http://192.168.1.5:8765") as client:
+    with TestClient(Guard(make_app(work), "secret", on_network=True), base_url="http://192.168.1.5:8765") as client:
         yield client
 
 
@@ -76,6 +76,17 @@ def test_a_body_has_an_end(page: TestClient):
     large = {"content-length": str(MOST_BYTES + 1), "content-type": "application/json"}
     assert page.put("/api/photos/1", content=b"{}", headers=large).status_code == 413
     assert page.put("/api/photos/1", content=iter([b"{}"])).status_code == 411
+    large["content-length"] = str(MOST_BYTES_OF_OTHERS + 1)
+    for path in (
+        "/api/photos/1/sam",
+        "/api/photos/1/prepare",
+        "/api/rows",
+        "/api/here",
+        "/api/categories",
+        "/api/save",
+    ):
+        answer = page.post(path, content=b"{}", headers=large)
+        assert (answer.status_code, answer.json()["detail"]) == (413, "a body may have 1 MiB")
 
 
 def test_every_answer_has_the_policy(page: TestClient):
@@ -86,6 +97,22 @@ def test_every_answer_has_the_policy(page: TestClient):
         assert "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_this_machine_needs_the_token_as_well(category: Category, tmp_path: Path):
+    work = open_workplace(category.root, tmp_path / "ann.json")
+    with TestClient(Guard(make_app(work), "secret"), base_url=ADDRESS) as client:
+        for path in ("/", "/api/session", "/api/photos/1", "/api/photos/1/thumb", "/static/main.js", "/docs"):
+            answer = client.get(path)
+            assert answer.status_code == 401
+            assert "token is needed" in answer.json()["detail"]
+        for header in ("Bearer wrong", "secret", "Basic secret", ""):
+            assert client.get("/api/session", headers={"authorization": header}).status_code == 401
+        assert client.get("/api/session", headers={"authorization": "Bearer secret"}).status_code == 200
+        assert client.put("/api/photos/1", json={}).status_code == 401
+        assert client.get("/?token=secret").status_code == 200
+        assert client.get("/api/session").status_code == 200
+        assert client.get("/api/session", headers={"host": "192.168.1.5:8765"}).status_code == 421
 
 
 def test_another_host_needs_the_token_once(locked: TestClient):

@@ -203,6 +203,8 @@ def test_a_server_that_dies_costs_nothing(browser: Browser, root: Path, tmp_path
     expect(person.page.locator("#banner")).to_contain_text("not saved")
     person.labels(2)
     with running(root, tmp_path / "ann.json", "--no-sam", "--port", port) as second:
+        expect(person.page.locator("#banner")).to_contain_text("open the address that mvtec annotate printed")
+        person.let_in(second)
         expect(person.page.locator("#status")).to_have_attribute("data-state", "saved", timeout=60_000)
         assert len(in_store(second, "good/000")["annotations"]) == 2
         second.process.kill()
@@ -210,6 +212,7 @@ def test_a_server_that_dies_costs_nothing(browser: Browser, root: Path, tmp_path
         person.drag((220, 120), (240, 140), (260, 160))
         expect(person.page.locator("#status")).to_have_attribute("data-state", "unsaved")
     with running(root, tmp_path / "ann.json", "--no-sam", "--port", port) as third:
+        person.let_in(third)
         person.page.reload()
         person.open("test/good/000.png")
         person.labels(3)
@@ -323,7 +326,9 @@ def test_sam_makes_a_mask_of_a_box_on_a_real_photo(browser: Browser, real_bottle
 
 def test_the_page_of_the_routes_is_shown(browser: Browser, server: Running):
     page = browser.new_page()
-    page.goto(server.address + "docs")
+    page.goto(server.address)
+    expect(page.locator("#photo-name")).not_to_be_empty()
+    page.goto(server.root + "docs")
     expect(page.locator("body")).to_contain_text("/api/photos/{number}")
     page.close()
 

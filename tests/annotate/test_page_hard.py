@@ -73,6 +73,7 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
     person.drag((120, 120), (140, 140), (160, 160))
     _state(person.page, "unsaved")
     with running(root, tmp_path / "b.json", *options) as other:
+        person.let_in(other)
         banner = person.page.locator("#banner")
         expect(banner).to_contain_text("belongs to another annotation file")
         person.drag((220, 20), (240, 40), (260, 60))
@@ -86,6 +87,7 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
         person.labels(0)
         expect(banner).not_to_be_visible()
     with running(root, tmp_path / "a.json", *options) as again:
+        person.let_in(again)
         person.page.reload()
         person.open(PHOTO)
         person.labels(3)

@@ -7,6 +7,7 @@ import shutil
 import struct
 import unicodedata
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from workplaces import open_workplace
 
 from mvtec.annotate.opening import open_store
 from mvtec.annotate.photos import PhotoFolder, find_photos
-from mvtec.datasets.images import BadPhotoError
+from mvtec.datasets.images import BadPhotoError, read_photo
 from mvtec.errors import InputError
 
 
@@ -179,3 +180,50 @@ def test_a_linked_folder_of_a_category_that_leads_out_is_left_out(category: Cate
     names, links = find_photos(category.root)
     assert not any(name.startswith("test/good/") for name in names)
     assert links == 5
+
+
+def test_a_link_to_itself_is_left_out(tmp_path: Path, category: Category):
+    write_png(tmp_path / "photos" / "a.png", noise(1))
+    (tmp_path / "photos" / "loop.png").symlink_to("loop.png")
+    (tmp_path / "photos" / "round").symlink_to("round")
+    assert find_photos(tmp_path / "photos") == (["a.png"], 1)
+    before, _ = find_photos(category.root)
+    (category.root / "test" / "good" / "loop.png").symlink_to("loop.png")
+    assert find_photos(category.root) == (before, 1)
+
+
+def test_a_large_photo_asked_for_by_many_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mvtec.annotate.photos._LARGE", 1000)
+    write_png(tmp_path / "a.png", noise(1, 400, 800))
+    decoded = []
+
+    def read(path: Path) -> np.ndarray:
+        decoded.append(path.name)
+        return read_photo(path)
+
+    monkeypatch.setattr("mvtec.annotate.photos.read_photo", read)
+    folder = PhotoFolder(tmp_path)
+    with ThreadPoolExecutor(8) as many:
+        made = list(many.map(folder.thumb, ["a.png"] * 8))
+    assert decoded == ["a.png"]
+    assert len(set(made)) == 1
+
+
+def test_of_large_photos_one_is_decoded_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mvtec.annotate.photos._LARGE", 1000)
+    for name in "abcd":
+        write_png(tmp_path / f"{name}.png", noise(1))
+    at_once, most = [0], [0]
+
+    def read(path: Path) -> np.ndarray:
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        photo = read_photo(path)
+        at_once[0] -= 1
+        return photo
+
+    monkeypatch.setattr("mvtec.annotate.photos.read_photo", read)
+    folder = PhotoFolder(tmp_path)
+    with ThreadPoolExecutor(4) as many:
+        assert len(list(many.map(folder.thumb, [f"{name}.png" for name in "abcd"]))) == 4
+    assert most == [1]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import json
 import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -127,14 +130,33 @@ def test_mistakes_are_said(category: Category, tmp_path: Path, mvtec):
     assert not (tmp_path / "a.json.work.sqlite").exists()
 
 
-def test_another_host_gets_a_token(category: Category, tmp_path: Path):
-    with running(category.root, tmp_path / "a.json", "--no-sam", "--host", "0.0.0.0") as server:
-        assert "?token=" in server.address
-        port = server.address.split(":")[2].split("/")[0]
-        address, token = f"http://127.0.0.1:{port}", server.address.split("token=")[1]
-        server.address = address
-        assert server.ask("GET", "/api/session")[0] == 401
-        assert len(token) >= 32
+def _status(address: str) -> int:
+    try:
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code if "token is needed" in json.loads(error.read())["detail"] else 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_who_has_no_token_sees_nothing(category: Category, tmp_path: Path, host: str):
+    with running(category.root, tmp_path / "a.json", "--no-sam", "--host", host) as server:
+        assert len(server.address.partition("?token=")[2]) >= 32
+        ours = f"http://127.0.0.1:{server.root.split(':')[2]}"
+        for path in ("", "api/session", "api/photos/1", "api/photos/1/image", "static/main.js", "docs", "openapi.json"):
+            assert _status(ours + path) == 401, path
+        assert _status(f"{ours}?{server.address.partition('?')[2]}") == 200
+
+
+def test_no_token_is_for_this_machine_alone(category: Category, tmp_path: Path, mvtec):
+    with running(category.root, tmp_path / "a.json", "--no-sam", "--no-token") as server:
+        assert "token" not in server.address
+        assert _status(server.root + "api/session") == 200
+    words = ("annotate", category.root, "--ann", tmp_path / "b.json", "--port", 0, "--no-sam", "--no-token")
+    outcome = mvtec(*words, "--host", "0.0.0.0")
+    assert outcome.code == 2
+    assert "--no-token" in outcome.err
+    assert not list(tmp_path.glob("b.json*"))
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ from fastapi.testclient import TestClient
 from workplaces import box, edit, mask, number_of, open_workplace, same
 
 from mvtec.annotate.guard import Guard
+from mvtec.annotate.records import MOST_RUNS
 from mvtec.annotate.server import make_app
 from mvtec.annotate.workplace import Workplace
 from mvtec.convert.coco import read_coco
@@ -260,3 +263,35 @@ def test_an_edit_of_a_photo_of_another_size_is_a_conflict(page: TestClient):
     assert "another one by now, of 48×40 pixels" in answer.json()["detail"]
     assert (answer.json()["current"]["width"], answer.json()["current"]["height"]) == (48, 40)
     assert page.put("/api/photos/1", json=said | {"size_wh": [48, 40]}).status_code == 200
+
+
+def test_pictures_do_not_hold_up_a_save(page: TestClient, work: Workplace, monkeypatch: pytest.MonkeyPatch):
+    number = number_of(work, "test/good/000.png")
+    waiting, going_on = threading.Semaphore(0), threading.Event()
+
+    def slow(name: str) -> bytes:
+        waiting.release()
+        going_on.wait(30)
+        return name.encode()
+
+    monkeypatch.setattr(work.photos, "thumb", slow)
+    with ThreadPoolExecutor(50) as many:
+        thumbs = [many.submit(page.get, f"/api/photos/{number}/thumb") for _ in range(50)]
+        for _ in range(4):
+            assert waiting.acquire(timeout=30)
+        assert page.put(f"/api/photos/{number}", json=edit(0, [box("a", [1, 1, 5, 5])])).status_code == 200
+        assert not waiting.acquire(blocking=False)  # no fifth at the same time
+        going_on.set()
+        assert {thumb.result().status_code for thumb in thumbs} == {200}
+
+
+def test_a_mask_of_too_many_runs_is_refused(page: TestClient, work: Workplace):
+    number = number_of(work, "test/good/000.png")
+    counts = [0] * (MOST_RUNS + 1)
+    answer = page.put(f"/api/photos/{number}", json=edit(0, [mask("k", counts)]))
+    assert answer.status_code == 422
+    assert "at most 1000000 items" in answer.json()["detail"]
+    question = {"operation": "merge", "masks": [counts]}
+    assert page.post(f"/api/photos/{number}/shapes", json=question).status_code == 422
+    for odd in ([10**30], [2**31, 5]):
+        assert page.put(f"/api/photos/{number}", json=edit(0, [mask("k", odd)])).status_code == 422

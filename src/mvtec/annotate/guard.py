@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
 import socket
 from urllib.parse import parse_qs
@@ -17,7 +18,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 64 << 20  # of a body
+MOST_BYTES = 64 << 20  # of a body with masks
+MOST_BYTES_OF_OTHERS = 1 << 20  # of any other body
+_HAS_MASKS = re.compile(r"/api/photos/-?\d+(/shapes)?")
 _ENTER = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>mvtec annotate</title>
 <meta http-equiv="refresh" content="0; url=/"></head><body><a href="/">mvtec annotate</a></body></html>"""
 _PAGES = frozenset({"/", "/docs"})
@@ -49,15 +52,17 @@ class Guard:
 
     Args:
         app: The application.
-        token: What a browser must bring as `?token=` once, to be given a cookie; None where the server listens to this
-            machine alone.
+        token: What a browser must bring as `?token=` once, to be given a cookie, and a program in each request as
+            `Authorization: Bearer TOKEN`; None where nobody needs one.
+        on_network: Whether the server listens to other machines, too, which know this one by its names and addresses.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, *, on_network: bool = False) -> None:
         self._app = app
         self._token = token
+        self._on_network = on_network
         self._cookie = secrets.token_urlsafe(32)
-        names = set() if token is None else {socket.gethostname(), socket.getfqdn()}
+        names = {socket.gethostname(), socket.getfqdn()} if on_network else set()
         self._names = {name.lower() for name in names} | {f"{name.lower()}.local" for name in names}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,8 +104,9 @@ class Guard:
         if site not in ("none", "same-origin") and not opened:
             return _error(403, "a page from elsewhere has no business here")
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MOST_BYTES:
-            return _error(413, f"a body may have {MOST_BYTES >> 20} MiB")
+        most = MOST_BYTES if _HAS_MASKS.fullmatch(scope["path"]) else MOST_BYTES_OF_OTHERS
+        if not length.isdigit() or int(length) > most:
+            return _error(413, f"a body may have {most >> 20} MiB")
         if "transfer-encoding" in headers:
             return _error(411, "say how long the body is")
         if int(length) and headers.get("content-type", "").split(";")[0].strip() != "application/json":
@@ -112,7 +118,7 @@ class Guard:
         name = host[1 : host.find("]")] if host.startswith("[") else host.rsplit(":", 1)[0]
         if is_loopback(name):
             return True
-        if self._token is None:
+        if not self._on_network:
             return False
         try:
             ipaddress.ip_address(name)
@@ -121,22 +127,32 @@ class Guard:
         return True
 
     def _entrance(self, scope: Scope, headers: Headers) -> Response | None:
-        """With a token: the cookie for the right one, refusal without either."""
+        """With a token: the cookie for the right one, refusal without token and cookie."""
         if self._token is None:
             return None
         # Cookies are the same for all ports of a host, so two servers on it need two names.
         port = headers.get("host", "").rpartition(":")[2]
         cookie = f"mvtec-{port}" if port.isdigit() else "mvtec"
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["path"] == "/" and hmac.compare_digest(given.encode(), self._token.encode()):
+        if scope["path"] == "/" and _is(given, self._token):
             # A page that goes on by itself, since browsers keep a strict cookie back where a link elsewhere redirects.
             answer = HTMLResponse(_ENTER)
             answer.set_cookie(cookie, self._cookie, httponly=True, samesite="strict", path="/")
             return answer
         brought = dict(part.strip().partition("=")[::2] for part in headers.get("cookie", "").split(";"))
-        if hmac.compare_digest(brought.get(cookie, "").encode(), self._cookie.encode()):
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if _is(brought.get(cookie, ""), self._cookie) or (scheme.lower() == "bearer" and _is(bearer, self._token)):
             return None
-        return _error(401, "open the address that mvtec annotate printed, with its token")
+        return _error(
+            401,
+            "a token is needed: open the address that mvtec annotate printed, which has it; a program sends it as "
+            "Authorization: Bearer TOKEN",
+        )
+
+
+def _is(given: str, secret: str) -> bool:
+    """Whether a text is the secret one, in a time that tells nothing of it."""
+    return hmac.compare_digest(given.encode(), secret.encode())
 
 
 def _error(status: int, detail: str) -> JSONResponse:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
@@ -89,16 +88,6 @@ class Kept:
 def to_json(value: Any) -> str:
     """The compact form JSON is kept in."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
-def records_json(records: Sequence[Record]) -> str:
-    """Annotations as they are kept."""
-    return to_json([asdict(record) for record in records])
-
-
-def read_records(text: str) -> tuple[Record, ...]:
-    """What `records_json` wrote."""
-    return tuple(Record(**{**entry, "bbox": tuple(entry["bbox"])}) for entry in json.loads(text))
 
 
 def now() -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import cv2
@@ -16,7 +18,7 @@ from mvtec.datasets.samples import IMAGE_SUFFIXES, Dataset
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError, no_folder
 
-_MOST_PIXELS = 200_000_000  # of a photo that is decoded for someone
+_LARGE = 25_000_000  # pixels; of such photos one is decoded at a time
 _THUMB_SIDE = 160
 _MOST_THUMBS = 2000  # kept in memory, about 5 kB each
 _MOST_PNGS = 4  # of photos that browsers do not know, as large as the photo
@@ -75,7 +77,7 @@ def category_of(root: Path) -> Dataset | None:
 
 def _folders(root: Path) -> list[Path]:
     with os.scandir(root) as entries:
-        return [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        return [Path(entry.path) for entry in entries if not entry.name.startswith(".") and Path(entry.path).is_dir()]
 
 
 def _images_below(root: Path) -> list[str]:
@@ -103,7 +105,10 @@ def _is_text(name: str) -> bool:
 
 
 def _leads_into(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root)
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False
 
 
 class PhotoFolder:
@@ -119,7 +124,9 @@ class PhotoFolder:
         self._sizes: dict[tuple[str, str], tuple[int, int]] = {}
         self._thumbs: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._pngs: OrderedDict[tuple[str, str], bytes] = OrderedDict()
-        self._decoding = threading.Semaphore(2)  # large photos one after the other, not forty at once
+        self._decoding = threading.Semaphore(2)
+        self._decoding_large = threading.Lock()
+        self._sizing = threading.Semaphore(2)  # its own: a save, which needs a size, waits for no picture
         self._lock = threading.Lock()
 
     def path(self, name: str) -> Path:
@@ -153,14 +160,19 @@ class PhotoFolder:
         key = (name, self.version(name))
         if key in self._sizes:
             return self._sizes[key]
-        with self._decoding:  # of some formats only decoding tells
-            width, height = photo_size_wh(path)
-        if width * height > _MOST_PIXELS:
-            raise BadPhotoError(path, f"is {width}×{height} pixels, too large to be shown", "Divide it into tiles")
+        with self._sizing:  # of some formats only decoding tells
+            size_wh = photo_size_wh(path)
         if len(self._sizes) >= _MOST_SIZES:
             self._sizes.clear()
-        self._sizes[key] = (width, height)
-        return width, height
+        self._sizes[key] = size_wh
+        return size_wh
+
+    @contextmanager
+    def _turn(self, size_wh: tuple[int, int]) -> Iterator[None]:
+        """Wait for a turn to decode a photo of this size."""
+        is_large = size_wh[0] * size_wh[1] > _LARGE
+        with self._decoding_large if is_large else nullcontext(), self._decoding:
+            yield
 
     def read(self, name: str) -> Photo:
         """uint8 H×W×3 in OpenCV's BGR order.
@@ -168,8 +180,7 @@ class PhotoFolder:
         Raises:
             BadPhotoError: See `size_wh`.
         """
-        self.size_wh(name)
-        with self._decoding:
+        with self._turn(self.size_wh(name)):
             return read_photo(self.path(name))
 
     def shown(self, name: str) -> tuple[Path | bytes, str]:
@@ -181,16 +192,17 @@ class PhotoFolder:
         Raises:
             BadPhotoError: See `size_wh`.
         """
-        self.size_wh(name)
+        size_wh = self.size_wh(name)
         path = self.path(name)
         suffix = path.suffix.lower()
         if suffix in _SHOWN_AS_IT_IS and not (suffix in (".png", ".webp") and is_turned(path)):
             return path, _SHOWN_AS_IT_IS[suffix]
         key = (name, self.version(name))
-        found = self._kept(self._pngs, key)
-        if found is None:
-            found = _encoded(self.read(name), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1])
-            self._keep(self._pngs, key, found, _MOST_PNGS)
+        with self._turn(size_wh):
+            found = self._kept(self._pngs, key)
+            if found is None:
+                found = _encoded(read_photo(path), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 1])
+                self._keep(self._pngs, key, found, _MOST_PNGS)
         return found, "image/png"
 
     def thumb(self, name: str) -> bytes:
@@ -202,15 +214,15 @@ class PhotoFolder:
         key = (name, self.version(name))
         if (found := self._kept(self._thumbs, key)) is not None:
             return found
-        photo = self.read(name)
-        scale = min(1.0, _THUMB_SIDE / max(photo.shape[:2]))
-        size_wh = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
-        made = _encoded(
-            np.asarray(cv2.resize(photo, size_wh, interpolation=cv2.INTER_AREA), np.uint8),
-            ".jpg",
-            [cv2.IMWRITE_JPEG_QUALITY, 80],
-        )
-        self._keep(self._thumbs, key, made, _MOST_THUMBS)
+        with self._turn(self.size_wh(name)):
+            if (found := self._kept(self._thumbs, key)) is not None:  # made while this one waited
+                return found
+            photo = read_photo(self.path(name))
+            scale = min(1.0, _THUMB_SIDE / max(photo.shape[:2]))
+            size_wh = tuple(max(1, round(side * scale)) for side in photo.shape[1::-1])
+            small = np.asarray(cv2.resize(photo, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+            made = _encoded(small, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, 80])
+            self._keep(self._thumbs, key, made, _MOST_THUMBS)
         return made
 
     def _kept(self, cache: OrderedDict[tuple[str, str], bytes], key: tuple[str, str]) -> bytes | None:

@@ -12,8 +12,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from mvtec.convert.coco import FiniteFloat
 from mvtec.files import json_bytes
+from mvtec.limits import MOST_PIXELS
 
 MOST_ANNOTATIONS = 10_000  # of one photo
+MOST_RUNS = 1_000_000  # of a mask
 MOST_ROWS = 500  # of a list, at once
 _MOST_ATTRIBUTES = 64 * 1024  # bytes, of one annotation
 
@@ -30,7 +32,7 @@ Order = Literal["name", "worth"]
 Only = Literal["unlabelled", "disagrees", "low-score"]
 Operation = Literal["fill-holes", "components", "merge", "outline"]
 Box = tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
-Counts = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+Counts = Annotated[list[Annotated[int, Field(ge=0, le=MOST_PIXELS)]], Field(min_length=1, max_length=MOST_RUNS)]
 Polygon = Annotated[list[list[FiniteFloat]], Field(min_length=1)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
@@ -263,6 +265,7 @@ class Version(BaseModel):
 
 
 class History(BaseModel):
-    """All revisions of a photo, the newest first."""
+    """The revisions of a photo, the newest first; `dropped` is how many of the oldest are kept no more."""
 
     versions: list[Version]
+    dropped: int

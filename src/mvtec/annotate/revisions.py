@@ -1,11 +1,12 @@
-"""A photo's annotations change from one revision to the next: saved as the page wants them, and kept for good."""
+"""A photo's annotations change from one revision to the next: saved as the page wants them, with their history."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
 
-from mvtec.annotate.kept import Kept, Record, now, read_records, records_json
+from mvtec.annotate.contents import drop_old_revisions, last_known, read_records
+from mvtec.annotate.kept import Kept, Record, now
 from mvtec.annotate.records import Edit, PhotoEdit
 from mvtec.annotate.shapes import stored_shape
 from mvtec.annotate.store import Store
@@ -41,8 +42,14 @@ def save_edit(store: Store, number: int, edit: PhotoEdit, size_wh: tuple[int, in
         Conflict: The edit is based on an older revision.
         InputError: It makes no sense: a shape without pixels, an unknown class or key, a key twice.
         KeyError: There is no such photo.
-        OutputError: The disk is full.
+        OutputError: The disk is full, or the store's file was removed.
     """
+    kept = _save_edit(store, number, edit, size_wh)
+    store.ensure_in_place()
+    return kept
+
+
+def _save_edit(store: Store, number: int, edit: PhotoEdit, size_wh: tuple[int, int]) -> Kept:
     if twice := [key for key, count in Counter(wanted.key for wanted in edit.annotations).items() if count > 1]:
         raise InputError("the edit", f"names {twice[0]} twice", "Give each annotation a key of its own")
     shapes = {
@@ -60,7 +67,7 @@ def save_edit(store: Store, number: int, edit: PhotoEdit, size_wh: tuple[int, in
         for wanted in edit.annotations:
             if wanted.category_id not in classes:
                 raise InputError("the edit", f"names class {wanted.category_id}, which is none", "Reload the page")
-            old = known.get(wanted.key) or _from_history(store, number, wanted.key)
+            old = known.get(wanted.key) or last_known(store, number, wanted.key)
             if old is None and wanted.key not in shapes:
                 raise InputError("the edit", f"has no shape for {wanted.key}, which is new", "Reload the page")
             record = _new(wanted, store.number_of(wanted.key, number)) if old is None else _merged(old, wanted)
@@ -82,17 +89,18 @@ def keep_version(store: Store, before: Kept, after: Kept, *, change: str, client
     with store.transaction():
         if before.revision == 0:
             _insert(store, before, change="start", client="file", what="as it was found")
-        _insert(store, after, change=change, client=client, what=what_changed(before, after))
         store.put(after)
+        _insert(store, after, change=change, client=client, what=what_changed(before, after))
         store.changed()
+        drop_old_revisions(store, after.id, after.revision)
 
 
 def _insert(store: Store, photo: Kept, *, change: str, client: str, what: str) -> None:
+    """Keep the photo as it is in the store at the moment."""
     proposals = sum(record.proposed for record in photo.records)
     store.execute(
-        "INSERT OR IGNORE INTO version VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO version SELECT id, ?, ?, ?, ?, ?, ?, ?, ?, records FROM photo WHERE id = ?",
         (
-            photo.id,
             photo.revision,
             now(),
             client,
@@ -101,7 +109,7 @@ def _insert(store: Store, photo: Kept, *, change: str, client: str, what: str) -
             photo.state,
             len(photo.records) - proposals,
             proposals,
-            records_json(photo.records),
+            photo.id,
         ),
     )
 
@@ -117,22 +125,12 @@ def at_revision(store: Store, photo: Kept, revision: int) -> Kept:
     found = store.rows("SELECT state, records FROM version WHERE photo = ? AND revision = ?", (photo.id, revision))
     if not found:
         raise KeyError(revision)
-    return replace(photo, state=found[0]["state"], revision=revision, records=read_records(found[0]["records"]))
+    return replace(photo, state=found[0]["state"], revision=revision, records=read_records(store, found[0]["records"]))
 
 
 def _made_by(store: Store, photo: Kept, change: str) -> Kept | None:
     found = store.rows("SELECT revision FROM version WHERE photo = ? AND change = ?", (photo.id, change))
     return at_revision(store, photo, found[0]["revision"]) if found else None
-
-
-def _from_history(store: Store, number: int, key: str) -> Record | None:
-    """The last that was known of an annotation that was deleted."""
-    quoted = f'"key":"{key}"'
-    found = store.rows(
-        "SELECT records FROM version WHERE photo = ? AND instr(records, ?) ORDER BY revision DESC",
-        (number, quoted),  # which a text of an attribute may be, too
-    )
-    return next((record for row in found for record in read_records(row["records"]) if record.key == key), None)
 
 
 def _new(wanted: Edit, number: int) -> Record:

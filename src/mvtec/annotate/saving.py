@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mvtec.annotate.kept import Kept, Record, now
-from mvtec.annotate.store import Store
+from mvtec.annotate.store import Store, Written
 from mvtec.convert.coco import write_coco_parts
 from mvtec.convert.segmentation import plain_number
 from mvtec.errors import InputError, MvtecError
@@ -76,10 +76,10 @@ def _parts(store: Store) -> dict[str, Any]:
     return {
         **more,
         "categories": categories,
-        "images": (_image_json(photo) for photo in map(store.kept, photos) if _is_written(photo)),
+        "images": (_image_json(photo) for photo in map(Written.photo, photos) if _is_written(photo)),
         "annotations": (
             _annotation_json(photo, record)
-            for photo in map(store.kept, photos)
+            for photo in map(Written.photo, photos)
             for record in photo.records
             if record.in_file or not record.proposed
         ),

@@ -142,12 +142,18 @@ def _name(checkpoint: Path) -> str:
     return checkpoint.parent.parent.name if checkpoint.name == "sam.pt" else checkpoint.stem
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, use_token: bool = True) -> socket.socket:
     """A socket that waits for browsers; port 0 takes one that is free.
 
     Raises:
-        InputError: The port is taken, or the host is none of this machine.
+        InputError: The port is taken, or the host is none of this machine, or other machines would need no token.
     """
+    if not use_token and not is_loopback(host):
+        raise InputError(
+            f"--no-token --host {host}",
+            "lets everyone in the network read and change the labels",
+            "Leave out --no-token, or use --host 127.0.0.1",
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     waiting = socket.socket(family, socket.SOCK_STREAM)
     waiting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -163,28 +169,33 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(
-    work: Workplace, waiting: socket.socket, host: str, *, open_browser: bool, say: Callable[[str], None]
+    work: Workplace,
+    waiting: socket.socket,
+    host: str,
+    *,
+    use_token: bool = True,
+    open_browser: bool,
+    say: Callable[[str], None],
 ) -> str | None:
     """Serve until the process is told to stop; then the annotation file is written.
-
-    Where others than this machine can reach the server, a browser must bring a token once.
 
     Args:
         work: The workplace; it is closed at the end.
         waiting: The socket, of `listen`.
         host: What it listens on.
+        use_token: Whether a browser must bring a token once, which is in the address.
         open_browser: Whether to open the page.
         say: Is told the address.
 
     Returns:
         Why the annotation file could not be written at the end; None if it was.
     """
-    token = None if is_loopback(host) else secrets.token_urlsafe(24)
+    token = secrets.token_urlsafe(24) if use_token else None
     port = waiting.getsockname()[1]
     shown = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
     config = uvicorn.Config(
-        Guard(make_app(work), token),
+        Guard(make_app(work), token, on_network=not is_loopback(host)),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=3,

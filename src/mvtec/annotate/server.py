@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -17,6 +18,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from mvtec import __version__
 from mvtec.annotate import records
+from mvtec.annotate.contents import count_dropped
 from mvtec.annotate.kept import Kept
 from mvtec.annotate.lists import Filter, count_photos, order_of_photos, rows_of
 from mvtec.annotate.records import Id, Only, Order
@@ -30,6 +32,8 @@ from mvtec.errors import MvtecError, OutputError
 _STATIC = Path(__file__).parent / "static"
 _FOR_EVER = "private, max-age=31536000, immutable"  # the address names the photo's version
 _SAVE_EVERY = 60.0  # seconds
+_PICTURES_AT_ONCE = 4  # in threads of their own: saves wait for no picture
+_SHAPES_AT_ONCE = 2
 
 
 def make_app(work: Workplace, *, save_every: float = _SAVE_EVERY) -> FastAPI:
@@ -138,6 +142,7 @@ def _add_session(app: FastAPI, work: Workplace) -> None:
     @app.post("/api/here")
     def here(said: records.Here) -> records.Others:
         """Say which photo is open, and hear who else has it open."""
+        work.store.ensure_in_place()
         others = work.presence.others(said.client, said.photo)
         found = work.store.rows("SELECT revision FROM photo WHERE id = ?", (said.photo,))
         return records.Others(
@@ -196,14 +201,15 @@ def _add_photos(app: FastAPI, work: Workplace) -> None:
 
     @app.get("/api/photos/{number}/history")
     def history(number: Id) -> records.History:
-        """All revisions of a photo, the newest first."""
+        """The revisions of a photo, the newest first."""
         _photo(work, number)
         rows = work.store.rows(
             "SELECT revision, at, client, state, labels, proposals, what FROM version WHERE photo = ? "
             "ORDER BY revision DESC",
             (number,),
         )
-        return records.History(versions=[records.Version(**dict(row)) for row in rows])
+        versions = [records.Version(**dict(row)) for row in rows]
+        return records.History(versions=versions, dropped=count_dropped(work.store, number))
 
     @app.get("/api/photos/{number}/history/{revision}")
     def then(number: Id, revision: Id) -> records.Photo:
@@ -213,21 +219,29 @@ def _add_photos(app: FastAPI, work: Workplace) -> None:
 
 
 def _add_images(app: FastAPI, work: Workplace) -> None:
-    @app.get("/api/photos/{number}/image", response_class=Response)
-    def image(number: Id, v: str = "") -> Response:
-        """The photo, as a browser can show it."""
+    few = CapacityLimiter(_PICTURES_AT_ONCE)
+
+    def image_of(number: int, version: str) -> Response:
         kept = _photo(work, number)
         shown, kind = work.photos.shown(kept.name)
-        headers = _cached(work, kept, v)
+        headers = _cached(work, kept, version)
         if isinstance(shown, Path):
             return FileResponse(shown, media_type=kind, headers=headers)
         return Response(shown, media_type=kind, headers=headers)
 
-    @app.get("/api/photos/{number}/thumb", response_class=Response)
-    def thumb(number: Id, v: str = "") -> Response:
-        """The photo, small."""
+    def thumb_of(number: int, version: str) -> Response:
         kept = _photo(work, number)
-        return Response(work.photos.thumb(kept.name), media_type="image/jpeg", headers=_cached(work, kept, v))
+        return Response(work.photos.thumb(kept.name), media_type="image/jpeg", headers=_cached(work, kept, version))
+
+    @app.get("/api/photos/{number}/image", response_class=Response)
+    async def image(number: Id, v: str = "") -> Response:
+        """The photo, as a browser can show it."""
+        return await to_thread.run_sync(image_of, number, v, limiter=few)
+
+    @app.get("/api/photos/{number}/thumb", response_class=Response)
+    async def thumb(number: Id, v: str = "") -> Response:
+        """The photo, small."""
+        return await to_thread.run_sync(thumb_of, number, v, limiter=few)
 
 
 def _add_shapes(app: FastAPI, work: Workplace) -> None:
@@ -245,11 +259,16 @@ def _add_shapes(app: FastAPI, work: Workplace) -> None:
             raise HTTPException(503, work.no_sam)
         return work.sam.answer(_photo(work, number).name, prompt)
 
-    @app.post("/api/photos/{number}/shapes")
-    def shapes(number: Id, question: records.ShapesQuestion) -> records.Shapes:
-        """Fill holes of masks, divide them into components, merge them, or make polygons of them. Nothing is stored."""
+    few = CapacityLimiter(_SHAPES_AT_ONCE)
+
+    def shapes_of(number: int, question: records.ShapesQuestion) -> records.Shapes:
         width, height = work.size_wh(_photo(work, number))
         return records.Shapes(shapes=work_on(question.operation, question.masks, (height, width)))
+
+    @app.post("/api/photos/{number}/shapes")
+    async def shapes(number: Id, question: records.ShapesQuestion) -> records.Shapes:
+        """Fill holes of masks, divide them into components, merge them, or make polygons of them. Nothing is stored."""
+        return await to_thread.run_sync(shapes_of, number, question, limiter=few)
 
 
 def _cached(work: Workplace, photo: Kept, version: str) -> dict[str, str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
 
+from mvtec.annotate.kept import to_json
 from mvtec.annotate.records import BoxShape, MaskShape, Operation, PolygonShape, Shape
 from mvtec.convert.coco import CocoAnnotation
 from mvtec.convert.geometry import Region, region_of, split_mask
@@ -73,6 +76,37 @@ def shown_shape(
     """
     if not segmentation:
         return Shape(bbox=bbox, area=area, counts=None)
+    if (runs := _plain_runs(segmentation, size_hw)) is not None:
+        return Shape(bbox=bbox, area=sum(runs[1::2]), counts=runs)
+    if isinstance(segmentation, list):
+        return _shown_polygons(to_json(segmentation), bbox, area, size_hw)
+    return _shown_slowly(segmentation, bbox, area, size_hw)
+
+
+def _plain_runs(segmentation: Any, size_hw: tuple[int, int]) -> list[int] | None:
+    """The counts of a mask as `encode_region` writes it, which need no painting; None for any other segmentation."""
+    if not isinstance(segmentation, dict) or not isinstance(segmentation.get("counts"), str):
+        return None
+    if segmentation.get("size") not in (list(size_hw), size_hw):
+        return None
+    try:
+        runs = run_lengths(segmentation)
+    except ValueError:
+        return None
+    is_plain = len(runs) > 1 and min(runs[1:]) > 0 and runs[0] >= 0 and sum(runs) == size_hw[0] * size_hw[1]
+    return runs if is_plain else None
+
+
+@lru_cache(maxsize=1024)  # of a photo with many polygons a save changes one
+def _shown_polygons(
+    polygons: str, bbox: tuple[float, float, float, float], area: float, size_hw: tuple[int, int]
+) -> Shape:
+    return _shown_slowly(json.loads(polygons), bbox, area, size_hw)
+
+
+def _shown_slowly(
+    segmentation: Any, bbox: tuple[float, float, float, float], area: float, size_hw: tuple[int, int]
+) -> Shape:
     annotation = CocoAnnotation(id=1, image_id=1, category_id=1, bbox=bbox, area=area, segmentation=segmentation)
     region = region_of_annotation(annotation, size_hw)
     assert region is not None

@@ -1,7 +1,7 @@
 """The working store beside an annotation file: an SQLite database that has every change before the page says "saved".
 
-Every revision of a photo's annotations is kept. The database is in WAL mode and waits for the disk at each change, so
-that what was answered for outlives the process and the power. Only one process can have it open.
+The database is in WAL mode and waits for the disk at each change, so that what was answered for outlives the process
+and the power. Only one process can have it open. Where its file is removed meanwhile, it is written again.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ import unicodedata
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mvtec.annotate.kept import Kept, Record, Standing, read_records, records_json, to_json
+from mvtec.annotate import contents, upgrading
+from mvtec.annotate.in_place import place_of, put_back
+from mvtec.annotate.kept import Kept, Record, Standing, to_json
 from mvtec.errors import InputError, OutputError
 
-_FORMAT = 1
+FORMAT = 2
 _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, more TEXT NOT NULL);
@@ -39,11 +42,29 @@ CREATE TABLE version (
 );
 CREATE INDEX version_by_change ON version (photo, change);
 """
+_WAL_BYTES = 16 << 20  # what is left of the log after a large change
 
 
 def _folded(text: str) -> str:
     """The text as it is compared: large and small letters are one, and so are both forms of an umlaut."""
     return unicodedata.normalize("NFC", text).casefold()
+
+
+@dataclass(frozen=True)
+class Written:
+    """A photo as it was when the annotation file began to be written, still to be read.
+
+    Attributes:
+        row: Its row.
+        records: Of each of its annotations the texts it is kept as.
+    """
+
+    row: sqlite3.Row
+    records: list[tuple[str, str | None]]
+
+    def photo(self) -> Kept:
+        """The photo; what a model says of it is not told."""
+        return replace(_kept(self.row), records=tuple(contents.record_of(*texts) for texts in self.records))
 
 
 class Store:
@@ -69,21 +90,25 @@ class Store:
             self._db = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
         except sqlite3.OperationalError as error:
             raise OutputError(path, f"cannot be made ({error})", "Choose another --ann") from error
-        self._db.row_factory = sqlite3.Row
-        self._db.create_function("folded", 1, _folded, deterministic=True)
         try:
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._prepare()
             with self.transaction():
                 if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    for statement in _SCHEMA.split(";"):
+                    for statement in (_SCHEMA + contents.SCHEMA).split(";"):
                         self._db.execute(statement)
-                    self.set("format", _FORMAT)
+                    self.set("format", FORMAT)
                     self.set("name", uuid.uuid4().hex)
                     self.set("changes", 0)
-                if self.get("format") != _FORMAT:
-                    raise InputError(path, "was made by another version", "Go on with that version, or move it away")
+                found = self.get("format")
+            if found == upgrading.OLD_FORMAT:
+                upgrading.upgrade(self, self._db)
+            elif found != FORMAT:
+                raise InputError(path, "was made by another version", "Go on with that version, or move it away")
+            upgrading.remove_copy(path)
+            self._place = place_of(path)
+        except InputError:
+            self._db.close()
+            raise
         except OutputError as error:
             self._db.close()
             if "locked" in str(error):
@@ -100,6 +125,17 @@ class Store:
             raise InputError(
                 path, f"is no working store ({error})", "Move it away; the annotation file stays"
             ) from error
+
+    def _prepare(self) -> None:
+        """Set how the database that was just opened works."""
+        self._db.row_factory = sqlite3.Row
+        self._db.create_function("folded", 1, _folded, deterministic=True)
+        self._db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new one
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+        self._db.execute("SELECT 1 FROM sqlite_master").fetchall()  # opens the log, too
 
     def close(self) -> None:
         """Write all into the database file and let it go."""
@@ -133,15 +169,36 @@ class Store:
             finally:
                 self._depth -= 1
 
+    def ensure_in_place(self) -> None:
+        """Make sure that the file at the store's path is the one that is open, and write it again if it was removed.
+
+        To be called after a change, before anyone is told that it is saved.
+
+        Raises:
+            OutputError: It was removed and cannot be written again, or another file lies there by now: what was changed
+                would be lost with this process.
+        """
+        with self._lock:
+            if place_of(self.path) == self._place:
+                return
+            self._db = put_back(self._db, self.path, self._place)
+            self._prepare()
+            self._place = place_of(self.path)
+
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """The rows a statement of ours finds."""
         with self._lock:
             return self._db.execute(statement, values).fetchall()
 
-    def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
+    def execute(self, statement: str, values: Sequence[Any] | dict[str, Any] = ()) -> None:
         """Carry out a statement of ours."""
         with self.transaction():
             self._db.execute(statement, values)
+
+    def insert(self, statement: str, values: Sequence[Any]) -> int:
+        """Carry out an INSERT of ours, and tell the number of the row."""
+        with self.transaction():
+            return int(self._db.execute(statement, values).lastrowid or 0)
 
     def execute_many(self, statement: str, values: Iterable[Sequence[Any]]) -> None:
         """Carry out a statement of ours for each of the values."""
@@ -170,21 +227,33 @@ class Store:
         found = self.rows("SELECT * FROM photo WHERE id = ?", (number,))
         if not found:
             raise KeyError(number)
-        return _kept(found[0])
+        row = found[0]
+        predicted = None if row["predicted"] is None else contents.read_records(self, row["predicted"])
+        return replace(_kept(row), records=contents.read_records(self, row["records"]), predicted=predicted)
 
-    def read_written(self) -> list[sqlite3.Row]:
-        """All photos that may be in the annotation file, by their numbers, still to be read by `kept`."""
-        return self.rows("SELECT * FROM photo WHERE in_file OR state IS NOT NULL OR labels ORDER BY id")
-
-    @staticmethod
-    def kept(row: sqlite3.Row) -> Kept:
-        """A photo of a row."""
-        return _kept(row)
+    def read_written(self) -> list[Written]:
+        """All photos that may be in the annotation file, by their numbers."""
+        written = "in_file OR state IS NOT NULL OR labels"
+        texts: dict[int, list[tuple[str, str | None]]] = {}
+        with self._lock:
+            for row in self.rows(
+                "SELECT photo.id, fields, segmentation FROM photo, json_each(photo.records) AS has "
+                "JOIN record ON record.id = has.value LEFT JOIN shape ON shape.id = record.shape "
+                f"WHERE {written} ORDER BY photo.id, has.key"
+            ):
+                texts.setdefault(row["id"], []).append((row["fields"], row["segmentation"]))
+            photos = self.rows(f"SELECT * FROM photo WHERE {written} ORDER BY id")
+        return [Written(row, texts.get(row["id"], [])) for row in photos]
 
     def put(self, photo: Kept) -> None:
         """Write a photo as it is now, and how it stands; its history is not touched."""
         stands = self._standing(photo.state, photo.records, photo.predicted)
+        with self.transaction():
+            self._put(photo, stands)
+
+    def _put(self, photo: Kept, stands: Standing) -> None:
         width, height = photo.size_wh or (None, None)
+        predicted = photo.predicted
         columns = {
             "id": photo.id,
             "name": photo.name,
@@ -192,8 +261,8 @@ class Store:
             "height": height,
             "state": photo.state,
             "revision": photo.revision,
-            "records": records_json(photo.records),
-            "predicted": None if photo.predicted is None else records_json(photo.predicted),
+            "records": contents.keep_records(self, photo.id, photo.records),
+            "predicted": None if predicted is None else contents.keep_records(self, photo.id, predicted),
             "more": to_json(photo.more),
             "in_file": photo.in_file,
             "here": photo.here,
@@ -203,14 +272,11 @@ class Store:
             "disagrees": stands.disagrees,
             "low_score": stands.low_score,
         }
-        with self.transaction():
-            places = ", ".join("?" * len(columns))
-            self.execute(
-                f"INSERT OR REPLACE INTO photo ({', '.join(columns)}) VALUES ({places})", list(columns.values())
-            )
-            self.execute("DELETE FROM has_category WHERE photo = ?", (photo.id,))
-            for category in sorted({record.category_id for record in photo.records}):
-                self.execute("INSERT INTO has_category VALUES (?, ?)", (photo.id, category))
+        places = ", ".join("?" * len(columns))
+        self.execute(f"INSERT OR REPLACE INTO photo ({', '.join(columns)}) VALUES ({places})", list(columns.values()))
+        self.execute("DELETE FROM has_category WHERE photo = ?", (photo.id,))
+        for category in sorted({record.category_id for record in photo.records}):
+            self.execute("INSERT INTO has_category VALUES (?, ?)", (photo.id, category))
 
     def number_of(self, key: str, photo: int) -> int:
         """The number that a key of a photo has in the annotation file, for ever; a new key gets the next one.
@@ -242,14 +308,15 @@ class Store:
 
 
 def _kept(row: sqlite3.Row) -> Kept:
+    """A photo of a row, without annotations."""
     return Kept(
         id=row["id"],
         name=row["name"],
         size_wh=(row["width"], row["height"]) if row["width"] else None,
         state=row["state"],
         revision=row["revision"],
-        records=read_records(row["records"]),
-        predicted=None if row["predicted"] is None else read_records(row["predicted"]),
+        records=(),
+        predicted=None,
         in_file=bool(row["in_file"]),
         here=bool(row["here"]),
         more=json.loads(row["more"]),

@@ -145,6 +145,7 @@ class Workplace:
         with self.store.transaction():
             self._check_name(name)
             self.store.add_category(name)
+        self.store.ensure_in_place()
 
     def rename_category(self, number: int, name: str) -> None:
         """Rename a class.
@@ -161,6 +162,7 @@ class Workplace:
             self._check_name(name)
             self.store.execute("UPDATE category SET name = ? WHERE id = ?", (name, number))
             self.store.changed()
+        self.store.ensure_in_place()
 
     def _check_name(self, name: str) -> None:
         if name.casefold() == "good":

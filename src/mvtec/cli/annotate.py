@@ -30,8 +30,17 @@ def annotate(
     ] = None,
     sam: Annotated[bool, typer.Option("--sam/--no-sam", help="Have SAM behind the page.")] = True,
     device: Annotated[str, typer.Option(help="Where SAM computes: auto, cpu, mps, or a GPU's number.")] = "auto",
-    host: Annotated[str, typer.Option(help="What to listen on. Another than 127.0.0.1 demands a token.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="What to listen on; 0.0.0.0 lets other machines reach the page.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes one that is free.")] = 8765,
+    token: Annotated[
+        bool,
+        typer.Option(
+            "--token/--no-token",
+            help="Ask for the token that is in the printed address; without it any user of this machine can edit.",
+        ),
+    ] = True,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
     """Draw, correct and accept labels in a web page; every change is on the disk before the page says "saved".
@@ -44,7 +53,7 @@ def annotate(
         from mvtec.annotate.serve import listen, prepare, serve
     except ImportError as error:
         raise InputError("mvtec annotate", f"needs {error.name}", f"To have it, {install_hint('annotate')}") from error
-    waiting = listen(host, port)
+    waiting = listen(host, port, use_token=token)
     annotations = ann or Path(f"{directory.resolve().name}.json")
     with bar("reading masks", None) as step:
         ready = prepare(
@@ -63,7 +72,7 @@ def annotate(
     if ready.work.sam is None:
         warn(f"no SAM behind the page: {ready.work.no_sam}")
     say(f"{counted(ready.photos, 'photo')}; labels go to {annotations}, and at once to {ready.work.store.path}")
-    problem = serve(ready.work, waiting, host, open_browser=open_browser, say=say)
+    problem = serve(ready.work, waiting, host, use_token=token, open_browser=open_browser, say=say)
     if problem is not None:
         fail(f"{problem} Nothing is lost: all changes are in {ready.work.store.path}.", code=1)
     say(str(annotations))

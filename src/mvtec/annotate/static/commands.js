@@ -1,12 +1,12 @@
 // Every command with its keys and its words: the keyboard, the help page and the tooltips all read this list.
 
-import { accept, acceptAll, chooseCategory, mark, redo, reject, remove, reshape, selectAll, undo } from "./actions.js";
+import { accept, acceptAll, chooseCategory, redo, reject, remove, reshape, selectAll } from "./actions.js";
 import { app, setOptions, setTool } from "./app.js";
 import { clamp } from "./geometry.js";
 import { openHelp } from "./dialog-help.js";
 import { openHistory } from "./dialog-history.js";
-import { goBy, isOpening, leave, nextWithout } from "./navigate.js";
-import { handsBusy } from "./pointer.js";
+import { doneAndNext, isMeant, markFinished, markUnsure, noDefectAndNext, undoLast } from "./marks.js";
+import { goBy, leave, nextWithout } from "./navigate.js";
 import { say } from "./say.js";
 import { writeFile } from "./status.js";
 import { view, viewChanged } from "./stage.js";
@@ -31,30 +31,7 @@ function removeFirst() {
 /** Ctrl+Z first takes back what is being drawn: a vertex, a point without an answer, a drag. */
 function undoFirst() {
   const tool = currentTool();
-  if (!tool.undo() && !(tool.holds() && tool.cancel())) undo();
-}
-
-/** Is nothing half done on this photo? If something is, says what: it would be lost, or come after the photo is left. */
-function isFinished() {
-  const asked = app.photo?.asked > 0 ? "The answer about this photo has not come yet." : "";
-  const unseen = app.photo && !app.photo.usable ? "This photo cannot be shown, so nobody has seen it: U marks it unsure, . goes on." : "";
-  const words = currentTool().unfinished() || (handsBusy() ? "Let go of what you hold first." : asked) || unseen;
-  if (words) say(words);
-  return words === "";
-}
-
-/** Is the photo that is shown the one that was asked for? If not, says so. */
-function isThere() {
-  if (isOpening()) say("The next photo is still coming.");
-  return !isOpening();
-}
-
-function markFinished(state) {
-  if (isThere() && (app.photo?.state === state || isFinished())) mark(state);
-}
-
-function markUnsure() {
-  if (isThere()) mark("unsure");
+  if (!tool.undo() && !(tool.holds() && tool.cancel())) undoLast();
 }
 
 /** Takes another tool, unless something drawn would be lost. */
@@ -71,28 +48,12 @@ function toggle(name, on, off) {
   };
 }
 
-async function doneAndNext() {
-  if (!isThere() || !isFinished()) return;
-  if (!app.photo) {
-    await goBy(1);
-    return;
-  }
-  if (app.photo.proposals.length > 0) {
-    // Accepting what nobody has looked at would make a label of each false alarm.
-    app.photo.select([app.photo.proposals[0].key]);
-    say(`${app.photo.proposals.length} proposals are not judged yet: A accepts one, X rejects it, Shift+A accepts all.`);
-    return;
-  }
-  const empty = app.photo.annotations.length === 0;
-  const state = empty ? "good" : "reviewed";
-  if (app.photo.state !== state) mark(state);
-  await goBy(1);
-}
-
 /**
  * `keys` as `KeyboardEvent.key` in small letters, with "ctrl+" (Ctrl or ⌘) and "shift+" before; the first is shown.
- * repeats: does it go on while the key is held down? What judges or removes does not.
- * @type {{id: string, group: string, keys: string[], label: string, run: () => void, repeats?: boolean}[]}
+ * repeats: does it go on while the key is held down? What marks or removes does not. changes: does it change the labels or
+ * the mark of the photo that is shown? goesOn: does it open the next photo as well?
+ * @type {{id: string, group: string, keys: string[], label: string, run: () => void, repeats?: boolean, changes?: boolean,
+ *   goesOn?: boolean}[]}
  */
 export const commands = [
   { id: "tool-select", group: "Tools", keys: ["v"], label: "Select, move, resize; vertices of a polygon", run: () => takeTool("select") },
@@ -106,25 +67,26 @@ export const commands = [
   { id: "smaller", group: "Tools", keys: ["["], label: "Smaller brush", run: () => resizeBrush(-1), repeats: true },
   { id: "larger", group: "Tools", keys: ["]"], label: "Larger brush", run: () => resizeBrush(1), repeats: true },
 
-  { id: "accept", group: "Labels", keys: ["a"], label: "Accept the proposal, go to the next", run: accept },
-  { id: "reject", group: "Labels", keys: ["x"], label: "Reject the proposal", run: reject },
-  { id: "accept-all", group: "Labels", keys: ["shift+a"], label: "Accept all proposals of the photo", run: acceptAll },
-  { id: "delete", group: "Labels", keys: ["delete", "backspace"], label: "Delete the label, vertex or point", run: removeFirst },
+  { id: "accept", group: "Labels", keys: ["a"], label: "Accept the proposal, go to the next", run: accept, changes: true },
+  { id: "reject", group: "Labels", keys: ["x"], label: "Reject the proposal", run: reject, changes: true },
+  { id: "accept-all", group: "Labels", keys: ["shift+a"], label: "Accept all proposals of the photo", run: acceptAll, changes: true },
+  { id: "delete", group: "Labels", keys: ["delete", "backspace"], label: "Delete the label, vertex or point", run: removeFirst, changes: true },
   { id: "select-all", group: "Labels", keys: ["ctrl+a"], label: "Select all labels", run: selectAll },
-  { id: "merge", group: "Labels", keys: ["m"], label: "Merge the selected labels", run: () => reshape("merge") },
-  { id: "components", group: "Labels", keys: ["c"], label: "Split into connected components", run: () => reshape("components") },
-  { id: "fill-holes", group: "Labels", keys: ["l"], label: "Fill holes", run: () => reshape("fill-holes") },
-  { id: "outline", group: "Labels", keys: ["o"], label: "Mask to polygon", run: () => reshape("outline") },
-  { id: "undo", group: "Labels", keys: ["ctrl+z"], label: "Undo", run: undoFirst, repeats: true },
+  { id: "merge", group: "Labels", keys: ["m"], label: "Merge the selected labels", run: () => reshape("merge"), changes: true },
+  { id: "components", group: "Labels", keys: ["c"], label: "Split into connected components", run: () => reshape("components"), changes: true },
+  { id: "fill-holes", group: "Labels", keys: ["l"], label: "Fill holes", run: () => reshape("fill-holes"), changes: true },
+  { id: "outline", group: "Labels", keys: ["o"], label: "Mask to polygon", run: () => reshape("outline"), changes: true },
+  { id: "undo", group: "Labels", keys: ["ctrl+z"], label: "Undo, also the mark of the photo before", run: undoFirst, repeats: true },
   { id: "redo", group: "Labels", keys: ["ctrl+shift+z", "ctrl+y"], label: "Redo", run: redo, repeats: true },
 
-  { id: "done", group: "Photo", keys: ["shift+enter"], label: "Done: mark reviewed (good if without labels), next photo", run: doneAndNext },
+  { id: "done", group: "Photo", keys: ["shift+enter"], label: "Done: mark a photo with labels reviewed, next photo", run: doneAndNext, changes: true, goesOn: true },
+  { id: "no-defect", group: "Photo", keys: ["shift+g"], label: "No defect: mark good, next photo", run: noDefectAndNext, changes: true, goesOn: true },
   { id: "next", group: "Photo", keys: [".", "pagedown"], label: "Next photo", run: () => leave(() => goBy(1)), repeats: true },
   { id: "previous", group: "Photo", keys: [",", "pageup"], label: "Previous photo", run: () => leave(() => goBy(-1)), repeats: true },
   { id: "next-open", group: "Photo", keys: ["n"], label: "Next photo without a mark", run: () => leave(nextWithout) },
-  { id: "good", group: "Photo", keys: ["g"], label: "Mark good", run: () => markFinished("good") },
-  { id: "reviewed", group: "Photo", keys: ["w"], label: "Mark reviewed", run: () => markFinished("reviewed") },
-  { id: "unsure", group: "Photo", keys: ["u"], label: "Mark unsure", run: markUnsure },
+  { id: "good", group: "Photo", keys: ["g"], label: "Mark good", run: () => markFinished("good"), changes: true },
+  { id: "reviewed", group: "Photo", keys: ["w"], label: "Mark reviewed", run: () => markFinished("reviewed"), changes: true },
+  { id: "unsure", group: "Photo", keys: ["u"], label: "Mark unsure", run: markUnsure, changes: true },
   { id: "write", group: "Photo", keys: ["ctrl+s"], label: "Write the annotation file now", run: writeFile },
   { id: "history", group: "Photo", keys: ["y"], label: "History of the photo", run: openHistory },
 
@@ -161,6 +123,13 @@ export function keyName(key) {
   return key.split("+").map((part) => names[part] ?? part[0].toUpperCase() + part.slice(1)).join("+");
 }
 
-export function runCommand(id) {
-  commands.find((command) => command.id === id).run();
+/**
+ * @param {string} id
+ * @param {{pressedOn?: number | null, again?: boolean}} [how] pressedOn: the photo that was shown when the button went down;
+ *   again: it is the second click of a double click
+ */
+export function runCommand(id, { pressedOn, again = false } = {}) {
+  const { run, changes, goesOn } = commands.find((command) => command.id === id);
+  if (again && goesOn) say("A double click counts once.");
+  else if (!changes || isMeant(pressedOn)) run();
 }

@@ -27,6 +27,10 @@ export async function openHistory() {
   try {
     const answer = await api.history(photo.id);
     versions.replaceChildren(...answer.versions.map((version) => renderVersion(photo, version)));
+    if (answer.dropped > 0) {
+      const words = `${answer.dropped} older ${answer.dropped === 1 ? "version is" : "versions are"} no longer kept.`;
+      versions.append(element("p", { class: "soft", text: words }));
+    }
     if (answer.versions.length === 0) versions.append(element("p", { class: "soft", text: "Nothing was changed yet." }));
     versions.querySelector("button")?.click();
   } catch (error) {

@@ -1,5 +1,8 @@
 // Undo and redo without limit. States are never changed in place, so that keeping them all is cheap.
 
+/** Counts all steps of all photos, so that two can be told apart by which was later. */
+let steps = 0;
+
 /** @template T */
 export class History {
   #past = [];
@@ -18,6 +21,11 @@ export class History {
     return this.#future.length > 0;
   }
 
+  /** When the last step was done that can be undone; 0 without one. */
+  get lastAt() {
+    return this.#past.at(-1)?.at ?? 0;
+  }
+
   /** Was anything done in this session that could be undone or redone? */
   get used() {
     return this.canUndo || this.canRedo;
@@ -28,7 +36,7 @@ export class History {
    * @param {string} what one or two words for the person
    */
   push(next, what) {
-    this.#past.push({ state: this.present, what });
+    this.#past.push({ state: this.present, what, at: (steps += 1) });
     this.#future = [];
     this.present = next;
   }
@@ -46,7 +54,7 @@ export class History {
   redo() {
     const step = this.#future.pop();
     if (!step) return null;
-    this.#past.push({ state: this.present, what: step.what });
+    this.#past.push({ state: this.present, what: step.what, at: (steps += 1) });
     this.present = step.state;
     return step.what;
   }

@@ -1,8 +1,8 @@
 // The keyboard: finds the command of a key, and leaves keys alone where they are letters or belong to a control.
 
-import { accept, nudge, selectNext } from "./actions.js";
+import { nudge, selectNext } from "./actions.js";
 import { app } from "./app.js";
-import { chooseNumber, commands } from "./commands.js";
+import { chooseNumber, commands, runCommand } from "./commands.js";
 import { crosshairActive, hideCrosshair, moveCrosshair, pressCrosshair } from "./crosshair.js";
 import { singleKeys } from "./dialog-help.js";
 import { byId, isTyping } from "./dom.js";
@@ -52,7 +52,7 @@ function stageKey(event) {
   if (event.key === "Enter" && !event.shiftKey) {
     if (event.repeat) return true;
     if (crosshairActive()) pressCrosshair(event);
-    else if (!currentTool().enter()) accept();
+    else if (!currentTool().enter()) runCommand("accept");
     return true;
   }
   return false;
@@ -85,7 +85,7 @@ function keydown(event) {
   const command = byKey.get(name);
   if (!command || (name === "shift+enter" && document.activeElement.matches("button, a"))) return;
   event.preventDefault();
-  if (!event.repeat || command.repeats) command.run();
+  if (!event.repeat || command.repeats) runCommand(command.id);
 }
 
 export function startKeys() {

@@ -11,6 +11,7 @@ import { startHistory } from "./dialog-history.js";
 import { paintCrosshair, startCrosshair } from "./crosshair.js";
 import { byId } from "./dom.js";
 import { startKeys } from "./keys.js";
+import { startMarks } from "./marks.js";
 import { lastPhoto, open } from "./navigate.js";
 import { PendingStore } from "./pending.js";
 import { startPointer } from "./pointer.js";
@@ -82,6 +83,7 @@ async function start() {
   startHelp();
   startHistory();
   startConflict();
+  startMarks();
   startStatus();
   await startRecovery(store);
   await firstPhoto();

@@ -31,6 +31,14 @@ let newestTurn = 0;
 let shownTurn = 0;
 /** @type {ImageBitmap | null} */
 let shownBitmap = null;
+/** When a photo was shown that a filter has opened; who pressed a moment later meant the one before. */
+let unaskedAt = -Infinity;
+const UNASKED_MS = 600;
+
+/** Has a filter, and not the person, opened the photo that is shown, a moment ago? */
+export function cameUnasked() {
+  return performance.now() - unaskedAt < UNASKED_MS;
+}
 
 function pictureOf(id, version) {
   const name = `${id} ${version}`;
@@ -104,8 +112,9 @@ export function lastPhoto() {
  * Opens a photo by its row in the list.
  * @param {{id: string, name: string, version: string}} row
  * @param {number} index in the list
+ * @param {{unasked?: boolean}} [how] unasked: a filter opens it
  */
-export async function open(row, index) {
+export async function open(row, index, { unasked = false } = {}) {
   newestTurn += 1;
   const turn = newestTurn;
   position = index;
@@ -136,6 +145,7 @@ export async function open(row, index) {
     emit("list");
     return;
   }
+  unaskedAt = unasked && app.photo !== null ? performance.now() : -Infinity;
   shownBitmap = bitmap;
   photo.usable = bitmap !== null;
   photo.selection.clear();

@@ -4,10 +4,14 @@ import { app, emit, on, setOptions } from "./app.js";
 import { runCommand, tooltip } from "./commands.js";
 import { byId } from "./dom.js";
 import { icon } from "./icons.js";
+import { canUndo } from "./marks.js";
 import { view } from "./stage.js";
 import { currentTool } from "./tools.js";
 
 const PERCENT = 100;
+
+/** The photo that was shown when a button went down: it may be another one when it goes up. */
+let pressedOn = null;
 
 function dressButtons() {
   for (const button of document.querySelectorAll("[data-command]")) {
@@ -16,8 +20,11 @@ function dressButtons() {
     if (name) button.prepend(icon(name));
     button.title = words;
     if (!button.textContent.trim()) button.setAttribute("aria-label", words);
-    button.addEventListener("click", () => runCommand(command));
+    button.addEventListener("click", ({ detail }) => runCommand(command, detail > 0 ? { pressedOn, again: detail > 1 } : {}));
   }
+  document.addEventListener("pointerdown", () => {
+    pressedOn = app.photo?.id ?? null;
+  }, { capture: true });
   for (const node of document.querySelectorAll("[data-icon]:not([data-command])")) node.prepend(icon(node.dataset.icon));
 }
 
@@ -43,7 +50,7 @@ function renderState() {
     button.setAttribute("aria-pressed", String(photo?.state === button.dataset.stateButton));
     button.disabled = !photo;
   }
-  byId("undo").disabled = !photo?.history.canUndo;
+  byId("undo").disabled = !canUndo();
   byId("redo").disabled = !photo?.history.canRedo;
   const selected = photo?.selected ?? [], proposals = photo?.proposals.length ?? 0;
   const withPixels = selected.filter(({ geometry }) => geometry.counts).length;

@@ -2,6 +2,7 @@
 
 import { app, on } from "./app.js";
 import { byId } from "./dom.js";
+import { isMeant } from "./marks.js";
 import { invalidate, view, viewChanged } from "./stage.js";
 import { currentTool, eraser } from "./tools.js";
 
@@ -51,7 +52,7 @@ function down(event) {
       return;
     }
   }
-  if (press || !app.photo) return;
+  if (press || !app.photo || !isMeant()) return;
   canvas().setPointerCapture(event.pointerId);
   const point = pointOf(event);
   if (spaceHeld || app.tool === "pan" || (event.buttons & MIDDLE_BUTTON) !== 0) {

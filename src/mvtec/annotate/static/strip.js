@@ -121,7 +121,7 @@ export async function applyFilters() {
   if (at >= 0) placeAt(at);
   else if (first) {
     if (currentTool().unfinished()) placeAt(-1);  // it stays open, before the first of the list
-    await leave(() => open(first.row, first.index));
+    await leave(() => open(first.row, first.index, { unasked: true }));
   } else say("No photo passes the filters.");
   askRender();
 }
