@@ -255,9 +255,11 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes.
 
     Raises:
-        InputError: The file cannot be read.
+        InputError: The file cannot be read, or is no plain file: a pipe would be waited for.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise InputError(path, "is not a plain file", "Give a file")
         with path.open("rb") as stream:
             digest = hashlib.sha256()
             while block := stream.read(1 << 20):

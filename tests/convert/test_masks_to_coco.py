@@ -14,7 +14,7 @@ from mvtec.convert.coco import read_coco, read_results
 from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import decode_rle, encode_rle
-from mvtec.datasets.images import read_mask
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError
 

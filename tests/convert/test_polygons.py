@@ -117,7 +117,7 @@ def test_a_written_box_comes_back_to_a_hundredth_of_a_pixel(data):
 
 
 def test_every_real_mask_comes_back_exactly(real_bottle):
-    from mvtec.datasets.images import read_mask
+    from mvtec.datasets.masks import read_mask
     from mvtec.datasets.tree import read_tree
 
     for sample in read_tree(real_bottle).labelled:

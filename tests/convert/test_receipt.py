@@ -73,8 +73,8 @@ def test_min_iou_fails_a_lossy_conversion_and_keeps_it(diagonal: Category, tmp_p
 
 
 def test_the_receipt_is_in_the_json_and_the_folder(category: Category, tmp_path: Path, mvtec):
-    write_png(category.mask("stain", 2), np.zeros((40, 48)))
     mvtec("datasets", "split", category.root, "--out", tmp_path / "s.json")
+    write_png(category.mask("stain", 2), np.zeros((40, 48)))
     words = ["--split", tmp_path / "s.json", "--on-error", "skip", "--task", "segment", "--json"]
     outcome = mvtec("convert", "masks-to-yolo", category.root, "--out", tmp_path / "yolo", *words)
     assert outcome.code == 0

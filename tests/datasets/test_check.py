@@ -1,3 +1,4 @@
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ SPOILERS: list[tuple[str, Callable[[Category], object], list[tuple[str, str]]]] 
     (
         "duplicate",
         lambda c: shutil.copy(c.photo("crack", 1), c.photo("good", 0)),
-        [("duplicate-photo", "test/good/000.png")],
+        [("contradictory-duplicate", "test/good/000.png")],
     ),
     (
         "mask_for_good",
@@ -166,11 +167,21 @@ def test_a_mask_that_is_to_be_shown_turned_is_named(category: Category):
 
 
 def test_images_that_are_not_read_are_named(category: Category):
-    for place in ("test/good/new.gif", "test/rust/000.JFIF", "test/good/._new.gif"):
+    for place in (
+        "test/good/new.gif",
+        "test/rust/000.PPM",
+        "test/good/._new.gif",
+        "train/good/a.heic",
+        "test/note.txt",
+    ):
         path = category.root / place
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"an image")
-    assert kinds(category) == [("unread-photo", "test/good/new.gif"), ("unread-photo", "test/rust/000.JFIF")]
+    (category.root / "test/good/without").write_bytes(category.photo("good", 0).read_bytes())
+    found = ["test/good/new.gif", "test/good/without", "test/rust/000.PPM", "train/good/a.heic"]
+    assert kinds(category) == [("unread-photo", file) for file in found]
+    (note,) = read_tree(category.root).notes
+    assert "(1 .gif, 1 .heic, 1 .ppm, 1 no ending): test/good/new.gif, test/good/without, " in note
 
 
 def test_a_link_in_the_place_of_a_defect_type_that_leads_to_nothing_is_named(category: Category):
@@ -182,3 +193,34 @@ def test_a_link_in_the_place_of_a_defect_type_that_leads_to_nothing_is_named(cat
 def test_a_second_mask_of_a_photo_is_named_as_that(category: Category):
     shutil.copy(category.mask("crack", 0), category.mask("crack", 1).with_suffix(".bmp"))
     assert kinds(category) == [("doubled-mask", MASK)]
+
+
+def test_the_same_photo_with_another_mask_is_said_first(category: Category, mvtec):
+    for number in (1, 2, 3, 4):  # of these, only the mask of 001 is another one
+        shutil.copy(category.photo("crack", 0), category.photo("crack", number))
+        if number > 1:
+            shutil.copy(category.mask("crack", 0), category.mask("crack", number))
+    found = kinds(category)
+    assert found[0] == ("contradictory-duplicate", "test/crack/001.png")
+    assert found[1:] == [("duplicate-photo", f"test/crack/00{number}.png") for number in (2, 3, 4)]
+    lines = mvtec("datasets", "check", category.root).out.splitlines()
+    assert lines[0].startswith("test/crack/001.png: is the same photo as test/crack/000.png, and their masks differ.")
+
+
+def test_problems_are_grouped_by_kind_with_three_examples(category: Category, mvtec):
+    for defect in ("crack", "stain"):
+        for number in range(5):
+            mask = np.zeros((40, 48))
+            mask[5:9, 3:13], mask[9, 3:13] = 255, 100
+            mask[20, 20] = 3  # compression noise
+            write_png(category.mask(defect, number), mask)
+    category.mask("stain", 4).unlink()
+    done = mvtec("datasets", "check", category.root)
+    lines = done.out.splitlines()
+    assert lines[0].startswith("test/stain/004.png: has no ground-truth mask")
+    assert [line for line in lines if line.startswith("warning: ground_truth/crack/00")] == lines[1:4]
+    assert "2 instances, 1 without a pixel above 127. Convert with --threshold 127 where its edges are soft" in lines[1]
+    assert lines[4] == "and 6 more of the kind grey-mask; --all lists them"
+    assert lines[5] == "15 photos checked, 10 problems: 1 missing-mask, 9 grey-mask"
+    assert len(mvtec("datasets", "check", category.root, "--all").out.splitlines()) == 11
+    assert len(json.loads(mvtec("datasets", "check", category.root, "--json").out)["problems"]) == 10

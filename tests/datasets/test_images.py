@@ -1,13 +1,19 @@
 import os
+import struct
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from conftest import noise, write_png
+from conftest import Category, noise, write_png
 from PIL import Image
 
-from mvtec.datasets.images import BadPhotoError, photo_size_wh, read_photo
+from mvtec.datasets.images import BadPhotoError, header_size_wh, photo_size_wh, read_photo
+from mvtec.datasets.masks import BadMaskError, read_layers
+from mvtec.datasets.tree import read_tree
+from mvtec.errors import InputError
+from mvtec.files import sha256_file
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tiff"])
@@ -83,8 +89,103 @@ def test_the_size_is_read_without_decoding(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_among_the_photos_is_named_and_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "a.png")
-    with pytest.raises(BadPhotoError, match=r"a\.png: no such file"):
-        photo_size_wh(tmp_path / "a.png")
+    for read in (photo_size_wh, read_photo, header_size_wh, sha256_file):
+        with pytest.raises(InputError, match=r"a\.png: is not a plain file"):
+            read(tmp_path / "a.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("place", ["photo", "mask"])
+def test_a_pipe_in_a_category_ends_every_command_at_once(category: Category, mvtec, tmp_path: Path, place: str):
+    pipe = getattr(category, place)("crack", 0)
+    pipe.unlink()
+    os.mkfifo(pipe)
+    commands = (("datasets", "split"), ("convert", "masks-to-coco"), ("convert", "masks-to-yolo"))
+    for words in commands:
+        done = mvtec(*words, category.root, "--out", tmp_path / "o")
+        assert (done.code, f"{pipe}: is not a plain file" in done.err) == (2, True), words
+    assert "is not a plain file" in mvtec("datasets", "check", category.root).out
+    assert "is not a plain file" in mvtec("datasets", "info", category.root).err
+
+
+def empty_png(path: Path, width: int, height: int) -> None:
+    """A black grey PNG, whole, of a size that is never decoded here: its rows are packed one after another."""
+    packer = zlib.compressobj(9)
+    rows = b"".join([packer.compress(bytes(width + 1)) for _ in range(height)]) + packer.flush()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", rows), (b"IEND", b""))
+    content = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+@pytest.fixture
+def nothing_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("cv2.imdecode", "cv2.imread", "PIL.ImageFile.ImageFile.load"):
+        monkeypatch.setattr(name, lambda *_words: pytest.fail("decoded"))
+
+
+@pytest.mark.usefixtures("nothing_is_decoded")
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tiff"])
+def test_a_photo_of_more_pixels_than_are_read_is_refused_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+):
+    monkeypatch.setattr("mvtec.limits.MOST_PIXELS", 1000)
+    path = tmp_path / f"photo{suffix}"
+    Image.fromarray(noise(1)).save(path)
+    for read in (photo_size_wh, read_photo):
+        with pytest.raises(BadPhotoError, match="is 48×40 pixels, too large to be opened"):
+            read(path)
+
+
+def test_a_mask_of_another_size_is_not_decoded(category: Category, monkeypatch: pytest.MonkeyPatch):
+    empty_png(category.mask("crack", 0), 5000, 5000)
+    (sample,) = (one for one in read_tree(category.root).samples if one.path == "test/crack/000.png")
+    monkeypatch.setattr("cv2.imdecode", lambda *_words: pytest.fail("decoded"))
+    with pytest.raises(BadMaskError, match="is 5000×5000 pixels and its photo 48×40"):
+        read_layers(sample)
+
+
+def test_a_black_mask_of_another_size_does_not_make_a_photo_good(tmp_path: Path):
+    write_png(tmp_path / "images" / "a.png", noise(1))
+    empty_png(tmp_path / "masks" / "a.png", 3000, 3000)
+    assert [sample.is_good for sample in read_tree(tmp_path).samples] == [False]
+
+
+def no_memory(*_words: object) -> None:
+    error = cv2.error("OpenCV: Insufficient memory")
+    error.code = cv2.Error.StsNoMem
+    raise error
+
+
+@pytest.mark.parametrize("on_error", ["fail", "skip"])
+def test_a_whole_photo_is_not_called_broken_for_want_of_memory(
+    category: Category, mvtec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_error: str
+):
+    monkeypatch.setattr("cv2.imdecode", no_memory)
+    for words in (("datasets", "split"), ("convert", "masks-to-yolo")):
+        done = mvtec(*words, category.root, "--out", tmp_path / "o", "--on-error", on_error)
+        assert done.code != 0
+        assert "memory" in done.err
+        assert "not a readable image" not in done.err
+        assert not (tmp_path / "o").exists()
+
+
+def test_a_decoder_that_gives_nothing_for_want_of_memory_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write_png(tmp_path / "a.png", noise(1))
+    monkeypatch.setattr("cv2.imdecode", lambda *_words: None)
+    with pytest.raises(BadPhotoError, match="not a readable image"):
+        read_photo(tmp_path / "a.png")
+
+    def refuse(*_words: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("mvtec.datasets.images.np.empty", refuse)
+    with pytest.raises(MemoryError):
+        read_photo(tmp_path / "a.png")
 
 
 def test_a_png_with_much_behind_its_end_is_whole(tmp_path: Path):

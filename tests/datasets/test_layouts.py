@@ -12,7 +12,7 @@ from conftest import noise, write_png
 
 from mvtec.convert.coco import read_coco
 from mvtec.datasets.check import check
-from mvtec.datasets.images import read_layers
+from mvtec.datasets.masks import read_layers
 from mvtec.datasets.tree import LAYOUTS, read_tree
 from mvtec.errors import InputError
 

@@ -31,7 +31,7 @@ def test_a_missing_mask_does_not_shift_the_others(category: Category):
     ]
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".PNG"])
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".jpe", ".JFIF", ".bmp", ".tif", ".tiff", ".PNG"])
 def test_photos_of_other_formats_are_found(category: Category, suffix: str):
     category.photo("crack", 0).rename(category.photo("crack", 0).with_suffix(suffix))
     sample = next(s for s in read_tree(category.root).samples if s.path == f"test/crack/000{suffix}")

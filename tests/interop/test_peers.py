@@ -10,7 +10,7 @@ import pytest
 from conftest import Category
 
 from mvtec.convert.coco import read_coco
-from mvtec.datasets.images import read_mask
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.tree import read_tree
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ import cv2
 import numpy as np
 
 from mvtec.datasets.images import BadPhotoError, Photo, is_turned, photo_size_wh, read_photo
-from mvtec.datasets.layouts.folders import NoLabelledPhotoError
+from mvtec.datasets.layouts.folders import NoLabelledPhotoError, folders_in
+from mvtec.datasets.listing import list_images
 from mvtec.datasets.samples import IMAGE_SUFFIXES, Dataset
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import InputError, no_folder
@@ -27,6 +27,8 @@ _SHOWN_AS_IT_IS = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".jfif": "image/jpeg",
     ".bmp": "image/bmp",
     ".webp": "image/webp",
 }
@@ -45,10 +47,10 @@ def find_photos(root: Path) -> tuple[list[str], int]:
     """
     if not root.is_dir():
         raise no_folder(root, "Give a folder of photos, or a category")
-    if layout_of(root) is None and any(map(layout_of, _folders(root))):
+    if layout_of(root) is None and any(layout_of(root / name) for name in folders_in(root, "")):
         read_tree(root)  # says that these are several categories
     dataset = category_of(root)
-    names = _images_below(root) if dataset is None else [sample.path for sample in dataset.samples]
+    names = list_images(root, deep=True).images if dataset is None else [sample.path for sample in dataset.samples]
     inside = root.resolve()
     found = [name for name in names if _leads_into(root / name, inside)]
     if odd := next((name for name in found if not _is_text(name)), None):
@@ -73,26 +75,6 @@ def category_of(root: Path) -> Dataset | None:
         return read_tree(root)
     except NoLabelledPhotoError:  # as of a `test/` with photos and no folders, which other tools export
         return None
-
-
-def _folders(root: Path) -> list[Path]:
-    with os.scandir(root) as entries:
-        return [Path(entry.path) for entry in entries if not entry.name.startswith(".") and Path(entry.path).is_dir()]
-
-
-def _images_below(root: Path) -> list[str]:
-    """Every image below a folder, hidden ones and linked folders left out."""
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(folder).relative_to(root).as_posix()
-        prefix = "" if below == "." else f"{below}/"
-        found += [
-            prefix + name
-            for name in files
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
-        ]
-    return sorted(found)
 
 
 def _is_text(name: str) -> bool:

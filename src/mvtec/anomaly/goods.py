@@ -13,6 +13,7 @@ from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.similar import group_similar, like_none_of
 from mvtec.datasets.split import Split, select
 from mvtec.datasets.tree import layout_of, read_tree
+from mvtec.datasets.usable import check_pairs
 from mvtec.errors import InputError
 
 FOLDS = 5
@@ -31,7 +32,9 @@ def read_goods(root: Path) -> Dataset:
     if photos and layout_of(root) is None:
         return alone
     try:
-        return read_tree(root)
+        dataset = read_tree(root)
+        check_pairs(dataset)
+        return dataset
     except NoLabelledPhotoError:  # an empty test/ waits for its photos
         if photos:
             return alone

@@ -9,7 +9,8 @@ import numpy as np
 
 from mvtec.anomaly.judge import Judgement
 from mvtec.convert.geometry import split_mask
-from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.images import read_photo
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.anomaly import OF_DEFECT
 from mvtec.evaluate.gallery import pixels_uri

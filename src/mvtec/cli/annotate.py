@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mvtec.cli.console import bar, fail, say, warn
+from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.words import counted
 
 
@@ -54,6 +55,7 @@ def annotate(
     except ImportError as error:
         raise InputError("mvtec annotate", f"needs {error.name}", f"To have it, {install_hint('annotate')}") from error
     waiting = listen(host, port, use_token=token)
+    warn_of_photos(directory)
     annotations = ann or Path(f"{directory.resolve().name}.json")
     with bar("reading masks", None) as step:
         ready = prepare(

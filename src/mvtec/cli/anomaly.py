@@ -24,6 +24,7 @@ from mvtec.cli.console import (
     warn,
 )
 from mvtec.cli.evaluate import app as evaluate_app
+from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.cli.segment import Cache, Device, Model
 from mvtec.cli.segment import app as segment_app
 from mvtec.words import counted
@@ -62,6 +63,7 @@ def train_anomaly(
 
     check_imgsz(imgsz)
     dataset = read_goods(directory)
+    warn_of_photos(directory)
     split = None if split_file is None else read_split(split_file)
     goods = good_photos(dataset, split)
     with download_bar() as on_bytes:
@@ -149,6 +151,7 @@ def propose(
                 raise InputError(option, "is of SAM, which --no-sam does without", "Leave out one of the two")
     check_output(out, overwrite=overwrite, inputs=[directory, run])
     options = RefineOptions(min_overlap=min_overlap)
+    warn_of_photos(directory)
     asked = load_run(run)
     checkpoint = None if no_sam else find_checkpoint(model, weights)
     check_output(out, overwrite=overwrite, inputs=[checkpoint] if checkpoint else [])

@@ -19,6 +19,7 @@ from mvtec.cli.console import (
     run_folder,
     say,
 )
+from mvtec.cli.photo_warnings import warn_of_photos
 
 Backbone = Annotated[str, typer.Option(help="resnet18, efficientnet_lite0, or auto: the first whose weights are here.")]
 Weights = Annotated[Path | None, typer.Option(help="Take the backbone's weights from this file.")]
@@ -65,6 +66,7 @@ def train_classifier(
     if folds is not None and split_file is not None:
         raise InputError("--folds", "draws its own split", "Leave out --split, or --folds")
     dataset = read_tree(data)
+    warn_of_photos(data)
     if split_file is not None:
         split = read_split(split_file).without_folds()
     else:

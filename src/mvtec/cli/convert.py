@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvtec.cli.console import AsJson, Overwrite, print_json, progress, say, warn
-from mvtec.cli.datasets import Category, Layout
+from mvtec.cli.datasets import Category, Layout, OnError
 
 if TYPE_CHECKING:
     from mvtec.convert.from_masks import InstanceOptions
@@ -24,11 +24,6 @@ app = typer.Typer(help="Ground-truth masks to instances, COCO, YOLO and others, 
 class InstancesPer(str, Enum):
     component = "component"
     image = "image"
-
-
-class OnError(str, Enum):
-    fail = "fail"
-    skip = "skip"
 
 
 class Task(str, Enum):
@@ -140,9 +135,9 @@ def masks_to_yolo(
     Without --split, a fifth of each class becomes test, drawn with seed 0.
     """
     from mvtec.convert.yolo_folder import masks_to_yolo as convert
-    from mvtec.datasets.check import without_unreadable
     from mvtec.datasets.split import make_split, untested
     from mvtec.datasets.tree import read_tree
+    from mvtec.datasets.usable import usable
     from mvtec.files import check_output
 
     check_output(out, overwrite=overwrite, inputs=[directory, *_given(split_file)])
@@ -152,7 +147,7 @@ def masks_to_yolo(
     notes: list[str] = []
     if split is None:
         if on_error is OnError.skip:
-            dataset, unreadable = without_unreadable(dataset)
+            dataset, unreadable = usable(dataset, skip_errors=True)
         split = make_split(dataset)
         notes = untested(dataset, split)
     with progress("converting", _count(dataset, split)) as step:

@@ -13,7 +13,6 @@ from mvtec.cli.convert import (
     ImagesBy,
     KeepCrowds,
     MinIou,
-    OnError,
     OnErrorOption,
     OutFile,
     OutFolder,
@@ -26,6 +25,7 @@ from mvtec.cli.convert import (
     report,
     segmentation_options,
 )
+from mvtec.cli.datasets import OnError
 
 __all__ = ["app"]  # the group of `convert`, with the commands of this file
 

@@ -18,14 +18,28 @@ Layout = Annotated[str | None, typer.Option(help="The layout of DIR, such as mvt
 Category = Annotated[Path, typer.Argument(metavar="DIR", help="A category's folder, in a layout that the guide names.")]
 
 
+_EXAMPLES = 3  # of a kind of problem
+
+
+class OnError(str, Enum):
+    fail = "fail"
+    skip = "skip"
+
+
 class SimilarPhotos(str, Enum):
     together = "together"
     apart = "apart"
 
 
 @app.command()
-def check(directory: Category, layout: Layout = None, as_json: AsJson = False) -> None:
-    """List every problem of a data set with its file and how to mend it; exit 1 if there is one beyond a warning."""
+def check(
+    directory: Category,
+    layout: Layout = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Print every problem, not three of each kind.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the problems of a data set with file and remedy, by kind; exit 1 if there is one beyond a warning."""
+    from mvtec.datasets.check import by_kind
     from mvtec.datasets.check import check as find_problems
     from mvtec.datasets.tree import read_tree
 
@@ -36,10 +50,19 @@ def check(directory: Category, layout: Layout = None, as_json: AsJson = False) -
         found = [asdict(problem) for problem in problems]
         print_json("datasets check", inputs={"directory": directory}, problems=found)
     else:
-        for problem in problems:
-            warning = "warning: " if problem.is_warning else ""
-            say(f"{warning}{problem.file}: {problem.problem}. {problem.mend}. [{problem.kind}]")
-        say(f"{counted(len(dataset.samples), 'photo')} checked, {counted(len(problems), 'problem')}")
+        for note in dataset.notes:
+            warn(note)
+        kinds = by_kind(problems)
+        for kind, of_kind in kinds.items():
+            shown = of_kind if show_all else of_kind[:_EXAMPLES]
+            for problem in shown:
+                warning = "warning: " if problem.is_warning else ""
+                say(f"{warning}{problem.file}: {problem.problem}. {problem.mend}. [{kind}]")
+            if len(shown) < len(of_kind):
+                say(f"and {len(of_kind) - len(shown)} more of the kind {kind}; --all lists them")
+        counts = ", ".join(f"{len(of_kind)} {kind}" for kind, of_kind in kinds.items())
+        said = f": {counts}" if len(kinds) > 1 or len(problems) > _EXAMPLES else ""
+        say(f"{counted(len(dataset.samples), 'photo')} checked, {counted(len(problems), 'problem')}{said}")
     if not all(problem.is_warning for problem in problems):
         raise typer.Exit(1)
 
@@ -57,6 +80,8 @@ def info(directory: Category, layout: Layout = None, as_json: AsJson = False) ->
         content = asdict(card) | {"sizes_wh": [[*size, count] for size, count in card.sizes_wh.items()]}
         print_json("datasets info", inputs={"directory": directory}, card=content)
         return
+    for note in dataset.notes:
+        warn(note)
     say(f"category   {card.category}")
     say(f"images     {sum(card.images.values())} in test/, {card.train_good} in train/good/")
     say("size       " + ", ".join(f"{w}×{h} ({count})" for (w, h), count in card.sizes_wh.items()))
@@ -82,6 +107,14 @@ def split(
     similar: Annotated[
         SimilarPhotos, typer.Option(help="Keep near-identical photos in one part; apart for a camera that never moves.")
     ] = SimilarPhotos.together,
+    group_by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Keep photos in one part whose path has the same match of this regular expression (its first group).",
+        ),
+    ] = None,
+    on_error: Annotated[OnError, typer.Option(help="Stop at what breaks a rule, or leave it out.")] = OnError.fail,
     layout: Layout = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -89,10 +122,15 @@ def split(
     """Divide a data set into train, val and test: stratified, deterministic, near-identical photos together."""
     from mvtec.datasets.split import PARTS, make_split, untested
     from mvtec.datasets.tree import read_tree
+    from mvtec.datasets.usable import usable
     from mvtec.files import check_output, write_json
 
     check_output(out, overwrite=overwrite, inputs=[directory])
     dataset = read_tree(directory, layout)
+    notes = list(dataset.notes)
+    with progress("looking at masks", len(dataset.samples)) as step:
+        dataset, left_out = usable(dataset, skip_errors=on_error is OnError.skip, on_sample=step)
+    notes += [f"left out: {line}" for line in left_out]
     with progress("comparing photos", len(dataset.labelled)) as step:
         made = make_split(
             dataset,
@@ -102,6 +140,7 @@ def split(
             folds=folds,
             seed=seed,
             similar=similar.value,
+            group_by=group_by,
             on_photo=step,
         )
     write_json(out, made.to_json(), overwrite=overwrite)
@@ -110,7 +149,7 @@ def split(
         name: [sum(class_of[path] == name for path in made.part(part)) for part in PARTS]
         for name in sorted({class_of[path] for path in made.images})
     }
-    notes = [
+    notes += [
         f"{name} has {sum(parts)} photos, not {per_class}"
         for name, parts in count.items()
         if sum(parts) < (per_class or 0)

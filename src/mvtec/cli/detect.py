@@ -24,6 +24,7 @@ from mvtec.cli.console import (
     say,
     warn,
 )
+from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.detect.recipe import Recipe
 from mvtec.words import counted
 
@@ -87,6 +88,7 @@ def train_detector(
     if "?" in str(out.absolute()):
         raise InputError(out, "has a ? in its path, which Ultralytics cuts off", "Choose another --out")
     check_data(data)
+    warn_of_photos(data)
     start, asked = None, None
     is_resumed = resume and is_begun(out)
     if not is_resumed:
@@ -186,6 +188,7 @@ def predict(
 
     options = PredictOptions(min_score, draw_score, iou, max_detections, device, pictures)
     photos = read_source(source, part.value)
+    warn_of_photos(source)
     with progress("predicting", len(photos.photos)) as step:
         provenance = run_model(
             run, photos, out, options=options, inputs=[_folder_of(source)], overwrite=overwrite, on_photo=step

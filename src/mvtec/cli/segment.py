@@ -23,6 +23,7 @@ from mvtec.cli.console import (
     say,
     warn,
 )
+from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.words import counted
 
@@ -117,6 +118,7 @@ def refine(
     options = RefineOptions(
         prompt=prompt.value, min_score=min_score, min_overlap=min_overlap, views=views, workers=workers
     )
+    warn_of_photos(annotations.parent if images is None else images)
     checkpoint = find_checkpoint(model, weights)
     check_output(out, overwrite=overwrite, inputs=[checkpoint])
     kept = EmbeddingCache(cache or cache_folder() / "embeddings")

@@ -8,7 +8,8 @@ from pathlib import Path
 from mvtec.compare.anomaly import WHOLE
 from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest
 from mvtec.convert.geometry import split_mask
-from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.images import read_photo
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.boxes import OF_PHOTOS, count_instances, per_class
 from mvtec.evaluate.gallery import Card, make_cards, pixels_uri

@@ -17,16 +17,10 @@ import cv2
 from mvtec.convert.geometry import InstancesPer, Region, split_mask
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.receipt import OddMask, Receipt
-from mvtec.datasets.images import (
-    NEARLY_ALL,
-    BadMaskError,
-    MaskLayer,
-    MaskMemory,
-    empty_mask,
-    photo_size_wh,
-    read_layers,
-)
+from mvtec.datasets.images import MaskLayer, MaskMemory, photo_size_wh
+from mvtec.datasets.masks import NEARLY_ALL, Grey, empty_mask, grey_of, read_layers
 from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.usable import check_names, doubled_names, mask_for_good, orphan_errors, suspect_error, suspects
 from mvtec.errors import InputError
 
 OnError = Literal["fail", "skip"]
@@ -72,6 +66,7 @@ class _Answer(Generic[Made]):
     made: Made | None
     dropped: int = 0
     odd: tuple[OddMask, ...] = ()
+    grey: tuple[Grey, ...] = ()
     error: tuple[str, str, str] | None = None
 
 
@@ -95,21 +90,28 @@ def label_samples(
         on_sample: Called after each sample.
 
     Raises:
-        InputError: A photo or mask breaks a rule and `options.on_error` is `fail`.
+        InputError: A photo or mask breaks a rule, or a mask belongs to no photo, and `options.on_error` is `fail`.
     """
-    pairs = (*dataset.doubled, *dataset.doubled_masks)
-    doubled = {path: other for pair in pairs for path, other in (pair, pair[::-1])}
-    answer = partial(_answer, options=options, make=make, doubled=doubled, memory=MaskMemory())
+    _note_of_folder(dataset, options, receipt)
+    answer = partial(
+        _answer,
+        options=options,
+        make=make,
+        doubled=doubled_names(dataset),
+        doubtful=suspects(dataset),
+        memory=MaskMemory(),
+    )
     answers = map(answer, samples) if options.workers == 1 else _spread(answer, samples, options.workers)
     for sample, found in zip(samples, answers, strict=True):
         receipt.dropped += found.dropped
+        receipt.grey += found.grey
         for kind in found.odd:
             receipt.odd_masks[kind].append(sample.mask_paths[0])
         if found.error is None:
             assert found.made is not None
             yield found.made
         elif options.on_error == "fail":
-            raise InputError(*found.error)
+            raise InputError(*found.error).or_skip()
         else:
             receipt.leave_out(
                 InputError(*found.error),
@@ -121,39 +123,47 @@ def label_samples(
         on_sample()
 
 
+def _note_of_folder(dataset: Dataset, options: InstanceOptions, receipt: Receipt) -> None:
+    """Tell the receipt what is odd about a data set as a whole, once for all its parts.
+
+    Raises:
+        InputError: A mask belongs to no photo and `options.on_error` is `fail`.
+    """
+    receipt.notes += [note for note in dataset.notes if note not in receipt.notes]
+    for error in orphan_errors(dataset):
+        if options.on_error == "fail":
+            raise error.or_skip()
+        if str(error) not in receipt.skipped:
+            receipt.skipped.append(str(error))
+
+
 def _answer(
     sample: Sample,
     *,
     options: InstanceOptions,
     make: Callable[[LabelledImage], Made],
     doubled: dict[str, str],
+    doubtful: dict[str, str],
     memory: MaskMemory,
 ) -> _Answer[Made]:
     try:
-        for path in (sample.path, *sample.mask_paths):
-            if path in doubled:
-                raise InputError(
-                    sample.root / path, f"has the name of {doubled[path]}", "Rename or remove one of the two"
-                )
-        image, dropped, odd = _label(sample, options, memory)
-        return _Answer(make(image), dropped, odd)
+        if sample.path in doubtful:
+            raise suspect_error(sample, doubtful[sample.path])
+        check_names(sample, doubled)
+        image, dropped, odd, grey = _label(sample, options, memory)
+        return _Answer(make(image), dropped, odd, grey)
     except InputError as error:
         return _Answer(None, error=(error.file, error.problem, error.mend))
 
 
 def _label(
     sample: Sample, options: InstanceOptions, memory: MaskMemory
-) -> tuple[LabelledImage, int, tuple[OddMask, ...]]:
-    """The labelled image, how many instances were too small for it, and what is odd about its mask."""
+) -> tuple[LabelledImage, int, tuple[OddMask, ...], tuple[Grey, ...]]:
+    """The labelled image, how many instances were too small for it, what is odd about its masks, their grey values."""
     if sample.is_good:
         if sample.masks:
-            raise BadMaskError(
-                "mask-for-good",
-                sample.masks[0],
-                "is a mask of a photo that counts as good",
-                "Remove it, or move the photo",
-            )
-        return LabelledImage(sample.path, sample.photo, photo_size_wh(sample.photo), ()), 0, ()
+            raise mask_for_good(sample)
+        return LabelledImage(sample.path, sample.photo, photo_size_wh(sample.photo), ()), 0, (), ()
     layers, size_wh = read_layers(sample, options.threshold, memory)
     regions = [
         (defect, region)
@@ -163,12 +173,14 @@ def _label(
     if not regions:
         raise empty_mask(sample, options.threshold)
     odd: list[OddMask] = []
-    if any(_has_grey(mask, [region for of, region in regions if of == defect]) for defect, mask in layers):
+    soft = [mask for defect, mask in layers if _has_grey(mask, [region for of, region in regions if of == defect])]
+    grey = tuple(found for mask in soft if (found := grey_of(mask)) is not None)
+    if grey:
         odd.append("grey")
     if sum(region.area for _, region in regions) > NEARLY_ALL * size_wh[0] * size_wh[1]:
         odd.append("inverted")
     kept = tuple(Instance.of(defect, region) for defect, region in regions if region.area >= options.min_area)
-    return LabelledImage(sample.path, sample.photo, size_wh, kept), len(regions) - len(kept), tuple(odd)
+    return LabelledImage(sample.path, sample.photo, size_wh, kept), len(regions) - len(kept), tuple(odd), grey
 
 
 def _has_grey(mask: MaskLayer, regions: Sequence[Region]) -> bool:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from mvtec.convert.box_changes import BoxChange, BoxChanges, replaced_boxes
 from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.datasets.masks import MIDDLE, Grey
 from mvtec.errors import InputError
 from mvtec.words import counted
 
@@ -30,11 +31,7 @@ _WORST_KEPT = 20
 
 OddMask = Literal["grey", "inverted"]
 _ODD: dict[OddMask, tuple[str, str, str]] = {  # of one mask, of several, what to do
-    "grey": (
-        "has grey values",
-        "have grey values",
-        "any value but 0 counts as defect; convert with --threshold 127, or draw them in black and white",
-    ),
+    "grey": ("has grey values", "have grey values", "any value but 0 counts as defect"),
     "inverted": (
         "marks more than 90 % of its photo",
         "mark more than 90 % of their photos",
@@ -57,6 +54,7 @@ class Receipt:
         lost: Objects left out, by kind and defect type.
         skipped: The error line of each image or annotation left out.
         notes: Other things a user should know, each a sentence.
+        grey: What the threshold costs of the masks with grey values.
         odd_masks: The masks that can be used and are hardly what was meant, by what is odd about them.
     """
 
@@ -69,6 +67,7 @@ class Receipt:
     lost: Counter[tuple[str, str]] = field(default_factory=Counter)
     skipped: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    grey: list[Grey] = field(default_factory=list)
     odd_masks: dict[OddMask, list[str]] = field(default_factory=lambda: {kind: [] for kind in _ODD})
     _poorer: set[str] = field(default_factory=set)
     _compared: int = 0
@@ -239,10 +238,24 @@ class Receipt:
             said.append(f"{boxes} not the box of the mask; the mask was written ({self.replaced.worst})")
         return said
 
+    def _cost_of_grey(self) -> str:
+        """What the default threshold makes of the masks with grey values, and which one is right for them."""
+        instances, above, faint = (
+            sum(getattr(grey, name) for grey in self.grey) for name in ("instances", "above", "faint")
+        )
+        found = f", which makes {counted(instances, 'instance')} in them"
+        if not above:
+            return f"{found}; no pixel is above {MIDDLE}, so their values seem to be numbers of classes"
+        return (
+            f"{found}, {faint} of which have no pixel above {MIDDLE} (soft edges, or noise of JPEG). With --threshold "
+            f"{MIDDLE} there are {above}: convert with it, unless the faint values are meant"
+        )
+
     def _odd(self) -> list[str]:
         said = []
         for kind, files in self.odd_masks.items():
             one, several, mend = _ODD[kind]
+            mend += self._cost_of_grey() if kind == "grey" else ""
             if files:
                 count = f"1 mask {one}" if len(files) == 1 else f"{len(files)} masks {several}, such as"
                 said.append(f"{count}{',' if len(files) == 1 else ''} {files[0]}: {mend}")

@@ -33,6 +33,8 @@ from mvtec.datasets.split import PARTS, Part, Split, select
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
+_AS_ULTRALYTICS = {".jpe": ".jpg", ".jfif": ".jpg"}  # it passes over JPEG photos with these endings
+
 
 @dataclass(frozen=True)
 class YoloLabels:
@@ -174,7 +176,8 @@ def _write_part(
     with coco_file(annotations, defects, info, overwrite=False) as file:
         for labels in found:
             stem = unique_stem(labels.coco.path, taken)
-            name = stem + labels.photo.suffix.lower()
+            suffix = labels.photo.suffix.lower()
+            name = stem + _AS_ULTRALYTICS.get(suffix, suffix)
             place(labels.photo, staged / "images" / part / name, images)
             (staged / "labels" / part / f"{stem}.txt").write_text(labels.text, encoding="ascii", newline="\n")
             file.add(labels.coco, file_name=name, sha256=digests.get(labels.coco.path))

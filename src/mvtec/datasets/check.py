@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.datasets.images import NEARLY_ALL, BadMaskError, BadPhotoError, grey_share, is_deep, read_mask, read_photo
-from mvtec.datasets.layouts.folders import folders_in
-from mvtec.datasets.samples import Dataset, Sample
-from mvtec.files import sha256_file
+import numpy as np
 
-_UNREAD = frozenset({".avif", ".dng", ".gif", ".heic", ".heif", ".jfif", ".jp2"})  # endings of images
+from mvtec.datasets.images import BadPhotoError, is_deep, read_photo
+from mvtec.datasets.masks import MIDDLE, NEARLY_ALL, BadMaskError, read_grey, read_mask
+from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.usable import orphan_errors
+from mvtec.files import sha256_file
+from mvtec.words import counted
+
+_WARNINGS = frozenset({"grey-mask", "inverted-mask", "deep-photo", "no-mask", "tiny-box"})
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,19 @@ class Problem:
     @property
     def is_warning(self) -> bool:
         """Whether the data set can be used as it is, if that is what is meant."""
-        return self.kind in ("grey-mask", "inverted-mask", "deep-photo", "no-mask")
+        return self.kind in _WARNINGS
+
+
+def by_kind(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
+    """The problems of each kind: labels that contradict each other first, warnings last, the rarest kind first."""
+    found: dict[str, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(problem.kind, []).append(problem)
+
+    def rank(kind: str) -> tuple[bool, bool, int, str]:
+        return kind in _WARNINGS, kind != "contradictory-duplicate", len(found[kind]), kind
+
+    return {kind: found[kind] for kind in sorted(found, key=rank)}
 
 
 def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> list[Problem]:
@@ -44,16 +61,14 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         on_sample: Called after each sample, for a progress bar.
     """
     problems = []
-    first_with: dict[str, str] = {}
+    first_with: dict[str, Sample] = {}
     for sample in dataset.samples:
         found = _problems_of(dataset, sample)
         problems += found
         if not any(problem.kind == "unreadable-photo" for problem in found):
-            other = first_with.setdefault(sha256_file(sample.photo), sample.path)
-            if other != sample.path:
-                problems.append(
-                    Problem("duplicate-photo", sample.path, f"is the same photo as {other}", "Keep one of the two")
-                )
+            other = first_with.setdefault(sha256_file(sample.photo), sample)
+            if other is not sample:
+                problems.append(_duplicate(sample, other))
         on_sample()
     problems += [
         Problem("doubled-name", path, f"has the name of {other} with another ending", "Rename or remove one of the two")
@@ -64,12 +79,12 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         for mask, other in dataset.doubled_masks
     ]
     problems += [
-        Problem("orphan-mask", mask, "belongs to no photo", "Name it after its photo, or remove it")
-        for mask in dataset.orphan_masks
+        Problem("orphan-mask", mask, error.problem, error.mend)
+        for mask, error in zip(dataset.orphan_masks, orphan_errors(dataset), strict=True)
     ]
     problems += [
         Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")
-        for file in _unread(dataset)
+        for file in dataset.unread
     ]
     problems += [
         Problem("broken-link", path, "is a link to nothing, and counts as not there", "Mend the link, or remove it")
@@ -85,16 +100,18 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
     return sorted(problems, key=lambda problem: (problem.file, problem.kind))
 
 
-def _unread(dataset: Dataset) -> list[str]:
-    """Images beside the photos, or in a folder of `test/` of their own, that have an ending no photo has."""
-    folders = {sample.photo.parent for sample in dataset.samples}
-    folders |= {dataset.root / "test" / name for name in folders_in(dataset.root, "test")}
-    return [
-        file.relative_to(dataset.root).as_posix()
-        for folder in folders
-        for file in folder.iterdir()
-        if file.suffix.lower() in _UNREAD and not file.name.startswith(".")
-    ]
+def _duplicate(sample: Sample, other: Sample) -> Problem:
+    """Two photos of the same bytes; their labels are the same, or contradict each other."""
+    same, mend = f"is the same photo as {other.path}", "Keep one of the two"
+    if sample.defect != other.defect:
+        text = f"{same}, and is of the class {sample.defect}, the other of {other.defect}"
+        return Problem("contradictory-duplicate", sample.path, text, "Keep the one with the right label")
+    if sample.masks or other.masks:
+        with suppress(BadMaskError, BadPhotoError):  # each is named on its own
+            if not np.array_equal(read_mask(sample), read_mask(other)):
+                text = f"{same}, and their masks differ"
+                return Problem("contradictory-duplicate", sample.path, text, "Keep the one with the right mask")
+    return Problem("duplicate-photo", sample.path, same, mend)
 
 
 def _broken_links(test: Path) -> list[str]:
@@ -119,15 +136,20 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
     elif not sample.is_good:
         try:
             covered = float(read_mask(sample).mean())
-            share = grey_share(sample)
+            grey = read_grey(sample)
         except (BadMaskError, BadPhotoError) as error:
             file = Path(error.file).relative_to(dataset.root).as_posix()
             kind = error.kind if isinstance(error, BadMaskError) else "unreadable-photo"
             problems.append(Problem(kind, file, error.problem, error.mend))
         else:
-            if share:
-                text = f"has grey values in {share:.1%} of its defect pixels, and any value but 0 is defect"
-                mend = "Convert with --threshold 127 where its edges are soft; numbers such as 1 and 2 are all defect"
+            if grey is not None:
+                text = (
+                    f"has grey values in {grey.share:.1%} of its defect pixels, and any value but 0 is defect: "
+                    f"{counted(grey.instances, 'instance')}, {grey.faint} without a pixel above {MIDDLE}"
+                )
+                mend = f"Convert with --threshold {MIDDLE} where its edges are soft, which gives {grey.above}"
+                if not grey.above:
+                    mend = "Keep it so, if the values are numbers such as 1 and 2"
                 problems.append(Problem("grey-mask", sample.mask_paths[0], text, mend))
             if covered > NEARLY_ALL:
                 text, mend = f"marks {covered:.0%} of its photo".replace("%", " %"), "Swap black and white, if so"
@@ -138,15 +160,3 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
             for file in sample.mask_paths
         ]
     return problems
-
-
-def without_unreadable(dataset: Dataset) -> tuple[Dataset, list[str]]:
-    """The data set less the photos that cannot be decoded, and the error line of each."""
-    kept, lines = [], []
-    for sample in dataset.samples:
-        try:
-            read_photo(sample.photo)
-            kept.append(sample)
-        except BadPhotoError as error:
-            lines.append(str(error))
-    return replace(dataset, samples=tuple(kept)), lines

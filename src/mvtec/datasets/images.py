@@ -1,13 +1,13 @@
-"""Opens photos and masks, and names what is wrong with one that cannot be used."""
+"""Opens photos, and names what is wrong with one that cannot be used."""
 
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,15 +16,11 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from mvtec.datasets.image_bytes import PADDING, PNG, ends, is_cut_off, png_has_exif, png_is_whole, png_size_wh
-from mvtec.datasets.samples import Sample
 from mvtec.errors import InputError
-from mvtec.limits import MOST_PIXELS
+from mvtec.limits import MOST_PIXELS, is_too_large
 
-Mask = npt.NDArray[np.bool_]
 MaskLayer = npt.NDArray[np.uint8]
 Photo = npt.NDArray[np.uint8]
-
-NEARLY_ALL = 0.9  # of a photo: a mask that marks more is hardly meant so
 
 _EXIF_ORIENTATION = 0x0112
 _TIFF_BITS = 258  # BitsPerSample, one number a channel
@@ -36,26 +32,12 @@ _OPENS_ANY_PATH = os.name != "nt"  # OpenCV opens no path with an umlaut on Wind
 _DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError)
 
 _MEND_PHOTO = "Replace it with the original, or take it out of the data set"
-_MEND_MASK = "Draw or export it again"
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # else Pillow takes a sixth of it for an attack
 
 
 class BadPhotoError(InputError):
     """A photo that cannot be read."""
-
-
-class BadMaskError(InputError):
-    """A mask that breaks a label rule.
-
-    Attributes:
-        kind: The rule: `missing-mask`, `unreadable-mask`, `odd-sized-mask`, `empty-mask`, `colour-mask`,
-            `alpha-mask`, `turned-mask`, `mask-for-good`.
-    """
-
-    def __init__(self, kind: str, file: str | Path, problem: str, mend: str) -> None:
-        self.kind = kind
-        super().__init__(file, problem, mend)
 
 
 @dataclass
@@ -82,27 +64,78 @@ def photo_size_wh(photo: Path) -> tuple[int, int]:
     Raises:
         BadPhotoError: The file is missing, cut off, or no image.
     """
+    _check_plain(photo)
     try:
-        if not photo.is_file():  # to open a pipe would be to wait for its other end
-            raise BadPhotoError(photo, "no such file", _MEND_PHOTO)
         head, tail = ends(photo)
         size_wh = None if png_has_exif(photo, head, tail) else png_size_wh(head)
+        if size_wh is not None:
+            _check_limit(photo, size_wh)
         size_wh = size_wh or _size_wh(photo)
         cut_off = is_cut_off(head, tail, photo.read_bytes)
+    except BadPhotoError:
+        raise
     except _DECODING_ERRORS as error:
+        check_memory(error)
         raise BadPhotoError(photo, "is not a readable image, or is cut off", _MEND_PHOTO) from error
     if cut_off:
         raise BadPhotoError(photo, "is cut off: the end of the file is missing", _MEND_PHOTO)
-    if size_wh[0] * size_wh[1] > MOST_PIXELS:
-        raise BadPhotoError(
-            photo, f"is {size_wh[0]}×{size_wh[1]} pixels, too large to be opened", "Divide it into tiles"
-        )
     return size_wh
+
+
+def header_size_wh(file: Path) -> tuple[int, int] | None:
+    """Width and height as an image's header has them, not turned by EXIF; None where it cannot be told.
+
+    Nothing is decoded.
+
+    Raises:
+        BadPhotoError: The file is missing, no plain file, or states more pixels than are read.
+    """
+    _check_plain(file)
+    size_wh = None
+    with suppress(*_DECODING_ERRORS):
+        with file.open("rb", buffering=0) as stream:
+            size_wh = png_size_wh(stream.read(64))
+        if size_wh is None:
+            with Image.open(file) as image:
+                size_wh = image.size
+    if size_wh is not None:
+        _check_limit(file, size_wh)
+    return size_wh
+
+
+def _check_plain(file: Path) -> None:
+    """Refuse what is no plain file: to open a pipe would be to wait for its other end, and a device has no end."""
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError as error:
+        raise BadPhotoError(file, "no such file", _MEND_PHOTO) from error
+    except (OSError, ValueError) as error:  # a ValueError: a path with NUL
+        problem = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        raise BadPhotoError(file, problem, _MEND_PHOTO) from error
+    if not stat.S_ISREG(mode):
+        raise BadPhotoError(file, "is not a plain file", _MEND_PHOTO)
+
+
+def _check_limit(file: Path, size_wh: tuple[int, int]) -> None:
+    if is_too_large(size_wh):
+        problem = f"is {size_wh[0]}×{size_wh[1]} pixels, too large to be opened"
+        raise BadPhotoError(file, problem, f"Divide it into tiles; at most {MOST_PIXELS:,} pixels are read")
+
+
+def check_memory(error: Exception) -> None:
+    """Raise a MemoryError where a decoder failed for want of memory: the file may be whole.
+
+    Raises:
+        MemoryError: It did.
+    """
+    if getattr(error, "code", None) == cv2.Error.StsNoMem or "out of memory" in str(error).lower():
+        raise MemoryError("decoding an image") from error
 
 
 def _size_wh(photo: Path) -> tuple[int, int]:
     with Image.open(photo) as image:
         width, height = image.size
+        _check_limit(photo, (width, height))
         transposed = image.format in _TURNED_BY_EXIF and _orientation(image) in _TRANSPOSED
         if image.format not in _WITH_ENDING:
             image.load()  # only decoding tells whether it is whole
@@ -127,7 +160,8 @@ def _orientation(image: Image.Image) -> int:
 
 def is_deep(photo: Path) -> bool:
     """Whether a readable photo has more than 8 bits a channel, by its header; `read_photo` keeps the upper 8 of 16."""
-    head, _ = ends(photo)
+    with photo.open("rb", buffering=0) as stream:
+        head = stream.read(64)
     if head.startswith(PNG):
         return head[24] == 16  # IHDR: width, height, bit depth
     with suppress(*_DECODING_ERRORS), Image.open(photo) as image:
@@ -140,127 +174,13 @@ def read_photo(photo: Path) -> Photo:
     """Decode a photo to uint8 H×W×3 in OpenCV's BGR order, EXIF rotation applied.
 
     Raises:
-        BadPhotoError: The file is missing, cut off, or no image.
+        BadPhotoError: The file is missing, cut off, no image, or too large.
+        MemoryError: There is too little memory to decode it.
     """
-    try:
-        image = _decode(photo, cv2.IMREAD_COLOR)
-    except OSError as error:
-        raise BadPhotoError(photo, f"cannot be read ({error.strerror})", _MEND_PHOTO) from error
+    image = decode(photo, cv2.IMREAD_COLOR)
     if image is None:
         raise BadPhotoError(photo, "is not a readable image, or is cut off", _MEND_PHOTO)
     return image.astype(np.uint8, copy=False)
-
-
-def read_mask(sample: Sample, threshold: int = 0) -> Mask:
-    """All that the masks of a defect sample mark: bool H×W, true where a defect is.
-
-    Raises:
-        BadMaskError: The masks mark no pixel, or see `read_layers`.
-        BadPhotoError: See `read_layers`.
-    """
-    layers, size_wh = read_layers(sample, threshold)
-    mask = np.logical_or.reduce([np.zeros(size_wh[::-1], bool), *(layer != 0 for _, layer in layers)])
-    if not mask.any():
-        raise empty_mask(sample, threshold)
-    return mask
-
-
-def read_layers(
-    sample: Sample, threshold: int = 0, memory: MaskMemory | None = None
-) -> tuple[list[tuple[str, MaskLayer]], tuple[int, int]]:
-    """Decode the ground-truth masks of a defect sample.
-
-    Args:
-        sample: The sample.
-        threshold: Values above it are defect, of 16 bits the upper 8. A mask stored with three equal channels counts as
-            grey.
-        memory: Decode into it; what is returned then lasts until the next call with it.
-
-    Returns:
-        The layers and the photo's width and height in pixels. A layer is a defect type and a uint8 mask H×W, not zero
-        where the defect is. There is one a mask; where `sample.defect_of_value` names defect types, one for each type
-        in a mask. They may mark no pixel.
-
-    Raises:
-        BadMaskError: A mask is missing, unreadable, coloured, or not the size of its photo.
-        BadPhotoError: The photo's size cannot be read.
-    """
-    if not sample.mask_paths:
-        raise BadMaskError(
-            "missing-mask", sample.photo, "has no ground-truth mask", f"Put the mask at {sample.mask_place}"
-        )
-    size_wh = photo_size_wh(sample.photo)
-    layers: list[tuple[str, MaskLayer]] = []
-    alone = len(sample.mask_paths) == 1
-    for file in sample.masks:
-        values = _mask_values(file, size_wh, memory if alone else None)
-        if sample.defect_of_value:
-            layers += _typed_layers(sample, file, values, threshold)
-        else:
-            values = _of_8_bits(values)
-            is_ready = values.dtype == np.uint8 and not threshold
-            layers.append((sample.defect, values if is_ready else _above(values, threshold)))
-    return layers, size_wh
-
-
-def grey_share(sample: Sample) -> float:
-    """The share of the defect pixels of a sample whose value is neither 0 nor the mask's highest: 0 for a clean mask.
-
-    Masks that have been through JPEG or were drawn with soft edges have such pixels, and where the defect ends is then
-    a matter of the threshold. Layouts whose values name defect types have none.
-
-    Raises:
-        BadMaskError, BadPhotoError: See `read_layers`.
-    """
-    if sample.defect_of_value:
-        return 0.0
-    size_wh = photo_size_wh(sample.photo)
-    grey = marked = 0
-    for file in sample.masks:
-        values = _mask_values(file, size_wh)
-        marked += int(np.count_nonzero(values))
-        grey += int(np.count_nonzero((values != 0) & (values != values.max())))
-    return grey / marked if marked else 0.0
-
-
-def _mask_values(file: Path, size_wh: tuple[int, int], memory: MaskMemory | None = None) -> npt.NDArray[Any]:
-    """The pixel values of a mask, H×W."""
-    try:
-        pixels = _decode(file, cv2.IMREAD_UNCHANGED, memory)
-    except OSError as error:
-        raise BadMaskError("unreadable-mask", file, f"cannot be read ({error.strerror})", _MEND_MASK) from error
-    if pixels is None:
-        raise BadMaskError("unreadable-mask", file, "is not a readable image, or is cut off", _MEND_MASK)
-    if is_turned(file):
-        raise BadMaskError(
-            "turned-mask", file, "has an EXIF orientation, which readers of masks pass over", "Save it as it is to lie"
-        )
-    if pixels.ndim == 3:
-        colours = pixels[..., :3]  # a fourth channel is opacity, not label
-        if (colours != colours[..., :1]).any():
-            raise BadMaskError(
-                "colour-mask",
-                file,
-                "is a colour image, and a mask has one channel",
-                "Save it as greyscale with 0 for sound and 255 for defect",
-            )
-        if shape_is_transparency(pixels):
-            raise BadMaskError(
-                "alpha-mask",
-                file,
-                "has one colour all over, and its shape in the transparency",
-                "Save it without transparency, 0 for sound and 255 for defect",
-            )
-        pixels = np.ascontiguousarray(colours[..., 0])
-    height, width = pixels.shape
-    if (width, height) != size_wh:
-        raise BadMaskError(
-            "odd-sized-mask",
-            file,
-            f"is {width}×{height} pixels and its photo {size_wh[0]}×{size_wh[1]}",
-            "Export the mask at the photo's size",
-        )
-    return pixels
 
 
 def is_turned(file: Path) -> bool:
@@ -273,54 +193,18 @@ def is_turned(file: Path) -> bool:
         return _orientation(image) != 1
 
 
-def shape_is_transparency(pixels: npt.NDArray[Any]) -> bool:
-    """Whether an image has a fourth channel with a shape in it, and no shape in the others."""
-    if pixels.ndim < 3 or pixels.shape[2] < 4:
-        return False
-    shaped = [bool((channel != channel[0, 0]).any()) for channel in (pixels[..., 0], pixels[..., 3])]
-    return shaped == [False, True]
+def decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDArray[np.generic] | None:
+    """Decode with OpenCV; None if cut off or no image.
 
-
-def _typed_layers(sample: Sample, file: Path, values: npt.NDArray[Any], threshold: int) -> list[tuple[str, MaskLayer]]:
-    """A layer for each defect type among the values."""
-    layers = []
-    for value in np.unique(values[values > threshold]).tolist():
-        if value not in sample.defect_of_value:
-            raise BadMaskError(
-                "unknown-value", file, f"has the value {value}, which names no defect type", "Restore the original"
-            )
-        layers.append((sample.defect_of_value[value], (values == value).astype(np.uint8)))
-    return layers
-
-
-def _of_8_bits(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Of values of 16 bits that need them the upper 8, and at least 1 where there is any; others as they are.
-
-    So grey values stay grey, and 127 is the middle of both.
+    Raises:
+        BadPhotoError: The file is missing, no plain file, or states more pixels than are read.
+        MemoryError: There is too little memory to decode it.
     """
-    if values.dtype != np.uint16 or values.max() <= 255:
-        return values
-    return np.maximum(values >> 8, values > 0).astype(np.uint8)
-
-
-def _above(values: npt.NDArray[Any], threshold: int) -> MaskLayer:
-    return (values > threshold).astype(np.uint8)
-
-
-def empty_mask(sample: Sample, threshold: int = 0) -> BadMaskError:
-    """The error of a defect sample whose masks mark no pixel."""
-    above = f" above --threshold {threshold}" if threshold else ""
-    return BadMaskError(
-        "empty-mask",
-        sample.masks[0],
-        f"marks no pixel{above}",
-        f"Mark the defect, or move the photo to test/good/ if {sample.photo.name} shows none",
-    )
-
-
-def _decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDArray[np.generic] | None:
-    """Decode with OpenCV; None if cut off or no image."""
-    data = np.fromfile(file, dtype=np.uint8)
+    size_wh = header_size_wh(file)
+    try:
+        data = np.fromfile(file, dtype=np.uint8)
+    except OSError as error:
+        raise BadPhotoError(file, f"cannot be read ({error.strerror})", _MEND_PHOTO) from error
     if not data.size:
         return None
     head = data[:8].tobytes()
@@ -333,8 +217,11 @@ def _decode(file: Path, flags: int, memory: MaskMemory | None = None) -> npt.NDA
             with suppress(cv2.error):  # it is of another size or depth than the last
                 return cv2.imread(str(file), memory.pixels, flags)
         pixels = cv2.imdecode(data, flags)
-    except (cv2.error, *_DECODING_ERRORS):
+    except (cv2.error, *_DECODING_ERRORS) as error:
+        check_memory(error)
         return None
+    if pixels is None and size_wh is not None:
+        np.empty((size_wh[1], size_wh[0], 8), np.uint8)  # decoders return nothing where memory is short, too
     if memory is not None and pixels is not None and pixels.ndim == 2 and pixels.dtype == np.uint8:
         memory.pixels = pixels.view(np.uint8)
     return pixels

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mvtec.datasets.images import photo_size_wh, read_mask
+from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Dataset
+from mvtec.datasets.usable import check_pairs
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,9 @@ def describe(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> 
 
     Raises:
         BadPhotoError: A photo's header cannot be read.
-        BadMaskError: A mask breaks a label rule.
+        BadMaskError: A mask breaks a label rule, or belongs to no photo.
     """
+    check_pairs(dataset)
     counts = Counter(sample.defect for sample in dataset.labelled)
     sizes: Counter[tuple[int, int]] = Counter()
     covered: dict[str, list[float]] = {defect: [] for defect in sorted(counts.keys() - {GOOD})}

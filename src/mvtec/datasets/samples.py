@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 GOOD = "good"
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".tif", ".tiff", ".webp"})
 
 OfficialSplit = Literal["train", "test"]
 
@@ -62,10 +62,13 @@ class Dataset:
         samples: Every photo.
         defects: The types of its instances, alphabetical: the classes of a detector, in its order. They are the defect
             types of the samples without `good`, or what the mask values name.
-        orphan_masks: Masks that belong to no photo, relative to root, sorted.
+        orphan_masks: Masks that belong to no photo, and images among the masks whose ending is not read; relative to
+            root, sorted.
         doubled_masks: For each mask of a photo that has another one, which is taken for it: both paths.
         doubled: For each photo that shares folder and stem with an earlier one (`000.png`, `000.jpg`): both paths.
         unmasked: The photos that count as good for want of a mask alone, in a layout where nothing else says so.
+        unread: Images among the photos whose ending is not read, relative to root, sorted.
+        notes: What a user should know of how the folder was read, each a sentence.
     """
 
     root: Path
@@ -77,6 +80,8 @@ class Dataset:
     doubled_masks: tuple[tuple[str, str], ...] = ()
     doubled: tuple[tuple[str, str], ...] = ()
     unmasked: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> tuple[Sample, ...]:

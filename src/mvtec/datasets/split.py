@@ -12,7 +12,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mvtec.datasets.samples import Dataset, Sample
-from mvtec.datasets.similar import group_identical, group_similar
+from mvtec.datasets.similar import group_identical, group_similar, keys_of_names, merged
+from mvtec.datasets.usable import check_pairs
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, sha256_json
 from mvtec.reading import read_json
@@ -132,6 +133,8 @@ def read_split(path: Path) -> Split:
             seen[photo] = name
     if file.folds and sorted(photo for fold in file.folds for photo in fold) != sorted(file.train):
         raise InputError(path, "its folds are not a partition of train", "Make the split again")
+    if not seen:
+        raise InputError(path, "has no photo in any part", "Make the split again")
     split = Split(
         category=file.category,
         seed=file.seed,
@@ -157,6 +160,7 @@ def make_split(
     folds: int = 0,
     seed: int = 0,
     similar: Similar = "together",
+    group_by: str | None = None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> Split:
     """Draw a split of the photos under `test/`, each defect type in the same proportions.
@@ -172,15 +176,20 @@ def make_split(
         seed: Seed of the draw.
         similar: Keep near-identical photos `together`, or let them fall `apart`, but for equal files: a camera that
             does not move before a part that always lies alike makes every photo near-identical.
+        group_by: Keep photos together whose paths have the same key: what the first group of this regular expression
+            matches, or all of the expression without a group.
         on_photo: Called once for each photo looked at, for a progress bar.
 
     Raises:
-        InputError: An option makes no sense, or a photo cannot be read.
+        InputError: An option makes no sense, a mask belongs to no photo, or a photo cannot be read.
     """
     _check_options(per_class, test_fraction, val_fraction, folds)
+    check_pairs(dataset)
     samples = dataset.labelled
     find_groups = group_similar if similar == "together" else group_identical
     group_of = find_groups([sample.photo for sample in samples], on_photo)
+    if group_by is not None:
+        group_of = merged(group_of, keys_of_names([sample.path for sample in samples], group_by))
     groups: dict[int, list[Sample]] = defaultdict(list)
     for sample, group in zip(samples, group_of, strict=True):
         groups[group].append(sample)
@@ -254,7 +263,7 @@ def _check_options(per_class: int | None, test_fraction: float, val_fraction: fl
         raise InputError("--per-class", f"{per_class} photos is none", "Give 1 or more")
     for option, fraction in (("--test-fraction", test_fraction), ("--val-fraction", val_fraction)):
         if not 0 <= fraction < 1:
-            raise InputError(option, f"{fraction} is no share", "Give a number from 0 up to, not including, 1")
+            raise InputError(option, f"{fraction} is not a share", "Give a number from 0 up to, not including, 1")
     if test_fraction + val_fraction >= 1:
         raise InputError("--val-fraction", "test and val together leave nothing to train on", "Lower one of them")
     if folds == 1 or folds < 0:

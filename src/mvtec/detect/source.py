@@ -10,6 +10,7 @@ from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
 from mvtec.convert.provenance import PROVENANCE
 from mvtec.convert.yolo_dataset import is_yolo_folder, read_yolo_folder
 from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.listing import list_images
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.datasets.split import Part
 from mvtec.datasets.tree import layout_of, read_tree
@@ -52,14 +53,8 @@ def read_source(source: Path, part: Part = "test") -> Source:
         return _numbered(source, [sample.photo for sample in read_tree(source).labelled])
     if not source.is_dir():
         raise InputError(source, "no such photo or folder", "Give photos, a YOLO folder, or an MVTec category")
-    made = {record.parent for record in source.rglob(PROVENANCE)} - {source}
-    photos = sorted(
-        file
-        for file in source.rglob("*")
-        if file.suffix.lower() in IMAGE_SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(source).parts)
-        and made.isdisjoint(file.parents)
-    )
+    names = list_images(source, deep=True, skip=lambda folder: (folder / PROVENANCE).is_file()).images
+    photos = [source / name for name in names]
     if not photos:
         raise InputError(source, "holds no photo", f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}")
     return _numbered(source, photos)

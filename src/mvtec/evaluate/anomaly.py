@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.datasets.images import photo_size_wh, read_mask
+from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, draw_weights
 from mvtec.evaluate.good_or_defect import PhotoPoint, auroc, catching_score, false_alarms, to_three_places, yes_or_no

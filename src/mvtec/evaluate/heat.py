@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.class_results import heat_file
-from mvtec.datasets.images import Photo, read_mask
+from mvtec.datasets.images import Photo
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import Sample
 from mvtec.evaluate.bootstrap import bootstrapped, draw_photos
 from mvtec.evaluate.metric import Metric

@@ -25,8 +25,9 @@ from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoIm
 from mvtec.convert.geometry import split_mask
 from mvtec.convert.place import place as place_photo
 from mvtec.convert.rle import encode_region
-from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.images import read_photo
 from mvtec.datasets.layouts.mvtec_ad import NAME as MVTEC_AD
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import PARTS, Split, select
 from mvtec.errors import InputError

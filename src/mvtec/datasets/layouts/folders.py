@@ -2,49 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from mvtec.datasets.listing import is_folder, list_images, scan
 from mvtec.datasets.samples import GOOD, IMAGE_SUFFIXES, Dataset, Sample
 from mvtec.errors import InputError
 
 
 def images_in(root: Path, folder: str, *, deep: bool = False) -> list[str]:
-    """The image files of `root/folder`, relative to `root` in posix form, sorted.
+    """The image files of `root/folder`, relative to `root` in posix form, sorted; see `list_images`.
 
-    Hidden files (`._000.png` of a Mac's archive) are no photos.
+    Raises:
+        InputError: A folder cannot be read, or a name is not UTF-8.
+    """
+    return list(list_images(root, folder, deep=deep).images)
+
+
+def photos_by_type(root: Path, folder: str, layout: str, leave_out: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    """The photos of `root/folder`, which has one folder for each defect type, by type; no type is without photos.
 
     Args:
         root: The data set's folder.
-        folder: The folder in it; one that is missing holds nothing.
-        deep: Look into folders in it, too.
+        folder: The folder in it, such as `test`.
+        layout: The layout's name, for error lines.
+        leave_out: Folders in it that are of no defect type.
 
     Raises:
-        InputError: A name is not UTF-8, and so could not be written into any annotation file.
+        InputError: A photo lies beside the folders, or in a folder within one, and would be passed over.
     """
-    top = root / folder
-    if not top.is_dir():
-        return []
-    found = []
-    for file in top.rglob("*") if deep else top.iterdir():
-        relative = file.relative_to(root).as_posix()
-        hidden = any(part.startswith(".") for part in file.relative_to(top).parts)
-        if file.suffix.lower() in IMAGE_SUFFIXES and not hidden:
-            try:
-                relative.encode("utf-8")
-            except UnicodeEncodeError as error:
-                name = str(file).encode("utf-8", "replace").decode()
-                raise InputError(name, "has a name that is not UTF-8", "Rename it") from error
-            found.append(relative)
-    return sorted(found)
+    found: dict[str, list[str]] = {}
+    loose = []
+    for photo in images_in(root, folder, deep=True):
+        kind, *below = photo.removeprefix(f"{folder}/").split("/")
+        if kind in leave_out:
+            continue
+        if not below:
+            loose.append(photo)
+        elif len(below) > 1:
+            problem = f"lies in a folder of {folder}/{kind}/, where the layout {layout} has none"
+            raise InputError(root / photo, problem, f"Move such photos up into {folder}/{kind}/, and their masks")
+        else:
+            found.setdefault(kind, []).append(photo)
+    if found and loose:
+        raise InputError(
+            root / loose[0],
+            f"lies beside the folders of defect types in {folder}/, so its type is not known",
+            "Move it into the folder of its type",
+        )
+    return found
 
 
 def folders_in(root: Path, folder: str) -> list[str]:
-    """The names of the folders in `root/folder`, sorted, hidden ones left out."""
+    """The names of the folders in `root/folder`, sorted, hidden ones left out.
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
     top = root / folder
-    if not top.is_dir():
-        return []
-    return sorted(child.name for child in top.iterdir() if child.is_dir() and not child.name.startswith("."))
+    return [entry.name for entry in scan(top) if is_folder(Path(entry.path))] if is_folder(top) else []
 
 
 def stem(path: str) -> str:
@@ -58,6 +75,29 @@ def by_stem(masks: Iterable[str], ending: str) -> dict[str, str]:
     for mask in masks:
         if stem(mask).endswith(ending):
             found.setdefault(stem(mask).removesuffix(ending), mask)
+    return found
+
+
+def as_spelt(mask_of: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Masks by the names of their photos, where one of the two may have the other Unicode form of an umlaut.
+
+    Names that are the same letter for letter belong together; of what is left over, names that are the same in NFC,
+    where that is one photo and one mask.
+
+    Args:
+        mask_of: Masks by the names that they have.
+        names: The names of the photos.
+    """
+    wanted = set(names)
+    found = {name: mask_of[name] for name in wanted & mask_of.keys()}
+    photos: dict[str, set[str]] = {}
+    masks: dict[str, set[str]] = {}
+    for left, by_form in ((wanted - found.keys(), photos), (mask_of.keys() - found.keys(), masks)):
+        for name in left:
+            by_form.setdefault(unicodedata.normalize("NFC", name), set()).add(name)
+    for form in photos.keys() & masks.keys():
+        if len(photos[form]) == 1 and len(masks[form]) == 1:
+            found[min(photos[form])] = mask_of[min(masks[form])]
     return found
 
 

@@ -13,34 +13,40 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from mvtec.datasets.images import shape_is_transparency
-from mvtec.datasets.layouts.folders import dataset, images_in
+from mvtec.datasets.images import decode, header_size_wh, photo_size_wh
+from mvtec.datasets.layouts.folders import as_spelt, dataset, images_in
+from mvtec.datasets.listing import is_folder
+from mvtec.datasets.masks import shape_is_transparency
 from mvtec.datasets.samples import GOOD, Dataset, Sample
+from mvtec.errors import InputError
 
 NAME = "images-masks"
 TREE = "images/NAME.jpg and masks/NAME.png"
 DEFECT = "defect"
+PHOTOS = ("images",)
+MASKS = "masks"
 
 
 def found_in(root: Path) -> bool:
-    return (root / "images").is_dir() and (root / "masks").is_dir()
+    return is_folder(root / "images") and is_folder(root / MASKS)
 
 
 def read(root: Path) -> Dataset:
     """Read the two folders; the masks are opened, because a black one means a good photo."""
-    masks = images_in(root, "masks", deep=True)
-    mask_of: dict[str, str] = {}
+    masks = images_in(root, MASKS, deep=True)
+    photos = images_in(root, "images", deep=True)
+    named: dict[str, str] = {}
     for mask in masks:
-        place = mask.removeprefix("masks/").rsplit(".", 1)[0]
-        mask_of.setdefault(place, mask)
-        mask_of.setdefault(place.removesuffix("_mask"), mask)
+        place = _place(mask, MASKS)
+        named.setdefault(place, mask)
+        named.setdefault(place.removesuffix("_mask"), mask)
+    mask_of = as_spelt(named, (_place(photo, "images") for photo in photos))
     samples, black, unmasked = [], set(), []
-    for photo in images_in(root, "images", deep=True):
-        place = photo.removeprefix("images/").rsplit(".", 1)[0]
+    for photo in photos:
+        place = _place(photo, "images")
         mask_path = mask_of.get(place)
-        if mask_path is not None and marks_nothing(root / mask_path):
+        if mask_path is not None and marks_nothing(root / mask_path, root / photo):
             black.add(mask_path)
             mask_path = None
         folders = place.split("/")[:-1]
@@ -48,13 +54,23 @@ def read(root: Path) -> Dataset:
             unmasked.append(photo)
         defect = GOOD if mask_path is None else folders[-1] if folders and folders[-1] != GOOD else DEFECT
         paths = (mask_path,) if mask_path else ()
-        samples.append(Sample(root, photo, defect, paths, mask_place=f"masks/{place}.png"))
+        samples.append(Sample(root, photo, defect, paths, mask_place=f"{MASKS}/{place}.png"))
     return replace(dataset(root, NAME, samples, set(masks) - black), unmasked=tuple(sorted(unmasked)))
 
 
-def marks_nothing(mask: Path) -> bool:
-    """Whether a mask is readable and black; one that is not readable is left to be found out later."""
-    pixels = cv2.imdecode(np.fromfile(mask, np.uint8), cv2.IMREAD_UNCHANGED) if mask.stat().st_size else None
+def _place(path: str, folder: str) -> str:
+    """A photo's or mask's path in its folder, without its ending."""
+    return path.removeprefix(f"{folder}/").rsplit(".", 1)[0]
+
+
+def marks_nothing(mask: Path, photo: Path) -> bool:
+    """Whether a mask is readable, of its photo's size and black; one that is not is left to be found out later."""
+    try:
+        if header_size_wh(mask) != photo_size_wh(photo):
+            return False
+        pixels = decode(mask, cv2.IMREAD_UNCHANGED)
+    except InputError:
+        return False
     if pixels is None or shape_is_transparency(pixels):
         return False
     return not (pixels[..., :3] if pixels.ndim == 3 else pixels).any()

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mvtec.datasets.layouts.folders import by_stem, dataset, folders_in, images_in, stem
+from mvtec.datasets.layouts.folders import as_spelt, by_stem, dataset, folders_in, images_in, stem
 from mvtec.datasets.layouts.images_masks import DEFECT, marks_nothing
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 
 NAME = "kolektor-sdd"
 TREE = "kosNN/PartN.jpg and kosNN/PartN_label.bmp"
 ENDING = "_label"
+PHOTOS = (".",)
+MASKS = None
 
 
 def found_in(root: Path) -> bool:
@@ -29,13 +31,14 @@ def read(root: Path) -> Dataset:
     orphans: list[str] = []
     for folder in folders_in(root, "."):
         files = images_in(root, folder)
-        mask_of = by_stem(files, ENDING)
         photos = [file for file in files if not stem(file).endswith(ENDING)]
-        orphans += [mask_of[name] for name in mask_of.keys() - {stem(photo) for photo in photos}]
+        masks = [file for file in files if stem(file).endswith(ENDING)]
+        mask_of = as_spelt(by_stem(masks, ENDING), map(stem, photos))
+        orphans += sorted(set(masks) - set(mask_of.values()))
         for photo in photos:
             mask = mask_of.get(stem(photo))
             place = f"{folder}/{stem(photo)}{ENDING}.bmp"
-            good = mask is not None and marks_nothing(root / mask)
+            good = mask is not None and marks_nothing(root / mask, root / photo)
             paths = () if good or mask is None else (mask,)
             samples.append(Sample(root, photo, GOOD if good else DEFECT, paths, mask_place=place))
     return dataset(root, NAME, samples, orphans)

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from mvtec.datasets.layouts.folders import dataset, folders_in, images_in, stem
+from mvtec.datasets.layouts.folders import as_spelt, dataset, folders_in, images_in, photos_by_type, stem
+from mvtec.datasets.listing import is_folder
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.errors import InputError
 from mvtec.reading import read_json
@@ -26,6 +27,8 @@ from mvtec.reading import read_json
 NAME = "mvtec-loco"
 TREE = "test/<anomalies>/NNN.png, ground_truth/<anomalies>/NNN/MMM.png and defects_config.json"
 CONFIG = "defects_config.json"
+PHOTOS = ("train", "validation", "test")
+MASKS = "ground_truth"
 
 
 class _Defect(BaseModel):
@@ -36,35 +39,36 @@ class _Defect(BaseModel):
 
 
 def found_in(root: Path) -> bool:
-    kinds = folders_in(root, "ground_truth")
-    if not (root / "test").is_dir() or not any(folders_in(root, f"ground_truth/{kind}") for kind in kinds):
+    kinds = folders_in(root, MASKS)
+    if not is_folder(root / "test") or not any(folders_in(root, f"{MASKS}/{kind}") for kind in kinds):
         return False
-    return not any(stem(mask).endswith("_mask") for mask in images_in(root, "ground_truth", deep=True))
+    return not any(stem(mask).endswith("_mask") for mask in images_in(root, MASKS, deep=True))
 
 
 def read(root: Path) -> Dataset:
     """Read a category's folder; no image is opened.
 
     Raises:
-        InputError: `defects_config.json` cannot be understood.
+        InputError: `defects_config.json` cannot be understood, or a photo lies where the layout has none.
     """
     names = _defect_names(root)
     samples = [
         Sample(root, photo, GOOD, official_split="train")
         for folder in ("train/good", "validation/good")
-        for photo in images_in(root, folder)
+        for photo in images_in(root, folder, deep=True)
     ]
-    masks = images_in(root, "ground_truth", deep=True)
+    masks = images_in(root, MASKS, deep=True)
     masks_of: dict[str, list[str]] = {}
     for mask in masks:
         masks_of.setdefault(mask.rsplit("/", 1)[0], []).append(mask)
-    for kind in folders_in(root, "test"):
-        for photo in images_in(root, f"test/{kind}"):
-            place = f"ground_truth/{kind}/{stem(photo)}"
+    for kind, photos in photos_by_type(root, "test", NAME).items():
+        folders = {folder: folder for folder in masks_of if folder.startswith(f"{MASKS}/{kind}/")}
+        folder_of = as_spelt(folders, (f"{MASKS}/{kind}/{stem(photo)}" for photo in photos))
+        for photo in photos:
+            place = f"{MASKS}/{kind}/{stem(photo)}"
             values = {} if kind == GOOD else names
-            samples.append(
-                Sample(root, photo, kind, tuple(masks_of.get(place, ())), "test", f"{place}/000.png", values)
-            )
+            of_photo = tuple(masks_of[folder_of[place]]) if place in folder_of else ()
+            samples.append(Sample(root, photo, kind, of_photo, "test", f"{place}/000.png", values))
     return dataset(root, NAME, samples, masks)
 
 

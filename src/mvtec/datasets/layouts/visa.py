@@ -16,44 +16,63 @@ the type is `anomaly`.
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
-from mvtec.datasets.layouts.folders import by_stem, dataset, images_in, stem
-from mvtec.datasets.samples import GOOD, Dataset, Sample
+from mvtec.datasets.layouts.folders import as_spelt, by_stem, dataset, images_in, photos_by_type, stem
+from mvtec.datasets.listing import is_folder
+from mvtec.datasets.samples import GOOD, Dataset, OfficialSplit, Sample
 from mvtec.errors import InputError
+from mvtec.reading import read_text
 
 NAME = "visa"
 TREE = "Data/Images/{Normal,Anomaly}/NNN.JPG, Data/Masks/Anomaly/NNN.png and image_anno.csv"
+PHOTOS = ("Data/Images",)
+MASKS = "Data/Masks"
+NORMAL = "normal"  # the label of good photos
 
 
 def found_in(root: Path) -> bool:
-    return (root / "Data" / "Images").is_dir()
+    return is_folder(root / "Data" / "Images")
 
 
 def read(root: Path) -> Dataset:
     """Read a category's folder; no image is opened.
 
     Raises:
-        InputError: A table cannot be understood.
+        InputError: A table cannot be understood, or a photo lies where the layout has none.
     """
     category = root.resolve().name
-    label_of = {_in_category(row["image"], category): row["label"] for row in _rows(root / "image_anno.csv")}
+    table = root / "image_anno.csv"
+    label_of = {_in_category(row["image"], category): row["label"] for row in _rows(table)}
     aside = {
         _in_category(row["image"], category)
         for row in _rows(root.resolve().parent / "split_csv" / "1cls.csv")
         if row.get("object") == category and row.get("split") == "train"
     }
-    samples = [
-        Sample(root, photo, GOOD, official_split="train" if photo in aside else "test")
-        for photo in images_in(root, "Data/Images/Normal")
-    ]
-    masks = images_in(root, "Data/Masks", deep=True)
-    mask_of = by_stem(images_in(root, "Data/Masks/Anomaly"), "")
-    for photo in images_in(root, "Data/Images/Anomaly"):
-        mask = mask_of.get(stem(photo))
-        names = [name.strip() for name in label_of.get(photo, "anomaly").split(",")]
-        place = f"Data/Masks/Anomaly/{stem(photo)}.png"
-        samples.append(Sample(root, photo, "+".join(sorted(names)), (mask,) if mask else (), mask_place=place))
+    by_folder = photos_by_type(root, "Data/Images", NAME)
+    if odd := next((photos[0] for folder, photos in by_folder.items() if folder not in ("Normal", "Anomaly")), None):
+        raise InputError(root / odd, "lies neither in Normal/ nor in Anomaly/", "Move it into one of them")
+    masks = images_in(root, MASKS, deep=True)
+    samples: list[Sample] = []
+    for folder, photos in by_folder.items():
+        mask_of = as_spelt(by_stem(images_in(root, f"{MASKS}/{folder}"), ""), map(stem, photos))
+        for photo in photos:
+            mask = mask_of.get(stem(photo))
+            paths = (mask,) if mask else ()
+            label = label_of.get(photo)
+            if label_of and (label is None or (label == NORMAL) != (folder == "Normal")):
+                problem = f"gives {photo} the label {label}" if label is not None else f"has no row of {photo}"
+                raise InputError(table, problem, f"Give it {NORMAL} or its defect types, as its folder says")
+            if folder == "Normal":
+                part: OfficialSplit = "train" if photo in aside else "test"
+                samples.append(Sample(root, photo, GOOD, paths, part))
+                continue
+            names = {name.strip() for name in (label or "anomaly").split(",")}
+            if "" in names or GOOD in names:
+                raise InputError(table, f"gives {photo} the label {label!r}", "Name its defect types")
+            place = f"{MASKS}/Anomaly/{stem(photo)}.png"
+            samples.append(Sample(root, photo, "+".join(sorted(names)), paths, mask_place=place))
     return dataset(root, NAME, samples, masks)
 
 
@@ -63,13 +82,22 @@ def _in_category(image: str, category: str) -> str:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
+    """The rows of a table, each with an image and a label.
+
+    Raises:
+        InputError: It cannot be read, lacks a column, or a row is shorter or longer than the first.
+    """
+    if not path.exists():
         return []
+    text = read_text(path, "a table of VisA")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(path, "is no readable table", "Restore the original") from error
-    if rows and not {"image", "label"} <= rows[0].keys():
-        raise InputError(path, "lacks the columns image and label", "Restore the original")
-    return rows
+        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
+    except csv.Error as error:
+        raise InputError(path, f"is not a readable table ({error})", "Restore the original") from error
+    if not {"image", "label"} <= set(header) or len(set(header)) < len(header):
+        raise InputError(path, "lacks the columns image and label, or has one twice", "Restore the original")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            problem = f"has {len(row)} fields in row {number} and {len(header)} in the first"
+            raise InputError(path, problem, "Restore the original")
+    return [dict(zip(header, row, strict=True)) for row in rows]
