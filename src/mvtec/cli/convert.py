@@ -137,17 +137,17 @@ def masks_to_yolo(
     from mvtec.convert.yolo_folder import masks_to_yolo as convert
     from mvtec.datasets.split import make_split, untested
     from mvtec.datasets.tree import read_tree
-    from mvtec.datasets.usable import usable
+    from mvtec.datasets.usable import LeftOut, usable
     from mvtec.files import check_output
 
     check_output(out, overwrite=overwrite, inputs=[directory, *_given(split_file)])
     dataset = read_tree(directory, layout)
     split = _read_split(split_file, fold)
-    unreadable: list[str] = []
+    left_out: list[LeftOut] = []
     notes: list[str] = []
     if split is None:
         if on_error is OnError.skip:
-            dataset, unreadable = usable(dataset, skip_errors=True)
+            dataset, left_out = usable(dataset, skip_errors=True)
         split = make_split(dataset)
         notes = untested(dataset, split)
     with progress("converting", _count(dataset, split)) as step:
@@ -158,7 +158,7 @@ def masks_to_yolo(
             task=task.value,
             images=images.value,
             options=_options(instances, merge_gap, min_area, on_error, threshold, workers),
-            unreadable=unreadable,
+            left_out=left_out,
             notes=notes,
             overwrite=overwrite,
             on_sample=step,

@@ -130,7 +130,7 @@ def split(
     notes = list(dataset.notes)
     with progress("looking at masks", len(dataset.samples)) as step:
         dataset, left_out = usable(dataset, skip_errors=on_error is OnError.skip, on_sample=step)
-    notes += [f"left out: {line}" for line in left_out]
+    notes += [f"left out: {one.error}" for one in left_out]
     with progress("comparing photos", len(dataset.labelled)) as step:
         made = make_split(
             dataset,

@@ -20,7 +20,7 @@ from mvtec.convert.receipt import OddMask, Receipt
 from mvtec.datasets.images import MaskLayer, MaskMemory, photo_size_wh
 from mvtec.datasets.masks import NEARLY_ALL, Grey, empty_mask, grey_of, read_layers
 from mvtec.datasets.samples import Dataset, Sample
-from mvtec.datasets.usable import check_names, doubled_names, mask_for_good, orphan_errors, suspect_error, suspects
+from mvtec.datasets.usable import LeftOut, check_names, doubled_names, mask_for_good, orphans, suspect_error, suspects
 from mvtec.errors import InputError
 
 OnError = Literal["fail", "skip"]
@@ -130,11 +130,18 @@ def _note_of_folder(dataset: Dataset, options: InstanceOptions, receipt: Receipt
         InputError: A mask belongs to no photo and `options.on_error` is `fail`.
     """
     receipt.notes += [note for note in dataset.notes if note not in receipt.notes]
-    for error in orphan_errors(dataset):
-        if options.on_error == "fail":
-            raise error.or_skip()
-        if str(error) not in receipt.skipped:
-            receipt.skipped.append(str(error))
+    note_left_out((one for one in orphans(dataset) if str(one.error) not in receipt.skipped), options.on_error, receipt)
+
+
+def note_left_out(left_out: Iterable[LeftOut], on_error: OnError, receipt: Receipt) -> None:
+    """Tell a receipt what is left out before a conversion begins.
+
+    Raises:
+        InputError: There is something and `on_error` is `fail`.
+    """
+    for one in left_out:
+        skip, kind = on_error == "skip", "photo or mask not usable"
+        receipt.leave_out(one.error, skip_errors=skip, kind=kind, photo=one.photo, lost=one.lost)
 
 
 def _answer(

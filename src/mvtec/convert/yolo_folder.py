@@ -21,7 +21,7 @@ import yaml
 
 from mvtec.convert.box_changes import BoxChange, replaced_boxes
 from mvtec.convert.coco import CocoLabels, coco_file
-from mvtec.convert.from_masks import InstanceOptions, label_samples
+from mvtec.convert.from_masks import InstanceOptions, label_samples, note_left_out
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.masks_to_coco import coco_info
 from mvtec.convert.place import ImagesBy, place, unique_stem
@@ -30,6 +30,7 @@ from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.convert.yolo import Task, yolo_labels
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import PARTS, Part, Split, select
+from mvtec.datasets.usable import LeftOut
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
@@ -63,7 +64,7 @@ def masks_to_yolo(
     task: Task = "detect",
     images: ImagesBy = "link",
     options: InstanceOptions,
-    unreadable: Sequence[str] = (),
+    left_out: Sequence[LeftOut] = (),
     notes: Sequence[str] = (),
     overwrite: bool = False,
     on_sample: Callable[[], None] = lambda: None,
@@ -77,7 +78,7 @@ def masks_to_yolo(
         task: Labels as boxes (`detect`) or polygons (`segment`).
         images: How the photos get there: symbolic links to the originals, copies, or hard links.
         options: How masks become instances.
-        unreadable: Error lines of photos that were left out before the split was made, for the receipt.
+        left_out: What was left out before the split was made, for the receipt.
         notes: What else it should say, of the split, say.
         overwrite: Replace what is there.
         on_sample: Called after each sample.
@@ -90,7 +91,8 @@ def masks_to_yolo(
         raise InputError(
             dataset.root / "test", "has no defect type, so there is nothing to label", "Add test/<defect>/"
         )
-    receipt = Receipt(_reader(task), skipped=list(unreadable), notes=list(notes))
+    receipt = Receipt(_reader(task), notes=list(notes))
+    note_left_out(left_out, "skip", receipt)
     make = partial(_labels, task=task, class_of={defect: index for index, defect in enumerate(dataset.defects)})
     with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:
         for part in PARTS:

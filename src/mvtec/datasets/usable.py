@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mvtec.datasets.images import photo_size_wh, read_photo
@@ -61,10 +61,25 @@ def suspect_error(sample: Sample, mask: str) -> BadMaskError:
     return BadMaskError("orphan-mask", sample.photo, problem, "Name the mask after its photo")
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A photo or mask that is left out.
+
+    Attributes:
+        error: Why.
+        photo: The photo, or the mask that belongs to no photo, relative to the data set's folder.
+        lost: The defect types that are lost with it; none with a good photo.
+    """
+
+    error: InputError
+    photo: str
+    lost: tuple[str, ...]
+
+
 def usable(
     dataset: Dataset, *, skip_errors: bool, on_sample: Callable[[], None] = lambda: None
-) -> tuple[Dataset, list[str]]:
-    """The data set less the labelled photos that a conversion would refuse, and the error line of each.
+) -> tuple[Dataset, list[LeftOut]]:
+    """The data set less the labelled photos that a conversion would refuse, and what is left out.
 
     Args:
         dataset: The data set.
@@ -76,7 +91,7 @@ def usable(
     """
     if not skip_errors:
         check_pairs(dataset)
-    lines = [str(error) for error in orphan_errors(dataset)]
+    left_out = orphans(dataset)
     doubtful, doubled = suspects(dataset), doubled_names(dataset)
     kept = []
     for sample in dataset.samples:
@@ -90,9 +105,18 @@ def usable(
         except InputError as error:
             if not skip_errors:
                 raise error.or_skip() from error
-            lines.append(str(error))
+            left_out.append(LeftOut(error, sample.path, () if sample.is_good else (sample.defect,)))
         on_sample()
-    return replace(dataset, samples=tuple(kept), orphan_masks=()), lines
+    return replace(dataset, samples=tuple(kept), orphan_masks=()), left_out
+
+
+def orphans(dataset: Dataset) -> list[LeftOut]:
+    """The masks that belong to no photo, of the type that their folder names."""
+    found = []
+    for mask, error in zip(dataset.orphan_masks, orphan_errors(dataset), strict=True):
+        folder = mask.split("/")[-2]
+        found.append(LeftOut(error, mask, (folder if folder in dataset.defects else "defect",)))
+    return found
 
 
 def check_sample(sample: Sample, *, doubled: dict[str, str]) -> None:
