@@ -165,6 +165,8 @@ def test_an_annotation_that_breaks_a_rule_is_named(leaves: Path, tmp_path: Path,
         leaves / "widget",
         "--out",
         tmp_path / "yolo",
+        "--task",
+        "segment",
     ]
     outcome = mvtec(*words)
     assert outcome.code == 2
@@ -182,7 +184,7 @@ def test_crowds_and_boxes_are_not_made_into_segments(leaves: Path, tmp_path: Pat
     words = ["--images", leaves / "widget", "--task", "segment"]
     outcome = mvtec("convert", "coco-to-yolo", tmp_path / "crowd.json", "--out", tmp_path / "a", *words)
     assert outcome.code == 0
-    assert "annotation 1 of test/crack/000.png is a crowd" in outcome.err
+    assert "annotation 1 of test/crack/000.png: is a crowd" in outcome.err
     content["annotations"][0] |= {"iscrowd": 0, "segmentation": []}
     (tmp_path / "box.json").write_text(json.dumps(content))
     outcome = mvtec("convert", "coco-to-yolo", tmp_path / "box.json", "--out", tmp_path / "b", *words)

@@ -18,8 +18,8 @@ from foreign import coco, labels_of
 from PIL import Image
 
 from mvtec.convert.coco import read_coco
+from mvtec.convert.coco_images import labelled_images
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.segmentation import labelled_images
 from mvtec.datasets.images import BadPhotoError, photo_size_wh, read_photo
 
 TURNED = 6  # EXIF: shown a quarter turn to the right
@@ -108,13 +108,6 @@ def test_what_tools_leave_out_is_put_right(tmp_path: Path, own: dict[str, Any], 
     (annotation,) = read_coco(tmp_path / "i.json").annotations
     assert (annotation.area, annotation.iscrowd) == (area, 0)
     assert not annotation.segmentation or annotation.segmentation != [[]]
-
-
-def test_a_file_without_annotations_has_none(tmp_path: Path):
-    content = json.loads(coco(tmp_path / "i.json").read_text())
-    del content["annotations"]
-    (tmp_path / "i.json").write_text(json.dumps(content))
-    assert read_coco(tmp_path / "i.json").annotations == []
 
 
 def test_points_and_lines_among_polygons_mark_nothing(tmp_path: Path):

@@ -15,6 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from mvtec.convert.brush import decode_brush, encode_brush
 from mvtec.convert.coco import read_coco
+from mvtec.convert.coco_images import labelled_images
 from mvtec.convert.coco_to_yolo import coco_to_yolo
 from mvtec.convert.cvat import read_cvat, read_cvat_classes, write_cvat
 from mvtec.convert.from_masks import InstanceOptions
@@ -26,7 +27,7 @@ from mvtec.convert.masks_folder import images_to_masks
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import decode_rle, encode_region, encode_rle
-from mvtec.convert.segmentation import SegmentationOptions, labelled_images
+from mvtec.convert.segmentation import SegmentationOptions
 from mvtec.convert.semantic import read_classes, read_semantic, write_semantic
 from mvtec.convert.voc import write_voc
 from mvtec.convert.voc_reading import read_voc, read_voc_classes

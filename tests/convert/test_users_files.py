@@ -162,12 +162,11 @@ def test_a_defect_called_ok_is_refused(tmp_path: Path, mvtec):
         assert said in done.err
 
 
-def test_a_blank_class_is_no_line_of_a_list(tmp_path: Path, mvtec):
+def test_a_blank_class_is_refused(tmp_path: Path, mvtec):
     mask = encode_rle(np.ones((40, 48), bool))
     source = coco(tmp_path / "i.json", {"segmentation": mask}, categories=[{"id": 1, "name": " "}])
     assert (
-        "the class name ' ', which is empty"
-        in mvtec("convert", "coco-to-semantic", source, "--out", tmp_path / "m").err
+        "categories.0.name ( ): is empty" in mvtec("convert", "coco-to-semantic", source, "--out", tmp_path / "m").err
     )
 
 

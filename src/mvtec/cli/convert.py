@@ -244,17 +244,16 @@ def coco_to_masks(
     as_json: AsJson = False,
 ) -> None:
     """Write ground-truth masks in the layout of MVTec AD; with --images its photos, too."""
-    from mvtec.convert.coco import read_coco
+    from mvtec.convert.coco_images import read_coco_images
     from mvtec.convert.masks_folder import images_to_masks
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.segmentation import labelled_images
 
     receipt = Receipt("regions of the masks")
-    coco = read_coco(annotations)
+    _, found = read_coco_images(
+        annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+    )
     images_to_masks(
-        labelled_images(
-            coco, annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
-        ),
+        found,
         out,
         receipt=receipt,
         images=images_by.value,

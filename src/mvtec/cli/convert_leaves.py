@@ -44,22 +44,19 @@ def coco_to_labelstudio(
     as_json: AsJson = False,
 ) -> None:
     """Write Label Studio tasks, masks as brush strokes, and the labelling interface that fits them."""
-    from mvtec.convert.coco import read_coco
+    from mvtec.convert.coco_images import read_coco_images
     from mvtec.convert.label_studio import READER, label_config, write_label_studio
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.segmentation import labelled_images
     from mvtec.files import check_output, staged_file
 
     check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt(READER)
-    coco = read_coco(annotations)
-    defects = sorted(set(coco.category_names().values()))
-    interface = label_config(defects)
     config = out.with_name(f"{out.stem}.label_config.xml")
     check_output(config, overwrite=overwrite)
-    found = labelled_images(
-        coco, annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+    names, found = read_coco_images(
+        annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
     )
+    interface = label_config(sorted(names))
     write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
     with staged_file(config, overwrite=overwrite) as staged:
         staged.write_text(interface, encoding="utf-8", newline="\n")
@@ -111,19 +108,17 @@ def coco_to_cvat(
     as_json: AsJson = False,
 ) -> None:
     """Write a CVAT for images 1.1 file, masks as masks, to upload into a task that has the same photos."""
-    from mvtec.convert.coco import read_coco
+    from mvtec.convert.coco_images import read_coco_images
     from mvtec.convert.cvat import READER, write_cvat
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.segmentation import labelled_images
     from mvtec.files import check_output
 
     check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt(READER)
-    coco = read_coco(annotations)
-    found = labelled_images(
-        coco, annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+    names, found = read_coco_images(
+        annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
     )
-    write_cvat(found, out, defects=sorted(set(coco.category_names().values())), receipt=receipt, overwrite=overwrite)
+    write_cvat(found, out, defects=sorted(names), receipt=receipt, overwrite=overwrite)
     keep_receipt(receipt, out)
     report("convert coco-to-cvat", annotations, [out], receipt, min_iou, as_json)
 
@@ -173,19 +168,18 @@ def coco_to_voc(
     as_json: AsJson = False,
 ) -> None:
     """Write a Pascal VOC folder: boxes, and masks by object and by class; with --images the photos, too."""
-    from mvtec.convert.coco import read_coco
+    from mvtec.convert.coco_images import read_coco_images
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.segmentation import labelled_images
     from mvtec.convert.voc import READER, write_voc
 
     receipt = Receipt(READER)
-    coco = read_coco(annotations)
+    names, found = read_coco_images(
+        annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+    )
     write_voc(
-        labelled_images(
-            coco, annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
-        ),
+        found,
         out,
-        defects=sorted(set(coco.category_names().values())),
+        defects=sorted(names),
         receipt=receipt,
         images=images_by.value,
         inputs=[annotations, *([] if images is None else [images])],
@@ -245,19 +239,18 @@ def coco_to_semantic(
     as_json: AsJson = False,
 ) -> None:
     """Write semantic masks, whose pixel values are class numbers; with --images the photos, too."""
-    from mvtec.convert.coco import read_coco
+    from mvtec.convert.coco_images import read_coco_images
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.segmentation import labelled_images
     from mvtec.convert.semantic import READER, write_semantic
 
     receipt = Receipt(READER)
-    coco = read_coco(annotations)
+    names, found = read_coco_images(
+        annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+    )
     write_semantic(
-        labelled_images(
-            coco, annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
-        ),
+        found,
         out,
-        defects=sorted(set(coco.category_names().values())),
+        defects=sorted(names),
         receipt=receipt,
         images=images_by.value,
         inputs=[annotations, *([] if images is None else [images])],

@@ -13,13 +13,13 @@ from mvtec.convert.rle import decode_region, run_lengths
 def as_meant(content: Any) -> Any:
     """The content of a file with what tools leave out or write otherwise put right; other content stays as it is.
 
-    A missing `area` becomes that of the polygons, the RLE or the box, a missing `bbox` that of the polygons or the RLE;
-    `iscrowd` and `info` that are null become 0 and none; a `segmentation` of empty lists is none; a category's name
-    that is a number becomes text.
+    A missing `area` becomes that of the polygons, the RLE or the box, a missing or empty `bbox` that of the polygons or
+    the RLE; `iscrowd` and `info` that are null become 0 and none; a `segmentation` of empty lists is none; a category's
+    name that is a number becomes text.
     """
     if not isinstance(content, dict):
         return content
-    annotations = content.get("annotations") or []
+    annotations = content.get("annotations")
     if isinstance(annotations, list):
         annotations = [_annotation_as_meant(one) if isinstance(one, dict) else one for one in annotations]
     mended = {**content, "info": content.get("info") or {}, "annotations": annotations}
@@ -34,7 +34,7 @@ def results_as_meant(content: Any) -> Any:
         return content
     return [
         {**one, "bbox": _bbox(one["segmentation"]) or [0, 0, 0, 0]}
-        if isinstance(one, dict) and one.get("bbox") is None and one.get("segmentation")
+        if isinstance(one, dict) and one.get("bbox") in (None, []) and one.get("segmentation")
         else one
         for one in content
     ]
@@ -48,11 +48,11 @@ def _category_as_meant(category: Any) -> Any:
 
 def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
     mended = dict(annotation)
-    if isinstance(shapes := mended.get("segmentation"), list) and shapes and not any(shapes):
+    if isinstance(shapes := mended.get("segmentation"), list) and all(shape == [] for shape in shapes):
         mended["segmentation"] = []
     if "iscrowd" in mended and mended["iscrowd"] is None:
         mended["iscrowd"] = 0
-    if mended.get("bbox") is None and mended.get("segmentation"):
+    if mended.get("bbox") in (None, []) and mended.get("segmentation"):
         mended["bbox"] = _bbox(mended["segmentation"])
     if mended.get("area") is None:
         mended["area"] = _area(mended.get("segmentation"), mended.get("bbox"))

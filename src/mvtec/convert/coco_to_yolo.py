@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
+from mvtec.convert.coco_images import class_names, labelled_images
 from mvtec.convert.fitting import spellings
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.place import ImagesBy
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.segmentation import labelled_images
 from mvtec.convert.yolo import Task
 from mvtec.convert.yolo_folder import images_to_yolo
 from mvtec.datasets.split import PARTS, Part, Split
@@ -32,7 +32,7 @@ def coco_to_yolo(
 ) -> Receipt:
     """Write a YOLO folder.
 
-    Classes are in the order of the names. Annotation files of several parts must have the same.
+    Classes are in the order of the category ids of the train part, see `class_names`. The other parts may list fewer.
 
     Args:
         annotations: The annotation file of each part.
@@ -50,13 +50,13 @@ def coco_to_yolo(
         OutputError: `out` exists already or cannot be written.
     """
     files = {part: path for part, path in annotations.items() if path is not None}
-    contents = {part: read_coco(path) for part, path in files.items()}
-    names = {part: tuple(sorted(content.category_names().values())) for part, content in contents.items()}
-    for part, path in files.items():
-        if names[part] != names["train"]:
-            raise InputError(path, "has other categories than the train part", "Make the parts from one data set")
+    contents = {part: read_coco(path, defer_errors=True) for part, path in files.items()}
     receipt = Receipt("")
-    named = {part: {image.file_name for image in content.images} for part, content in contents.items()}
+    names = class_names(contents["train"], receipt)
+    for part, path in files.items():
+        _check_classes(contents[part], path, names, receipt)
+    _note_numbers(contents["train"], names, receipt)
+    named = {part: {_whole_name(image, files[part]) for image in content.images} for part, content in contents.items()}
     for part in files:
         receipt.note_shared(part, len(named[part] & named["train"]))
     info: dict[str, Any] = {"description": "instances of COCO annotations"}
@@ -68,13 +68,21 @@ def coco_to_yolo(
         files = dict.fromkeys(contents, files["train"])
         info["split"] = split.hash
     parts: dict[Part, Iterable[LabelledImage]] = {
-        part: labelled_images(content, files[part], photos, receipt, keep_crowds=keep_crowds, skip_errors=skip_errors)
+        part: labelled_images(
+            content,
+            files[part],
+            photos,
+            receipt,
+            keep_crowds=keep_crowds,
+            boxes=task == "detect",
+            skip_errors=skip_errors,
+        )
         for part, content in contents.items()
     }
     images_to_yolo(
         parts,
         out,
-        defects=names["train"],
+        defects=names,
         info=info,
         receipt=receipt,
         task=task,
@@ -83,6 +91,39 @@ def coco_to_yolo(
         overwrite=overwrite,
     )
     return receipt
+
+
+def _check_classes(content: CocoDataset, source: Path, names: Sequence[str], receipt: Receipt) -> None:
+    """See that annotations of a part have no other classes than the train part; the receipt says where it lists fewer.
+
+    Raises:
+        InputError: They have.
+    """
+    name_of = content.category_names()
+    used = {name_of[annotation.category_id] for annotation in content.annotations}
+    if others := sorted(used - set(names)):
+        raise InputError(
+            source,
+            f"has other categories than the train part: {', '.join(others)}",
+            "Make the parts from one data set, or add the categories to the train part's file",
+        )
+    if missing := [name for name in names if name not in name_of.values()]:
+        receipt.notes.append(f"{source} does not list {', '.join(missing)}; the classes are those of the train part")
+
+
+def _note_numbers(content: CocoDataset, names: Sequence[str], receipt: Receipt) -> None:
+    """Say which class number each category gets, where that is not its id, or its id less one."""
+    id_of = {name: number for number, name in content.category_names().items()}
+    ids = [id_of[name] for name in names]
+    if ids and ids not in ([*range(len(ids))], [*range(1, len(ids) + 1)]):
+        pairs = ", ".join(f"{old} → {new} ({name})" for new, (old, name) in enumerate(zip(ids, names, strict=True)))
+        receipt.notes.append(f"category ids become class numbers: {pairs}")
+
+
+def _whole_name(image: CocoImage, source: Path) -> str:
+    """What tells a photo of one part from that of another: each may lie beside the file of its part."""
+    beside = source.parent / image.file_name
+    return str(beside.resolve()) if beside.is_file() else image.file_name
 
 
 def _part(content: CocoDataset, source: Path, split: Split, part: Part) -> CocoDataset:

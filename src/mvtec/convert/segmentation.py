@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoLabels, CocoResult
-from mvtec.convert.fitting import fitted, photo_named
+from mvtec.convert.coco import CocoAnnotation, CocoLabels, CocoResult
 from mvtec.convert.geometry import Region, box_iou
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.polygons import edge_polygons
-from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import Rle, decode_region, encode_region, rle_iou
 from mvtec.errors import InputError
-from mvtec.limits import check_size
 
 SegmentationKind = Literal["rle", "polygon"]
 
@@ -91,97 +87,19 @@ def _paint(polygons: Sequence[Sequence[float]], size_hw: tuple[int, int]) -> Rle
     return {"size": list(size_hw), "counts": merged["counts"].decode("ascii")}
 
 
-def labelled_images(
-    coco: CocoDataset,
-    source: Path,
-    photos: Path | None,
-    receipt: Receipt,
-    *,
-    keep_crowds: bool = False,
-    skip_errors: bool = False,
-) -> Iterator[LabelledImage]:
-    """The images of an annotation file with their instances, in the order of the file, see `fitted`.
-
-    Annotations of crowds are left out unless told otherwise. An image that lost all its annotations is left out, too.
-
-    Args:
-        coco: The annotation file.
-        source: Where it lies, for error lines.
-        photos: The folder its file names are relative to, where it is needed.
-        receipt: Is told what is left out.
-        keep_crowds: Take crowds as instances: CVAT and Datumaro mark masks drawn with a brush so.
-        skip_errors: Leave out an annotation that breaks a rule, or an image, instead of stopping.
-
-    Raises:
-        InputError: An annotation breaks a rule, all of them are crowds and are not kept, two images have one name, or a
-            photo is not under `photos` or has another size.
-    """
-    if coco.annotations and not keep_crowds and not skip_errors and all(one.iscrowd for one in coco.annotations):
-        raise InputError(
-            source,
-            "all its annotations are marked as crowds, as CVAT and Datumaro mark masks drawn with a brush",
-            "Take them as instances with --keep-crowds, or leave them out with --on-error skip",
-        )
-    names = coco.category_names()
-    seen: set[str] = set()
-    of_image: dict[int, list[CocoAnnotation]] = {}
-    for annotation in coco.annotations:
-        of_image.setdefault(annotation.image_id, []).append(annotation)
-    for image in coco.images:
-        if image.file_name in seen:
-            raise InputError(source, f"has two images {image.file_name}", "Give their annotations to one of them")
-        seen.add(image.file_name)
-        check_size(source, image.file_name, (image.width, image.height))
-        name, photo = image.file_name, None
-        given = of_image.get(image.id, [])
-        if photos is not None:
-            found = photo_named(photos, name)
-            if found is None:
-                missing = InputError(
-                    photos / name, "no such photo", f"Give the folder that {source.name} was made for as --images"
-                )
-                lost = [names[annotation.category_id] for annotation in given]
-                receipt.leave_out(missing, skip_errors=skip_errors, kind="photo missing", photo=name, lost=lost)
-                continue
-            name, photo = found, photos / found
-        instances = []
-        for annotation in given:
-            defect = names[annotation.category_id]
-            if annotation.iscrowd and not keep_crowds:
-                crowd = InputError(
-                    source,
-                    f"annotation {annotation.id} of {image.file_name} is a crowd",
-                    "Take crowds as instances with --keep-crowds",
-                )
-                receipt.leave_out(crowd, skip_errors=True, kind="crowd", photo=name, lost=[defect])
-                continue
-            try:
-                region = region_of_annotation(annotation, (image.height, image.width))
-            except ValueError as error:
-                problem = InputError(source, f"annotation {annotation.id} of {image.file_name}: {error}", "Correct it")
-                receipt.leave_out(
-                    problem, skip_errors=skip_errors, kind="annotation not readable", photo=name, lost=[defect]
-                )
-                continue
-            said = annotation.attributes if isinstance(annotation.attributes, dict) else {}
-            instances.append(Instance(defect, annotation.bbox, region, attributes=said))
-        labelled = LabelledImage(name, photo, (image.width, image.height), tuple(instances))
-        yield from fitted(labelled, source, receipt, skip_errors=skip_errors)
-
-
 def region_of_annotation(annotation: CocoAnnotation | CocoResult, size_hw: tuple[int, int]) -> Region | None:
     """The pixels of an annotation as pycocotools paints them; None where it has only a box.
 
     Raises:
         EmptyMaskError: Its segmentation marks no pixel.
-        ValueError: Its segmentation is none, is of another size, or its box has no area.
+        ValueError: Its segmentation is damaged, is of another size, or its box has no area.
     """
     segmentation = annotation.segmentation
-    if not segmentation:
+    if segmentation is None or segmentation == []:
         if min(annotation.bbox[2:]) <= 0:
             raise ValueError("has a box without area and no segmentation")
         return None
-    if isinstance(segmentation, dict):
+    if isinstance(segmentation, dict) and segmentation:
         if segmentation.get("size") not in (list(size_hw), size_hw):
             raise ValueError(f"its segmentation is not {size_hw[1]}×{size_hw[0]} pixels as its image")
         region = decode_region(segmentation)

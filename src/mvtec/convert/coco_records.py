@@ -1,0 +1,103 @@
+"""The records of COCO annotation files and results files, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class CocoImage(BaseModel):
+    """An image of the file: `width` and `height` in pixels."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    file_name: Annotated[str, Field(min_length=1)]
+    width: Annotated[int, Field(gt=0)]
+    height: Annotated[int, Field(gt=0)]
+
+
+class CocoCategory(BaseModel):
+    """A class; for us a defect type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    name: Annotated[str, Field(pattern=r"\S")]
+
+
+class CocoAnnotation(BaseModel):
+    """An instance: `bbox` is [x, y, width, height] in pixels, see `geometry.py`.
+
+    `attributes` is what tools say of it, by name.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    image_id: int
+    category_id: int
+    bbox: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    area: Annotated[FiniteFloat, Field(ge=0)]
+    iscrowd: Annotated[int, Field(ge=0, le=1)] = 0
+    segmentation: Any = None
+    attributes: Any = None
+
+
+@dataclass(frozen=True)
+class UnreadableAnnotation:
+    """An annotation that breaks a rule, kept for `coco_images`, which stops or leaves it out.
+
+    Attributes:
+        id: Its id, or its place in the list.
+        image_id: Its image, which is in the file.
+        category: The name of its category, `unknown` where it has none.
+        problem: What is wrong with it.
+    """
+
+    id: str
+    image_id: int
+    category: str
+    problem: str
+
+
+class CocoDataset(BaseModel):
+    """A COCO annotation file."""
+
+    model_config = ConfigDict(extra="allow")
+    _unreadable: list[UnreadableAnnotation] = PrivateAttr(default_factory=list)
+
+    info: dict[str, Any] = {}
+    images: list[CocoImage]
+    annotations: list[CocoAnnotation] = []
+    categories: list[CocoCategory]
+
+    def category_names(self) -> dict[int, str]:
+        return {category.id: category.name for category in self.categories}
+
+    @property
+    def unreadable(self) -> list[UnreadableAnnotation]:
+        """What was left out by `parse_coco` with `defer_errors`; empty otherwise."""
+        return self._unreadable
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dictionaries, as pycocotools wants them."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class CocoResult(BaseModel):
+    """One detection of a COCO results file (https://cocodataset.org/#format-results)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    image_id: int
+    category_id: int
+    bbox: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
+    score: FiniteFloat
+    area: Annotated[FiniteFloat, Field(ge=0)] | None = None
+    segmentation: Any = None
+    attributes: Any = None
