@@ -235,3 +235,41 @@ def test_answers_outside_of_the_photo_or_for_another_size_are_left_out(work: Wor
     (tmp_path / "scaled.json").write_text(json.dumps(scaled))
     assert propose(work.store, tmp_path / "scaled.json", work.photos.size_wh).misfits == 1
     assert work.store.photo(number_of(work, "test/good/002.png")).records == ()
+
+
+def test_results_of_another_tool_are_taken_by_the_names_of_photos(work: Workplace, tmp_path: Path):
+    number = next(number for number, name in work.store.categories().items() if name == "crack")
+    answer = {**_answer(0, [20, 10, 5, 6], 0.9, number), "file_name": "test/good/001.png"}
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps([answer]))
+    assert proposed(work, path) == (1, 0)
+    record = work.store.photo(number_of(work, "test/good/001.png")).records[0]
+    assert (record.bbox, record.category_id, record.score) == ((20, 10, 5, 6), number, 0.9)
+    for wrong, problem in (
+        ({"file_name": "test/good/099.png"}, r"the photo test/good/099\.png, which the annotation file does not have"),
+        ({"file_name": "000.png"}, "which may be"),
+        ({"category_id": 77}, "predicts category 77, which the annotation file does not have"),
+        ({"file_name": None}, r"without provenance\.json beside it, and does not name the photos"),
+    ):
+        path.write_text(json.dumps([answer | wrong]))
+        with pytest.raises(InputError, match=problem):
+            proposed(work, path)
+
+
+def test_the_name_of_a_photo_goes_before_the_id_that_is_its_stem(work: Workplace, tmp_path: Path):
+    answer = {**_answer(3, [20, 10, 5, 6], 0.9), "file_name": "test/good/000.png"}
+    with pytest.raises(InputError, match=r"image_id 3 with file_name test/good/000\.png; in the provenance\.json"):
+        proposed(work, _predictions(tmp_path / "p", [answer], PHOTOS))
+
+
+def test_the_score_of_an_annotation_may_be_among_its_attributes(work: Workplace, tmp_path: Path):
+    shape = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "area": 12, "attributes": {"score": 0.05}}
+    content = {
+        "images": [{"id": 1, "file_name": "test/good/000.png", "width": 48, "height": 40}],
+        "categories": [{"id": 1, "name": "crack"}],
+        "annotations": [shape, {**shape, "id": 2, "bbox": [9, 9, 5, 5], "attributes": {"score": 0.7}}],
+    }
+    path = tmp_path / "scored.json"
+    path.write_text(json.dumps(content))
+    assert proposed(work, path) == (1, 0)  # one below 0.1 is none
+    assert work.store.photo(number_of(work, "test/good/000.png")).records[0].score == 0.7

@@ -286,6 +286,12 @@ def test_results_of_a_detector(annotations: Path, category: Category, tmp_path: 
     }
     (folder / "provenance.json").write_text(json.dumps(provenance))
     out = tmp_path / "refined" / "predictions.json"
+    names = {number: name for name, number in provenance["image_ids"].items()}
+    first, second = sorted({result["image_id"] for result in results})[:2]
+    (folder / "predictions.json").write_text(json.dumps([results[0] | {"image_id": first, "file_name": names[second]}]))
+    with pytest.raises(InputError, match=rf"image_id {first} with file_name {names[second]}"):
+        refine(folder / "predictions.json", out, photos=None, model=Corner())
+    (folder / "predictions.json").write_text(json.dumps(results))
     refine(folder / "predictions.json", out, photos=None, model=Corner())
     refined = json.loads(out.read_text())
     assert [entry["score"] for entry in refined] == [0.5] * len(results)

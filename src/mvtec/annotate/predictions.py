@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mvtec.annotate.kept import Kept, Record
 from mvtec.annotate.revisions import keep_version
 from mvtec.annotate.store import Store
 from mvtec.annotate.worth import SAME, same_kind
-from mvtec.convert.coco import CocoAnnotation, CocoResult, read_coco, read_results
+from mvtec.convert.coco import CocoAnnotation, CocoResult, parse_coco
 from mvtec.convert.geometry import BoxFloat, box_iou, cut_box
-from mvtec.convert.provenance import read_provenance
+from mvtec.convert.photo_names import check_names
+from mvtec.convert.provenance import PROVENANCE, read_provenance
+from mvtec.convert.results import categories_of, results_for, score_of
 from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError
 from mvtec.files import sha256_file
@@ -46,14 +49,15 @@ def propose(store: Store, predictions: Path, size_of: Callable[[str], tuple[int,
 
     Args:
         store: The store.
-        predictions: COCO results of `mvtec predict` with their provenance, or a COCO annotation file.
+        predictions: COCO results of `mvtec predict` with their provenance; results of another tool that name the photos
+            and have the category ids of the annotation file; or a COCO annotation file.
         size_of: Tells the width and height of a photo by its name, or raises `BadPhotoError`.
 
     Raises:
         InputError: The file is neither.
     """
     digest = sha256_file(predictions)
-    names, of_photo, sizes = _read(predictions)
+    names, of_photo, sizes = _read(predictions, store)
     misfits = 0
     with store.transaction():
         known = {row["name"]: row["id"] for row in store.rows("SELECT id, name FROM photo")}
@@ -112,28 +116,45 @@ def _cut(answer: CocoAnnotation | CocoResult, box: BoxFloat) -> CocoAnnotation |
 _Answers = dict[str, list[CocoAnnotation | CocoResult]]
 
 
-def _read(path: Path) -> tuple[dict[int, str], _Answers, dict[str, tuple[int, int]]]:
-    """The classes, the answers for each photo that was looked at, and the size of it where the file says it."""
+def _read(path: Path, store: Store) -> tuple[dict[int, str], _Answers, dict[str, tuple[int, int]]]:
+    """The classes, the answers for each photo that was looked at, and the size of it where the file says it.
+
+    Results of another tool name the photos of the annotation file that is open, and have its category ids.
+    """
+    content = read_json(path, "predictions")
     found: _Answers
-    if not isinstance(read_json(path, "predictions"), list):
-        content = read_coco(path)
-        images = {image.id: image.file_name for image in content.images}
+    if not isinstance(content, list):
+        dataset = parse_coco(path, content)
+        check_names(path, (image.file_name for image in dataset.images))
+        images = {image.id: image.file_name for image in dataset.images}
         found = {name: [] for name in images.values()}
-        for annotation in content.annotations:
+        for annotation in dataset.annotations:
             found[images[annotation.image_id]].append(annotation)
-        return content.category_names(), found, {one.file_name: (one.width, one.height) for one in content.images}
+        return dataset.category_names(), found, {one.file_name: (one.width, one.height) for one in dataset.images}
     provenance = read_provenance(path)
     if provenance is None:
-        raise InputError(
-            path, "is a list of results without provenance.json beside it", "Give what mvtec predict wrote, whole"
-        )
-    images = {number: name for name, number in provenance.image_ids.items()}
-    found = {name: [] for name in images.values()}
-    for result in read_results(path):
-        if result.image_id not in images or result.category_id not in provenance.categories:
-            raise InputError(path, f"refers to image {result.image_id}, which it does not have", "Predict again")
-        found[images[result.image_id]].append(result)
-    return provenance.categories, found, {}
+        if not content or not all(map(_names_its_photo, content)):
+            raise InputError(
+                path,
+                "is a list of results without provenance.json beside it, and does not name the photos",
+                "Give what mvtec predict wrote, whole, or results with file_name",
+            )
+        whose, names = "the annotation file", store.categories()
+        images = {row["id"]: row["name"] for row in store.rows("SELECT id, name FROM photo")}
+    else:
+        whose, names = f"the {PROVENANCE} beside it", provenance.categories
+        images = {number: name for name, number in provenance.image_ids.items()}
+    results = results_for(path, content, images, whose).results
+    category_of, _ = categories_of(path, results, names, whose)
+    found = {} if provenance is None else {name: [] for name in images.values()}
+    for result in results:
+        own = result.model_copy(update={"category_id": category_of[result.category_id]})
+        found.setdefault(images[result.image_id], []).append(own)
+    return names, found, {}
+
+
+def _names_its_photo(record: Any) -> bool:
+    return isinstance(record, dict) and any(isinstance(record.get(key), str) for key in ("file_name", "image_id"))
 
 
 def _category(store: Store, name: str) -> int:
@@ -146,7 +167,7 @@ def _category(store: Store, name: str) -> int:
 
 def _record(answer: CocoAnnotation | CocoResult, key: str, category: int) -> Record:
     attributes = dict(answer.attributes) if isinstance(answer.attributes, dict) else {}
-    score = answer.model_dump().get("score")
+    score = answer.score if isinstance(answer, CocoResult) else score_of(answer)
     return Record(
         key=key,
         id=0,
@@ -155,7 +176,7 @@ def _record(answer: CocoAnnotation | CocoResult, key: str, category: int) -> Rec
         area=answer.area if answer.area is not None else answer.bbox[2] * answer.bbox[3],
         segmentation=answer.segmentation or [],
         attributes={"source": "detector", **attributes, "reviewed": False},
-        score=float(score) if isinstance(score, int | float) else None,
+        score=score,
         proposed=True,
     )
 

@@ -7,15 +7,14 @@ detection has a `file_name`, the name says which photo is meant, and the id must
 
 from __future__ import annotations
 
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mvtec.convert.coco import CocoResult, parse_results
-from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.convert.coco import CocoAnnotation, CocoResult, parse_results
+from mvtec.convert.photo_names import PhotoNames, check_names, parts_of
 from mvtec.errors import InputError
 from mvtec.reading import read_json
 
@@ -31,43 +30,6 @@ class NamedResults:
 
     results: list[CocoResult]
     notes: tuple[str, ...] = ()
-
-
-class PhotoNames:
-    """Finds photos by what tools call them: the whole name, the end of its path, or either without the ending.
-
-    >>> names = PhotoNames({1: "test/crack/000.png", 2: "test/good/000.png", 3: "test/good/001.png"})
-    >>> [names.find(text) for text in ("good/000.png", "001", "/data/test/good/001.jpg", "000.png")]
-    [[2], [3], [3], [1, 2]]
-    """
-
-    def __init__(self, photos: Mapping[int, str]) -> None:
-        self._parts: dict[int, tuple[str, ...]] = {number: _parts(name) for number, name in photos.items()}
-        self._by_name: dict[str, list[int]] = defaultdict(list)
-        self._by_stem: dict[str, list[int]] = defaultdict(list)
-        for number, parts in self._parts.items():
-            self._by_name[parts[-1]].append(number)
-            self._by_stem[PurePosixPath(parts[-1]).stem].append(number)
-
-    def find(self, text: str) -> list[int]:
-        """The ids of the photos that may be meant: one, several where the text does not tell them apart, or none."""
-        *folders, last = _parts(text)
-        stems = [last, PurePosixPath(last).stem] if PurePosixPath(last).suffix.lower() in IMAGE_SUFFIXES else [last]
-        for candidates in (self._by_name.get(last), *(self._by_stem.get(stem) for stem in stems)):
-            own = {number: self._parts[number][:-1] for number in candidates or []}
-            exact = [number for number, parts in own.items() if parts == tuple(folders)]
-            fitting = exact or [number for number, parts in own.items() if _ends_alike(parts, tuple(folders))]
-            if fitting:
-                return sorted(fitting)
-        return []
-
-    def by_number(self) -> dict[int, list[int]]:
-        """The ids of the photos whose stem is a number, as `000002.jpg`, by that number."""
-        found: dict[int, list[int]] = defaultdict(list)
-        for stem, numbers in self._by_stem.items():
-            if stem.isdecimal():
-                found[int(stem)] += numbers
-        return found
 
 
 def read_results_for(path: Path, photos: Mapping[int, str], whose: str) -> NamedResults:
@@ -108,27 +70,75 @@ def results_for(path: Path, content: Any, photos: Mapping[int, str], whose: str)
     return NamedResults(results, tuple(reader.notes))
 
 
-def check_names(whose: str | Path, names: Iterable[str]) -> None:
-    """See that no two images have one name, so that a name says which is meant.
+def categories_of(
+    path: Path, results: Sequence[CocoResult], names: Mapping[int, str], whose: str
+) -> tuple[dict[int, int], list[str]]:
+    """The known category id of each that results have: by `category_name` where they say it, else the same id.
+
+    Args:
+        path: The file of the results.
+        results: The detections.
+        names: The known categories by their ids.
+        whose: What these are of, for error lines.
+
+    Returns:
+        The ids, and how they were read, where that was not plain.
 
     Raises:
-        InputError: Two have.
+        InputError: A category is not known, or id and name contradict each other.
     """
-    seen: set[tuple[str, ...]] = set()
-    for name in names:
-        if _parts(name) in seen:
-            raise InputError(
-                whose,
-                f"has two images of the name {name}",
-                "Give each photo one image",
-            )
-        seen.add(_parts(name))
+    number_of = {name: number for number, name in names.items()}
+    used = {result.category_id for result in results}
+    said = {
+        (result.category_id, name)
+        for result in results
+        if isinstance(name := (result.model_extra or {}).get("category_name"), str) and name
+    }
+    unknown = sorted(used - names.keys())
+    by_name = is_one_to_one(said) and {number for number, _ in said} == used
+    if unknown and by_name and {name for _, name in said} <= number_of.keys():
+        sentence = f"{path}: category ids are not those of {whose}; classes are told by category_name"
+        return {number: number_of[name] for number, name in said}, [sentence]
+    if unknown:
+        known = f"{min(names)} to {max(names)}" if names else "none"
+        shifted = unknown == [0] and {number + 1 for number in used} <= names.keys()
+        raise InputError(
+            path,
+            f"predicts category {unknown[0]}, which {whose} does not have (it has {known})",
+            "Its categories seem to count from 0: add 1 to each category_id"
+            if shifted
+            else "Give predictions for its categories, with its category ids",
+        )
+    if wrong := sorted((number, name) for number, name in said if names[number] != name):
+        number, name = wrong[0]
+        raise InputError(
+            path,
+            f"has category_id {number} with category_name {name}; in {whose} {number} is {names[number]}",
+            "Correct the ids, or leave out category_name if the ids are right",
+        )
+    return {number: number for number in used}, []
 
 
 def is_one_to_one(pairs: Iterable[tuple[Any, Any]]) -> bool:
     """Whether no first value has two second ones, and no second one two first ones."""
     every = set(pairs)
     return len({first for first, _ in every}) == len(every) == len({second for _, second in every})
+
+
+def score_of(annotation: CocoAnnotation) -> float | None:
+    """The detection score of an annotation, its own or that of its attributes; None where it has none."""
+    own = number((annotation.model_extra or {}).get("score"))
+    return own if own is not None else number(attributes_of(annotation).get("score"))
+
+
+def attributes_of(record: CocoAnnotation | CocoResult) -> dict[str, Any]:
+    """What tools say of an annotation or a detection, by name."""
+    return record.attributes if isinstance(record.attributes, dict) else {}
+
+
+def number(value: Any) -> float | None:
+    """A finite number as such; None of what is none, as an editor may leave it."""
+    return float(value) if isinstance(value, int | float) and isfinite(value) else None
 
 
 class _Reader:
@@ -221,7 +231,7 @@ class _Reader:
         """Whether an id says the same photo as the name beside it; says how where it is not the photo's id."""
         if given == number:
             return True
-        stem = PurePosixPath(_parts(self._photos[number])[-1]).stem
+        stem = PurePosixPath(parts_of(self._photos[number])[-1]).stem
         if str(given) == stem or (isinstance(given, int) and stem.isdecimal() and int(stem) == given):
             self._are_stems = True
             self._note("image ids are the photos' names, as Ultralytics writes them; photos are told by file_name")
@@ -253,19 +263,3 @@ class _Reader:
         said = f"{self._path}: {sentence}"
         if said not in self.notes:
             self.notes.append(said)
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    """The folders and the name of a photo, spelled in one way.
-
-    >>> _parts("images\\\\a.png"), _parts("./a.png")
-    (('images', 'a.png'), ('a.png',))
-    """
-    parts = PurePosixPath(unicodedata.normalize("NFC", name.replace("\\", "/"))).parts
-    return tuple(part for part in parts if part != "/") or ("",)
-
-
-def _ends_alike(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether the shorter of two paths is the end of the longer one."""
-    count = min(len(one), len(other))
-    return not count or one[-count:] == other[-count:]

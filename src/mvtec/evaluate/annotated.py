@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco
-from mvtec.convert.results import PhotoNames, check_names
+from mvtec.convert.coco import CocoDataset, CocoResult, parse_coco
+from mvtec.convert.photo_names import PhotoNames, check_names
+from mvtec.convert.results import score_of
 from mvtec.errors import InputError, LeakError
 from mvtec.words import counted
 
@@ -119,19 +119,3 @@ def classes_of_truth(
         if names[number] not in number_of:
             raise InputError(path, f"has the class {names[number]}, {truth_path} does not", "Use the same classes")
     return {number: number_of[names[number]] for number in used}
-
-
-def score_of(annotation: CocoAnnotation) -> float | None:
-    """The detection score of an annotation, its own or that of its attributes; None where it has none."""
-    own = number((annotation.model_extra or {}).get("score"))
-    return own if own is not None else number(attributes_of(annotation).get("score"))
-
-
-def attributes_of(record: CocoAnnotation | CocoResult) -> dict[str, Any]:
-    """What tools say of an annotation or a detection, by name."""
-    return record.attributes if isinstance(record.attributes, dict) else {}
-
-
-def number(value: Any) -> float | None:
-    """A finite number as such; None of what is none, as an editor may leave it."""
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None

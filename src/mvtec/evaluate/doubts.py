@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoDataset, CocoResult
-from mvtec.convert.results import PhotoNames
+from mvtec.convert.photo_names import PhotoNames
 from mvtec.evaluate.matching import MOST_DETECTIONS, Floats
 from mvtec.words import counted
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco
 from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
+from mvtec.convert.results import attributes_of, number, score_of
 from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation
 from mvtec.errors import InputError
-from mvtec.evaluate.annotated import attributes_of, classes_of_truth, number, photos_of_truth, score_of
+from mvtec.evaluate.annotated import classes_of_truth, photos_of_truth
 from mvtec.evaluate.doubts import not_counted
 from mvtec.evaluate.predictions import load
 from mvtec.reading import read_json

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mvtec.convert.coco import CocoDataset, CocoResult, read_coco
+from mvtec.convert.photo_names import check_names
 from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
-from mvtec.convert.results import check_names, is_one_to_one, results_for
+from mvtec.convert.results import categories_of, results_for
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.annotated import annotated_results
 from mvtec.evaluate.doubts import doubts
@@ -122,7 +123,7 @@ def _by_truth(
     further = [] if normals is None else photos_in(normals)
     others = {below - number: photo.absolute().as_posix() for number, photo in enumerate(further, start=1)}
     found = results_for(results_path, content, photos | others, str(truth_path))
-    category_of, said = _categories(truth, found.results, truth_path, results_path)
+    category_of, said = categories_of(results_path, found.results, truth.category_names(), str(truth_path))
     results = [
         result.model_copy(update={"category_id": category_of[result.category_id]})
         for result in found.results
@@ -141,53 +142,6 @@ def _by_truth(
         if result.image_id in best:
             best[result.image_id] = max(best[result.image_id], result.score)
     return results, warnings, Normals(tuple(best.values()), normals)
-
-
-def _categories(
-    truth: CocoDataset, results: list[CocoResult], truth_path: Path, results_path: Path
-) -> tuple[dict[int, int], list[str]]:
-    """The truth's category id of each that results have: by `category_name` where they say it, else the same id.
-
-    Raises:
-        InputError: The truth does not have it, or id and name contradict each other.
-    """
-    names = truth.category_names()
-    number_of = {name: number for number, name in names.items()}
-    used = {result.category_id for result in results}
-    said = {
-        (result.category_id, name)
-        for result in results
-        if isinstance(name := (result.model_extra or {}).get("category_name"), str) and name
-    }
-    unknown = sorted(used - names.keys())
-    if (
-        unknown
-        and said
-        and is_one_to_one(said)
-        and {name for _, name in said} <= number_of.keys()
-        and ({number for number, _ in said} == used)
-    ):
-        return {number: number_of[name] for number, name in said}, [
-            f"{results_path}: category ids are not those of {truth_path}; classes are told by category_name"
-        ]
-    if unknown:
-        whole = f"{min(names)} to {max(names)}" if names else "none"
-        shifted = unknown == [0] and {number + 1 for number in used} <= names.keys()
-        raise InputError(
-            results_path,
-            f"predicts category {unknown[0]}, which {truth_path} does not have (it has {whole})",
-            "Its categories seem to count from 0: add 1 to each category_id"
-            if shifted
-            else "Give predictions for the categories of the truth, with its category ids",
-        )
-    if wrong := sorted((number, name) for number, name in said if names[number] != name):
-        number, name = wrong[0]
-        raise InputError(
-            results_path,
-            f"has category_id {number} with category_name {name}; in {truth_path} {number} is {names[number]}",
-            "Correct the ids, or leave out category_name if the ids are right",
-        )
-    return {number: number for number in used}, []
 
 
 def _align(

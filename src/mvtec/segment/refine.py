@@ -20,10 +20,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco, parse_results, write_coco
+from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco, write_coco
 from mvtec.convert.fitting import photo_named
 from mvtec.convert.geometry import BoxFloat, Region, box_iou, cut_box, region_of
 from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
+from mvtec.convert.results import results_for
 from mvtec.convert.rle import encode_region
 from mvtec.convert.segmentation import region_of_annotation
 from mvtec.datasets.images import photo_size_wh, read_photo
@@ -186,7 +187,8 @@ def _read(source: Path) -> tuple[CocoDataset | list[CocoResult], Provenance | No
         raise InputError(
             source, "is a list of results without provenance.json beside it", "Give what mvtec predict wrote, whole"
         )
-    return parse_results(source, content), provenance
+    photos = {number: name for name, number in provenance.image_ids.items()}
+    return results_for(source, content, photos, f"the {PROVENANCE} beside it").results, provenance
 
 
 def _jobs(
