@@ -288,8 +288,8 @@ def test_results_of_a_detector(annotations: Path, category: Category, tmp_path: 
     out = tmp_path / "refined" / "predictions.json"
     names = {number: name for name, number in provenance["image_ids"].items()}
     first, second = sorted({result["image_id"] for result in results})[:2]
-    (folder / "predictions.json").write_text(json.dumps([results[0] | {"image_id": first, "file_name": names[second]}]))
-    with pytest.raises(InputError, match=rf"image_id {first} with file_name {names[second]}"):
+    (folder / "predictions.json").write_text(json.dumps([results[0] | {"image_id": second, "file_name": names[first]}]))
+    with pytest.raises(InputError, match=rf"image_id {second} with file_name {names[first]}"):
         refine(folder / "predictions.json", out, photos=None, model=Corner())
     (folder / "predictions.json").write_text(json.dumps(results))
     refine(folder / "predictions.json", out, photos=None, model=Corner())
