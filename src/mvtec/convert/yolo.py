@@ -79,13 +79,16 @@ def polygon_line(class_index: int, region: Region, size_wh: tuple[int, int]) -> 
     return " ".join([str(class_index), *(f"{number:.{DIGITS}f}" for number in numbers)])
 
 
-def read_label(file: Path, names: Sequence[str], size_wh: tuple[int, int]) -> tuple[Instance, ...]:
+def read_label(
+    file: Path, names: Sequence[str], size_wh: tuple[int, int], *, keypoints: int = 0
+) -> tuple[Instance, ...]:
     """The instances of a label file, in its order.
 
     Args:
         file: The file.
         names: The classes, in label order.
         size_wh: Width and height of the photo in pixels.
+        keypoints: How many numbers of keypoints follow each box; they are not kept.
 
     Raises:
         InputError: A line is neither a box nor a polygon of a known class within the photo.
@@ -95,7 +98,7 @@ def read_label(file: Path, names: Sequence[str], size_wh: tuple[int, int]) -> tu
         if not line.strip():
             continue
         try:
-            instances.append(_read_line(line, names, size_wh))
+            instances.append(_read_line(line, names, size_wh, keypoints))
         except ValueError as error:
             raise InputError(file, f"line {number} {error}", "Correct the line, or make the labels again") from error
     return tuple(instances)
@@ -113,7 +116,7 @@ def classes_of_label(file: Path, names: Sequence[str]) -> list[str]:
     return [known.get(words[0], "unknown") for words in lines]
 
 
-def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int]) -> Instance:
+def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int], keypoints: int) -> Instance:
     words = line.split()
     try:
         label = int(float(words[0]))  # numpy.savetxt writes 0.0
@@ -124,13 +127,20 @@ def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int]) -> Ins
         raise ValueError("is not a class number and coordinates") from None
     if not 0 <= label < len(names):
         raise ValueError(f"has class {label}, and there are {len(names)} classes")
+    if keypoints:
+        if len(numbers) not in (4, 4 + keypoints):
+            raise ValueError(f"has {len(numbers)} numbers; a box has 4, and its keypoints (kpt_shape) {keypoints}")
+        numbers = numbers[:4]
+    elif len(numbers) == 5:
+        raise ValueError("has 5 numbers; a box has 4: is the last a score (save_conf) or a track number?")
     if not (np.isfinite(numbers).all() and (np.abs(numbers - 0.5) <= 0.5 + _BEYOND).all()):
         raise ValueError("has coordinates outside of 0 to 1")
     numbers = np.maximum(numbers, 0)
     if len(numbers) == 4:
-        if numbers[2] == 0 or numbers[3] == 0:
+        box = _read_box(numbers, size_wh)
+        if min(box[2:]) <= 0:
             raise ValueError("has a box without area")
-        return Instance(names[label], _read_box(numbers, size_wh))
+        return Instance(names[label], box)
     if len(numbers) < 6 or len(numbers) % 2:
         raise ValueError(f"has {len(numbers)} coordinates; a box has 4, a polygon 6 or more, two for each point")
     region = _read_polygon(numbers, size_wh)
@@ -145,7 +155,7 @@ def _numbers(line: str) -> npt.NDArray[np.float64]:
 
 def _read_box(numbers: npt.NDArray[np.float64], size_wh: tuple[int, int]) -> BoxFloat:
     cx, cy, w, h = (numbers * np.array(size_wh * 2)).tolist()
-    return (_whole(cx - w / 2), _whole(cy - h / 2), _whole(w), _whole(h))
+    return (_whole(cx - w / 2), _whole(cy - h / 2), _whole(w) or round(w, 4), _whole(h) or round(h, 4))
 
 
 def _whole(number: float) -> float:

@@ -1,25 +1,23 @@
-"""A YOLO data set on disk, ours or another tool's: its `data.yaml`, its photos and their labels."""
+"""A YOLO data set on disk, ours or another tool's: its classes, its photos and their labels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import classes_of_label, read_label
+from mvtec.convert.yolo_listing import list_bare, list_data_yaml
 from mvtec.datasets.images import photo_size_wh
-from mvtec.datasets.layouts.folders import images_in
-from mvtec.datasets.split import PARTS, Part, Split, read_split
+from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.datasets.split import Part, Split, read_split
 from mvtec.errors import InputError
-from mvtec.reading import read_yaml
+from mvtec.words import counted
 
-_Name = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]  # a bool is YAML's `no`
+_NOT_LABELS = {"classes.txt", "predefined_classes.txt", "train.txt", "val.txt", "valid.txt", "test.txt"}
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,12 @@ class YoloFolder:
     """A YOLO data set on disk, ours or another tool's.
 
     Attributes:
-        data_yaml: Its `data.yaml`.
+        data_yaml: Its `data.yaml`; without one the file that names the classes.
         names: The classes, in label order.
         images: The photos of each part, sorted; a part that is missing, or the same as train, is empty.
         split: The split it was made by, where it says so.
-        notes: A sentence for each part that it names and that holds no photo.
+        notes: A sentence for each part that it names and that holds no photo, and on what else is odd about it.
+        keypoints: How many numbers of keypoints follow the box in a label; 0 where they are not pose labels.
     """
 
     data_yaml: Path
@@ -39,6 +38,7 @@ class YoloFolder:
     images: dict[Part, tuple[Path, ...]]
     split: Split | None
     notes: tuple[str, ...] = ()
+    keypoints: int = 0
 
     @property
     def root(self) -> Path:
@@ -56,73 +56,48 @@ def is_yolo_folder(path: Path) -> bool:
 
 
 def read_yolo_folder(path: Path) -> YoloFolder:
-    """Read what a `data.yaml` says; photos are listed, not opened.
+    """Read what a YOLO data set lists; photos are listed, not opened.
 
     Args:
-        path: The folder, or its `data.yaml`.
+        path: The folder, or its `data.yaml`. A folder without one has `classes.txt`, `obj.names` or `obj.data`.
 
     Raises:
         InputError: There is no such file, it names no classes, or its train part holds no photo.
     """
-    data_yaml = path / "data.yaml" if path.is_dir() else path
-    content = read_yaml(data_yaml, "the data.yaml of a YOLO data set")
-    try:
-        names = TypeAdapter(dict[int, _Name] | list[_Name]).validate_python(content.get("names"))
-    except (ValidationError, AttributeError) as error:
-        raise InputError(data_yaml, "has no list of class names", "Give names: {0: crack, 1: stain}") from error
-    if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise InputError(
-                data_yaml,
-                f"numbers its classes {', '.join(map(str, sorted(names)))}",
-                "Number them from 0, without gaps",
-            )
-        names = [names[index] for index in range(len(names))]
-    if double := next((name for name in names if names.count(name) > 1), None):
-        raise InputError(data_yaml, f"has two classes {double}", "Give each its own name")
-    root = (data_yaml.parent / str(content.get("path") or "")).resolve()
-    places = {**content, "val": content.get("val", content.get("validation"))}
-    listed = {part: _photos(root, places.get(part)) for part in PARTS}
-    if not listed["train"]:
-        raise InputError(data_yaml, "its train part holds no photo", "Check the paths in it")
-    split_file = data_yaml.parent / "split.json"
+    bare = path.is_dir() and not (path / "data.yaml").exists()
+    listing = list_bare(path) if bare else list_data_yaml(path / "data.yaml" if path.is_dir() else path)
+    split_file = listing.source.parent / "split.json"
+    train = listing.images["train"]
     return YoloFolder(
-        data_yaml=data_yaml,
-        names=tuple(names),
-        images={
-            part: () if part != "train" and photos == listed["train"] else photos for part, photos in listed.items()
-        },
+        data_yaml=listing.source,
+        names=listing.names,
+        images={part: () if part != "train" and photos == train else photos for part, photos in listing.images.items()},
         split=read_split(split_file) if split_file.is_file() else None,
-        notes=tuple(
-            f"{data_yaml} names a {part} part, and there is no photo in it"
-            for part in PARTS
-            if places.get(part) and not listed[part]
-        ),
+        notes=listing.notes,
+        keypoints=listing.keypoints,
     )
 
 
-def _photos(root: Path, places: object) -> tuple[Path, ...]:
-    """The photos of a part: a folder, a text file that lists photos, or a list of those; hidden files are none.
+def check_labels_for_training(folder: YoloFolder) -> None:
+    """Refuse labels that Ultralytics would not find, or would read as another shape.
 
     Raises:
-        InputError: A list is no text file.
+        InputError: They are pose labels, or lie beside the photos where Ultralytics looks in labels/.
     """
-    photos: list[Path] = []
-    for place in places if isinstance(places, list) else [places] if places else []:
-        at = root / str(place)
-        if not at.exists() and str(place).startswith("../"):  # as Roboflow writes it; Ultralytics allows for it, too
-            at = root / str(place)[3:]
-        if at.suffix == ".txt" and at.is_file():
-            try:
-                lines = at.read_text(encoding="utf-8-sig").splitlines()
-            except (OSError, UnicodeDecodeError) as error:
-                raise InputError(
-                    at, "is no readable list of photos", "Save it as UTF-8, a path in each line"
-                ) from error
-            photos += [at.parent / line.strip() for line in lines if line.strip()]
-        elif at.is_dir():
-            photos += [at / path for path in images_in(at, "", deep=True)]
-    return tuple(sorted(set(photos)))
+    if folder.keypoints:
+        raise InputError(
+            folder.data_yaml,
+            "has pose labels (kpt_shape), which a detector would read as polygons",
+            "Keep the boxes alone: mvtec convert yolo-to-coco, then coco-to-yolo",
+        )
+    for photo in [*folder.images["train"], *folder.images["val"]]:
+        found = found_label(photo)
+        if found is not None and found != label_file(photo):
+            raise InputError(
+                found,
+                f"is the label of {photo.name}, and Ultralytics looks for {label_file(photo)}",
+                "Move the labels there",
+            )
 
 
 def label_file(photo: Path) -> Path:
@@ -135,6 +110,19 @@ def label_file(photo: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
+def found_label(photo: Path) -> Path | None:
+    """The label file of a photo: where Ultralytics looks for it, or beside the photo; None where there is none."""
+    places = (label_file(photo), photo.with_suffix(".txt"))
+    files = (place.with_suffix(suffix) for place in dict.fromkeys(places) for suffix in (".txt", ".TXT"))
+    return next((file for file in files if file.is_file()), None)
+
+
+def labels_beside(photos: Iterable[Path]) -> list[Path]:
+    """The YOLO label files that lie beside photos, as labelImg saves them."""
+    beside = (photo.with_suffix(".txt") for photo in photos)
+    return [file for file in beside if file.name not in _NOT_LABELS and file.is_file()]
+
+
 def labelled_photos(
     folder: YoloFolder,
     part: Part,
@@ -145,26 +133,86 @@ def labelled_photos(
 ) -> Iterator[LabelledImage]:
     """The photos of a part with their instances; names are relative to the folder of `data.yaml`.
 
-    A photo without a label file has no defect, as for Ultralytics; the receipt says how many there are.
+    A photo without a label file has no defect, as for Ultralytics; the receipt says how many there are, how many labels
+    were found beside their photos, and how many have keypoints, which are not kept.
 
     Raises:
         InputError: A photo or label cannot be read and `skip_errors` is false.
     """
-    without = 0
+    without = beside = second = with_keypoints = 0
     root = folder.root.resolve()
     for photo in folder.images[part]:
         name = (photo.relative_to(root) if photo.is_relative_to(root) else photo).as_posix()
-        file = label_file(photo)
+        file = found_label(photo)
         try:
             size_wh = photo_size_wh(photo)
-            instances = read_label(file, folder.names, size_wh) if file.is_file() else ()
-            without += not file.is_file()
+            instances = () if file is None else read_label(file, folder.names, size_wh, keypoints=folder.keypoints)
         except InputError as error:
-            lost = classes_of_label(file, folder.names)
-            receipt.leave_out(error, skip_errors=skip_errors, kind="photo or label not readable", photo=name, lost=lost)
+            lost = [] if file is None else classes_of_label(file, folder.names)
+            kind = "photo or label not readable"
+            receipt.leave_out(error, skip_errors=skip_errors, kind=kind, photo=name, lost=lost)
         else:
+            without += file is None
+            beside += file is not None and file.parent == photo.parent != label_file(photo).parent
+            second += file is not None and file.parent != photo.parent and photo.with_suffix(".txt").is_file()
+            with_keypoints += len(instances) if folder.keypoints else 0
             image = LabelledImage(name, photo, size_wh, instances)
-            yield from cut_boxes(image, file, receipt, skip_errors=skip_errors)
+            yield from cut_boxes(image, file or photo, receipt, skip_errors=skip_errors)
         on_photo()
     if without:
         receipt.notes.append(f"{without} photos of {part} have no label file and count as good")
+    if beside:
+        receipt.notes.append(
+            f"{counted(beside, 'label file')} of {part} beside the photos, where Ultralytics does not look"
+        )
+    if second:
+        receipt.notes.append(
+            f"{counted(second, 'text file')} beside photos of {part} not read: their labels are in labels/"
+        )
+    if with_keypoints:
+        receipt.notes.append(
+            f"{counted(with_keypoints, 'pose label')} of {part}: the box is kept, the keypoints are not"
+        )
+
+
+def leave_out_orphans(folder: YoloFolder, receipt: Receipt, *, skip_errors: bool = False) -> None:
+    """Tell the receipt of label files without a photo, in the folders where labels of this data set lie.
+
+    Raises:
+        InputError: There is one that has a label in it, and `skip_errors` is false.
+    """
+    photos = {photo for listed in folder.images.values() for photo in listed}
+    used = {file for file in map(found_label, photos) if file is not None}
+    folders = {file.parent for file in used}
+    folders |= {at for photo in photos if (at := label_file(photo).parent) != photo.parent and at.is_dir()}
+    files = {file for at in folders for file in at.rglob("*") if file.suffix.lower() == ".txt"} - used
+    stems: dict[Path, set[str]] = {}
+    empty, others = [], []
+    for file in sorted(files):
+        if file.name in _NOT_LABELS or file.name.startswith(".") or _has_photo(file, stems):
+            continue
+        lost = classes_of_label(file, folder.names)
+        if set(lost) <= {"unknown"}:
+            (others if lost else empty).append(file.name)
+            continue
+        error = InputError(file, "is a label file without a photo", "Add the photo, or remove the label file")
+        receipt.leave_out(error, skip_errors=skip_errors, kind="photo missing", photo=file.name, lost=lost)
+    if empty:
+        receipt.notes.append(f"{counted(len(empty), 'empty label file')} without a photo, such as {empty[0]}")
+    if others:
+        receipt.notes.append(f"{counted(len(others), 'text file')} without a photo and without labels: {others[0]}")
+
+
+def _has_photo(label: Path, stems: dict[Path, set[str]]) -> bool:
+    """Whether a photo of the same stem lies beside a label file, or where `images` stands for `labels` in its path."""
+    parts = list(label.parent.parts)
+    at = next((index for index in reversed(range(len(parts))) if parts[index] == "labels"), None)
+    if at is not None:
+        parts[at] = "images"
+    for folder in {label.parent, Path(*parts)}:
+        if folder not in stems:
+            files = folder.iterdir() if folder.is_dir() else ()
+            stems[folder] = {file.stem for file in files if file.suffix.lower() in IMAGE_SUFFIXES}
+        if label.stem in stems[folder]:
+            return True
+    return False

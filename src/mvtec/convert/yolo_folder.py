@@ -1,7 +1,7 @@
 """A folder that Ultralytics trains on, and that everyone else can score.
 
 OUT/
-  data.yaml                              paths relative to itself, classes in alphabetical order
+  data.yaml                              paths relative to itself, classes in the given order
   images/{train,val,test}/broken_large_000.png
   labels/{train,val,test}/broken_large_000.txt
   annotations/instances_{train,val,test}.json   the same photos as COCO, file names relative to images/<part>

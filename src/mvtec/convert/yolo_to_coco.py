@@ -10,7 +10,7 @@ from mvtec.convert.coco import coco_file
 from mvtec.convert.masks_to_coco import part_file
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import SegmentationOptions, coco_labels
-from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos
+from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos, leave_out_orphans
 from mvtec.datasets.split import PARTS
 from mvtec.files import check_output
 
@@ -26,6 +26,8 @@ def yolo_to_coco(
 ) -> tuple[list[Path], Receipt]:
     """Write one file for each part that has photos; file names in it are relative to the folder of `data.yaml`.
 
+    Categories are in the order of the class numbers, from id 1.
+
     Args:
         folder: The YOLO data set.
         out: `instances.json` becomes `instances_train.json` and so on.
@@ -35,7 +37,7 @@ def yolo_to_coco(
         on_photo: Called after each photo.
 
     Raises:
-        InputError: A photo or label cannot be read.
+        InputError: A photo or label cannot be read, or a label file has no photo.
         OutputError: A file exists already or cannot be written.
     """
     segmentation = segmentation or SegmentationOptions()
@@ -44,6 +46,7 @@ def yolo_to_coco(
     written = [part_file(out, part) for part in parts]
     for path in written:
         check_output(path, overwrite=overwrite, inputs=[folder.data_yaml.parent])
+    leave_out_orphans(folder, receipt, skip_errors=skip_errors)
     with ExitStack() as files:  # all of them come into place when all are done
         for part, path in zip(parts, written, strict=True):
             info = {"description": "instances of YOLO labels", "part": part}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mvtec.convert.from_masks import InstanceOptions
-from mvtec.convert.yolo_dataset import is_yolo_folder, read_yolo_folder
+from mvtec.convert.yolo_dataset import check_labels_for_training, is_yolo_folder, read_yolo_folder
 from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import PARTS, Split, make_split, read_split, select, untested
 from mvtec.datasets.tree import layout_of, read_tree
@@ -53,7 +53,9 @@ def yolo_folder_for(
     if is_yolo_folder(data):
         if split_file is not None or fold is not None:
             raise InputError("--split", f"{data} is a YOLO folder and has its parts already", "Leave it out")
-        for note in read_yolo_folder(data).notes:
+        folder = read_yolo_folder(data)
+        check_labels_for_training(folder)
+        for note in folder.notes:
             warn(note)
         return data
     if split_file is None and fold is not None:
