@@ -27,3 +27,14 @@ def choose_device(device: str) -> str:
     if device not in known:
         raise InputError("--device", f"there is no device {device}", f"Give one of {', '.join(['auto', *known])}")
     return device
+
+
+def device_name(device: str) -> str:
+    """What computes, as its maker calls it: results of one kind of GPU differ from those of another in the last digits.
+
+    Args:
+        device: As `choose_device` returns it.
+    """
+    import torch
+
+    return torch.cuda.get_device_name(int(device)) if device.isdigit() else device

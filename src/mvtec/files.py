@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from mvtec.errors import InputError, OutputError, WeightsError, whose_memory_is_full
+from mvtec.pickles import scan_checkpoint
 
 # What tells the folders that commands make, and the endings of the files that they write.
 _RECORDS = ("run.json", "plan.json", "conversion.json", "provenance.json", "synthetic.json", "anomaly.json")
 _FILES_WRITTEN = frozenset({"", ".json", ".html", ".xml"})
 _UMASK = os.umask(0)  # to be read it must be set, so once, before there are threads
 os.umask(_UMASK)
+_OBJECTS = "holds Python objects, not tensors alone"
 _LONGEST_NAME = 200  # file systems take 255; some outputs have another beside them, of a longer name
 
 
@@ -237,14 +239,21 @@ def read_tensors(path: Path, mend: str) -> dict[str, Any]:
     import torch
 
     try:
+        # torch calls the classes that a program has told it to trust; here it is to call those it trusts by itself
+        trusted = torch.serialization.get_safe_globals()
+        names = {one[1] if isinstance(one, tuple) else f"{one.__module__}.{one.__qualname__}" for one in trusted}
+        if names & scan_checkpoint(path).named:
+            raise WeightsError(path, _OBJECTS, mend)
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except OSError as error:
         raise WeightsError(path, f"cannot be read ({error.strerror})", mend) from error
     except Exception as error:  # a broken file fails in many ways, and in torch's words, which say how to run its code
         if whose_memory_is_full(error):
             raise
         has_objects = isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path)
-        problem = "holds Python objects, not tensors alone" if has_objects else "is cut off or no file of torch"
+        problem = _OBJECTS if has_objects else "is cut off or no file of torch"
         raise WeightsError(path, problem, mend) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise WeightsError(path, "holds no tensors by name", mend)

@@ -2,9 +2,12 @@
 
 Ultralytics calls out in these places (8.4): a DNS look-up and an update check at start, usage events and the platform,
 ClearML, Comet, MLflow … callbacks in every trainer, a font for its plots, `yolo26n.pt` to test mixed precision,
-weights that are not found, and `pip install` of what it misses. Its settings live in a file of the user's;
-ours is another, so that nothing of the user's is changed. It writes photos anew that do not end as a JPEG does, and
-keeps what it has read of the labels beside them, pickled; it reads what lies there, and a pickle can run code.
+weights that are not found, files whose name is an address, and `pip install` of what it misses. Its settings live in
+a file of the user's, which stays as it is. It writes photos anew that do not end as a JPEG does, and keeps what it has
+read of the labels beside them, pickled; it reads what lies there, and a pickle can run code.
+
+It reads the variables of the environment when it is imported. Where a program has imported it before us, its modules
+hold other values, so each value is set in all of them.
 """
 
 from __future__ import annotations
@@ -21,12 +24,17 @@ from pathlib import Path
 from types import ModuleType
 
 from mvtec.cache import cache_folder
-from mvtec.errors import OutputError
+from mvtec.errors import InputError, OutputError, WeightsError
 
 
 @cache
 def ultralytics() -> ModuleType:
-    """The module `ultralytics`, imported on the first call and made silent."""
+    """The module `ultralytics`, imported on the first call and made silent, also where it was imported before.
+
+    Raises:
+        OutputError: Our cache folder cannot be made.
+        WeightsError: PyTorch is too old to load a checkpoint without running code from it.
+    """
     settings = cache_folder() / "ultralytics"
     os.environ.update(
         YOLO_OFFLINE="true",
@@ -45,16 +53,40 @@ def ultralytics() -> ModuleType:
     import ultralytics as module
     from PIL import Image
     from ultralytics.data import dataset, utils
-    from ultralytics.utils import SETTINGS, callbacks, downloads, patches
+    from ultralytics.nn import tasks
+    from ultralytics.utils import callbacks, events, patches
 
-    SETTINGS.update(sync=False)
+    if not tasks._SafeLoad.SUPPORTED:  # it would load the checkpoint all the same, and run its code
+        raise WeightsError("torch", "is older than 2.6 and would run code from a checkpoint", "Install torch 2.6")
+    _set_everywhere(
+        SAFE_LOAD=True,
+        AUTOINSTALL=False,
+        ONLINE=False,
+        VERBOSE=False,
+        USER_CONFIG_DIR=settings / "Ultralytics",
+        attempt_download_asset=_local_file,
+        safe_download=_no_download,
+    )
+    events.events.enabled = False
     Image.open = patches._image_open  # PIL's own; theirs asks for a package whenever a file is no image
-    downloads.attempt_download_asset = _local_file
     callbacks.add_integration_callbacks = lambda _instance: None
     utils._replace_image = lambda _photo, _write: None
     dataset.load_dataset_cache_file = _no_label_cache
     dataset.save_dataset_cache_file = lambda _prefix, _path, content, version: content.update(version=version)
     return module
+
+
+def _set_everywhere(**values: object) -> None:
+    """Set names in each module of Ultralytics that has them; modules imported later take them from these."""
+    for name, module in list(sys.modules.items()):
+        if name == "ultralytics" or name.startswith("ultralytics."):
+            for attribute in values.keys() & vars(module).keys():
+                setattr(module, attribute, values[attribute])
+
+
+def _no_download(url: str | Path, *_args: object, **_options: object) -> str:
+    """In place of Ultralytics' download of a file whose name is an address."""
+    raise InputError(str(url), "is an address, and nothing is downloaded", "Give a file on this machine")
 
 
 def _local_file(file: str | Path, *_args: object, **_options: object) -> str:

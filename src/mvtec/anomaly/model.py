@@ -14,7 +14,7 @@ from mvtec.anomaly.features import Extractor, new_extractor
 from mvtec.anomaly.memory import Memory
 from mvtec.classify.backbone import Start
 from mvtec.errors import InputError, MvtecError, whose_memory_is_full
-from mvtec.files import staged_file, write_tensors
+from mvtec.files import read_tensors, staged_file, write_tensors
 
 CHECKPOINT = Path("weights") / "anomaly.pt"
 HeatMap = npt.NDArray[np.float32]
@@ -101,11 +101,10 @@ def load_model(path: Path) -> AnomalyModel:
 
     Raises:
         InputError: It is no such file.
+        WeightsError: It is cut off, or holds more than tensors.
     """
-    import torch
-
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path, "Give the --out of mvtec train-anomaly")
         extractor = new_extractor(Start(content["backbone"], None), int(content["imgsz"]), seed=0)
         extractor.trunk.load_state_dict(content["trunk"])
         memory = Memory(content["mean"], content["deviation"], content["patches"])

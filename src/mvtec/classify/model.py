@@ -16,7 +16,7 @@ from mvtec.classify.recipe import Recipe
 from mvtec.classify.unlike import Goods, pool_unlike
 from mvtec.datasets.images import read_photo
 from mvtec.errors import InputError, MvtecError, whose_memory_is_full
-from mvtec.files import staged_file, write_tensors
+from mvtec.files import read_tensors, staged_file, write_tensors
 from mvtec.views import VIEWS, turn
 
 if TYPE_CHECKING:
@@ -155,11 +155,12 @@ def load_classifier(path: Path) -> Classifier:
 
     Raises:
         InputError: It is no such file.
+        WeightsError: It is cut off, or holds more than tensors.
     """
     import torch
 
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path, "Give the --out of mvtec train-classifier")
         recipe = Recipe.model_validate(content["recipe"])
         model = new_classifier(Start(content["backbone"], None), recipe, content["classes"], seed=0)
         tensors = content["tensors"]

@@ -24,6 +24,7 @@ from mvtec.cli.console import (
     say,
     warn,
 )
+from mvtec.cli.convert import OnError, OnErrorOption
 from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.detect.recipe import Recipe
 from mvtec.words import counted
@@ -77,6 +78,7 @@ def train_detector(
     """
     from mvtec.detect.plan import not_taken
     from mvtec.detect.prepare import check_data, yolo_folder_for
+    from mvtec.detect.sizes import seen_in_words
     from mvtec.detect.train import checkpoint_of, train
     from mvtec.detect.weights import find_start
     from mvtec.errors import InputError, WeightsError
@@ -127,6 +129,7 @@ def train_detector(
                 device=device,
                 resume=resume,
                 command=command_words(),
+                warn=warn,
                 on_epoch=show,
             )
     checkpoint = checkpoint_of(out)
@@ -137,6 +140,7 @@ def train_detector(
             outputs=[out],
             checkpoint=str(checkpoint),
             architecture=record.settings["model"],
+            instances=record.settings["instances"],
             weights=record.weights,
             seconds=record.seconds,
             seconds_per_epoch=record.seconds_per_epoch,
@@ -147,6 +151,7 @@ def train_detector(
     epochs_trained = counted(record.settings["epochs"], "epoch")
     took_s = f"in {record.seconds:.0f} s" if not is_resumed else f"the last of them in {record.seconds:.0f} s"
     say(f"trained {epochs_trained}{',' if is_resumed else ''} {took_s} from {source}")
+    say(f"{seen_in_words(record.settings['instances']['train'])} large enough to be seen at --imgsz {record.settings['imgsz']}")
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
 
 
@@ -178,38 +183,50 @@ def predict(
     max_detections: Annotated[int, typer.Option(help="At most so many per photo.")] = 100,
     pictures: Annotated[bool, typer.Option(help="Draw boxes, masks and scores.")] = True,
     device: Device = "auto",
+    on_error: OnErrorOption = OnError.fail,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Write COCO results for the photos of a source, a list of photos, and pictures with boxes, masks and scores."""
-    from mvtec.detect.predict import PredictOptions, defective_photos
+    from mvtec.detect.predict import PredictOptions, defective_photos, unread_photos
     from mvtec.detect.predict import predict as run_model
     from mvtec.detect.source import read_source
 
     options = PredictOptions(min_score, draw_score, iou, max_detections, device, pictures)
-    photos = read_source(source, part.value)
+    skip_errors = on_error is OnError.skip
+    photos = read_source(source, part.value, skip_errors=skip_errors)
     warn_of_photos(source)
     with progress("predicting", len(photos.photos)) as step:
         provenance = run_model(
-            run, photos, out, options=options, inputs=[_folder_of(source)], overwrite=overwrite, on_photo=step
+            run,
+            photos,
+            out,
+            options=options,
+            inputs=[_folder_of(source)],
+            overwrite=overwrite,
+            skip_errors=skip_errors,
+            on_photo=step,
         )
-    defective = defective_photos(out)
+    defective, unread = defective_photos(out), unread_photos(out)
+    read = len(provenance.image_ids)
     seen = len(provenance.seen_in_training)
     notes = (
-        [f"the model was trained on {seen} of these {len(photos.photos)} photos; figures on them mean little"]
-        if seen
-        else []
+        [f"the model was trained on {seen} of these {read} photos; figures on them mean little"] if seen else []
     )
+    if unread:
+        named = ", ".join(unread[:3]) + (", …" if unread[3:] else "")
+        notes.append(f"{counted(len(unread), 'photo')} could not be read and left out of the results: {named}")
     if photos.unnamed:
         notes.append(f"{counted(photos.unnamed, 'photo')} of the {part.value} part not in {photos.truth}: left out")
     if as_json:
         print_json(
-            "predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective_photos=defective
+            "predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective_photos=defective,
+            unread_photos=unread,
         )
         return
     for line in notes:
         warn(line)
-    say(f"{out / 'predictions.json'}: {counted(len(photos.photos), 'photo')}")
+    say(f"{out / 'predictions.json'}: {counted(read, 'photo')}")
     say(f"{out / 'photos.csv'}: {len(defective)} of them with a box of score {draw_score:g} or more")
     if photos.truth is not None:
         words = ["mvtec", "evaluate", "boxes", str(photos.truth), str(out / "predictions.json")]

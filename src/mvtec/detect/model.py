@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from mvtec.detect.untrusted import architecture_of, check_checkpoint, check_layers
 from mvtec.detect.weights import Start
-from mvtec.errors import InputError, WeightsError
+from mvtec.errors import InputError, MvtecError, WeightsError
 from mvtec.files import write_tensors
 from mvtec.offline import ultralytics
 
@@ -20,15 +22,27 @@ _STEPS, _SMALLEST_BATCH = 8, 8  # a batch that is found leaves so many steps an 
 def load_model(checkpoint: str) -> Any:
     """An Ultralytics model from a checkpoint or an architecture file.
 
+    No code in the file is run and no address in it is asked: see `check_checkpoint` and `check_layers`.
+
     Raises:
-        InputError: Ultralytics knows no such model.
+        InputError: Ultralytics knows no such model, or it has a layer of another kind.
         WeightsError: The checkpoint cannot be loaded.
     """
     module = ultralytics()
+    if "://" in checkpoint:
+        raise InputError(checkpoint, "is an address, and nothing is downloaded", "Give a file on this machine")
     if Path(checkpoint).is_file() and Path(checkpoint).suffix not in (".pt", ".yaml", ".yml"):
         raise WeightsError(checkpoint, "is no YOLO checkpoint, whose names end in .pt", "Give one")
     try:
-        return module.YOLO(checkpoint)
+        if Path(checkpoint).suffix == ".pt":
+            check_checkpoint(Path(checkpoint))
+        else:
+            check_layers(checkpoint, architecture_of(checkpoint))
+        model = module.YOLO(checkpoint)
+        check_layers(checkpoint, getattr(model.model, "yaml", None))  # a training builds it again from these
+        return model
+    except MvtecError:
+        raise
     except FileNotFoundError as error:
         raise InputError(
             checkpoint, "is no model that Ultralytics knows", "Give one such as yolo11n.pt or yolov8n-seg.pt"
@@ -92,15 +106,37 @@ def trainer_class(task: str, has_val: bool) -> type:
     trainer.strip_optimizer = strip_whole
 
     class OwnTrainer(base):  # type: ignore[misc]
-        """Ultralytics' with two things of ours.
+        """Ultralytics' with four things of ours.
 
         A checkpoint is written beside the one before, whose place it then takes: what is stopped meanwhile can go on. A
         batch that is to be found is at most an eighth of the photos, or 8 if that is more, and an optimiser step.
+        Photos are read as we read them. The boxes of the first epoch are counted, as they come out of the augmentation.
         """
 
         data: dict[str, Any]
         last: Path
         best: Path
+        epoch: int
+        start_epoch: int
+        seen: Counter[int]  # boxes of the first epoch, by class number
+
+        def build_dataset(self, *arguments: Any, **options: Any) -> Any:
+            from ultralytics.data import build
+
+            from mvtec.detect.own_photos import OwnPhotos
+
+            theirs = build.YOLODataset
+            build.YOLODataset = OwnPhotos
+            try:
+                return super().build_dataset(*arguments, **options)
+            finally:
+                build.YOLODataset = theirs
+
+        def preprocess_batch(self, batch: dict[str, Any]) -> Any:
+            if self.epoch == self.start_epoch:
+                self.seen = getattr(self, "seen", Counter())
+                self.seen.update(batch["cls"].int().flatten().tolist())
+            return super().preprocess_batch(batch)
 
         def auto_batch(self) -> int:
             count = len(Path(self.data["train"]).read_text(encoding="utf-8").splitlines())

@@ -2,7 +2,8 @@
 
 OUT/
   predictions.json   COCO results: image_id, category_id, bbox, score, for segmentation models segmentation
-  photos.csv         of each photo the class of its best box that is drawn, or good, the best score, and how many boxes
+  photos.csv         of each photo the class of its best box that is drawn, or good, the best score, and how many boxes;
+                     nothing but its name where it cannot be read
   provenance.json    which model, which photos, and which of them the model was trained on
   images/            the photos with boxes, masks and scores drawn
 """
@@ -72,15 +73,19 @@ def predict(
     options: PredictOptions,
     inputs: Sequence[Path] = (),
     overwrite: bool = False,
+    skip_errors: bool = False,
     on_photo: Callable[[], None] = lambda: None,
 ) -> Provenance:
     """Write a run's predictions for the photos of a source into the folder `out`.
 
     Boxes are in pixels of the photo, x, y, w, h, rounded to 1/100 pixel; category ids count from 1 in class order, as
     in the annotation files of `mvtec convert`. The `inputs` are what the source was read from, and not to be replaced.
+    With `skip_errors` a photo that cannot be read, also one that has gone meanwhile, is left out of results and
+    provenance, and keeps its line in the list of photos.
 
     Raises:
-        InputError: `run` is no finished run of a detector, or a photo cannot be read.
+        InputError: `run` is no finished run of a detector; or a photo cannot be read and `skip_errors` is false, or none
+            can be read.
         OutputError: `out` exists already or cannot be written.
     """
     record = read_run(run)
@@ -98,11 +103,20 @@ def predict(
             results: list[dict[str, Any]] = []
             rows: list[list[Any]] = []
             digests: dict[str, str] = {}
+            unread = list(source.broken.values())
             pictures = _picture_names([image.file_name for _, image in source.photos])
             for photo, image in source.photos:
-                digests[image.file_name] = sha256_file(photo)
+                try:
+                    digest, pixels = sha256_file(photo), read_photo(photo)
+                except InputError as error:
+                    if not skip_errors:
+                        raise error.or_skip() from error
+                    unread.append(error)
+                    rows.append([image.file_name, "", "", ""])
+                    continue
+                digests[image.file_name] = digest
                 found = model.predict(
-                    read_photo(photo),
+                    pixels,
                     imgsz=record.settings["imgsz"],
                     conf=options.min_score,
                     iou=options.iou,
@@ -121,6 +135,11 @@ def predict(
                     target.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
                 with loud():
                     on_photo()
+        if not digests:
+            raise unread[0]
+        if source.broken:
+            rows += [[name, "", "", ""] for name in source.broken]
+            rows.sort(key=lambda row: Path(row[0]))
         (staged / "predict.log").unlink()
         names = dict(enumerate((model.names[index] for index in sorted(model.names)), start=1))
         provenance = Provenance(
@@ -130,7 +149,7 @@ def predict(
             categories=names,
             options=asdict(options),
             image_root=str(source.root.resolve()),
-            image_ids={image.file_name: image.id for _, image in source.photos},
+            image_ids={image.file_name: image.id for _, image in source.photos if image.file_name in digests},
             image_sha256=digests,
             seen_in_training=sorted(name for name, digest in digests.items() if digest in record.train_images),
         )
@@ -144,7 +163,13 @@ def predict(
 def defective_photos(out: Path) -> list[str]:
     """The photos in which `predict` has drawn a box, by the list of photos that it wrote into `out`."""
     with (out / "photos.csv").open(newline="", encoding="utf-8") as stream:
-        return [row["file_name"] for row in csv.DictReader(stream) if row["boxes"] != "0"]
+        return [row["file_name"] for row in csv.DictReader(stream) if row["boxes"] not in {"0", ""}]
+
+
+def unread_photos(out: Path) -> list[str]:
+    """The photos that `predict` could not read, by the list of photos that it wrote into `out`."""
+    with (out / "photos.csv").open(newline="", encoding="utf-8") as stream:
+        return [row["file_name"] for row in csv.DictReader(stream) if row["boxes"] == ""]
 
 
 def _row(name: str, detections: list[dict[str, Any]], classes: dict[int, str], draw_score: float) -> list[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
@@ -26,41 +27,44 @@ class Source:
         photos: Each photo with its COCO image record.
         truth: The annotation file that the image ids come from, or None where they are numbered from 1.
         unnamed: How many photos of the part the annotation file does not name; they are left out.
+        broken: The error of each photo that cannot be read and is left out for it, by file name.
     """
 
     root: Path
     photos: tuple[tuple[Path, CocoImage], ...]
     truth: Path | None
     unnamed: int = 0
+    broken: Mapping[str, InputError] = field(default_factory=dict)
 
 
-def read_source(source: Path, part: Part = "test") -> Source:
+def read_source(source: Path, part: Part = "test", *, skip_errors: bool = False) -> Source:
     """List the photos of a source.
 
     Args:
         source: A YOLO folder, of which one part is taken; a category in a known layout, of which the labelled photos
             are taken; a folder of photos, without those in folders that `predict` has made in it; or one photo.
         part: The part of a YOLO folder.
+        skip_errors: Leave out photos that cannot be read, instead of stopping.
 
     Raises:
-        InputError: There is no such source, or no photo in it.
+        InputError: There is no such source, or no photo in it, or a photo cannot be read and `skip_errors` is false.
     """
     if is_yolo_folder(source):
-        return _yolo_part(source, part)
+        return _yolo_part(source, part, skip_errors)
     if source.is_file():
-        return _numbered(source.parent, [source])
+        return _numbered(source.parent, [source], skip_errors)
     if source.is_dir() and layout_of(source) is not None:
-        return _numbered(source, [sample.photo for sample in read_tree(source).labelled])
+        return _numbered(source, [sample.photo for sample in read_tree(source).labelled], skip_errors)
     if not source.is_dir():
         raise InputError(source, "no such photo or folder", "Give photos, a YOLO folder, or an MVTec category")
     names = list_images(source, deep=True, skip=lambda folder: (folder / PROVENANCE).is_file()).images
     photos = [source / name for name in names]
     if not photos:
         raise InputError(source, "holds no photo", f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return _numbered(source, photos)
+    return _numbered(source, photos, skip_errors)
 
 
-def _yolo_part(source: Path, part: Part) -> Source:
+def _yolo_part(source: Path, part: Part, skip_errors: bool) -> Source:
     folder = read_yolo_folder(source)
     photos = folder.images[part]
     if not photos:
@@ -68,7 +72,7 @@ def _yolo_part(source: Path, part: Part) -> Source:
         raise InputError(folder.data_yaml, f"has no {part} part", f"Give --part with one of: {has}")
     truth = folder.annotations(part)
     if truth is None:
-        return _numbered(_common(photos), list(photos))
+        return _numbered(_common(photos), list(photos), skip_errors)
     annotations: CocoDataset = read_coco(truth)
     root = _common(photos)
     at = {photo.relative_to(root).as_posix(): photo for photo in photos}
@@ -79,13 +83,20 @@ def _yolo_part(source: Path, part: Part) -> Source:
     return Source(root, named, truth, unnamed=len(at) - len(named))
 
 
-def _numbered(root: Path, photos: list[Path]) -> Source:
-    records = []
+def _numbered(root: Path, photos: list[Path], skip_errors: bool) -> Source:
+    """The photos, numbered from 1 by name; one that is left out keeps its number."""
+    records, broken = [], {}
     for number, photo in enumerate(sorted(photos), start=1):
-        width, height = photo_size_wh(photo)
         name = photo.relative_to(root).as_posix()
-        records.append((photo, CocoImage(id=number, file_name=name, width=width, height=height)))
-    return Source(root, tuple(records), None)
+        try:
+            width, height = photo_size_wh(photo)
+        except InputError as error:
+            if not skip_errors:
+                raise error.or_skip() from error
+            broken[name] = error
+        else:
+            records.append((photo, CocoImage(id=number, file_name=name, width=width, height=height)))
+    return Source(root, tuple(records), None, broken=broken)
 
 
 def _common(photos: tuple[Path, ...]) -> Path:

@@ -17,15 +17,13 @@ import csv
 import os
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.yolo import read_label
-from mvtec.convert.yolo_dataset import YoloFolder, label_file, read_yolo_folder
-from mvtec.datasets.images import photo_size_wh
+from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.detect.model import (
     build_model,
     finish_checkpoint,
@@ -34,17 +32,16 @@ from mvtec.detect.model import (
     mixed_precision,
     trainer_class,
 )
-from mvtec.detect.plan import Plan, make_plan, resumed_plan, write_data_yaml
+from mvtec.detect.plan import Plan, has_polygons, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
+from mvtec.detect.sizes import check_sides
+from mvtec.detect.watching import watch
 from mvtec.detect.weights import Start
-from mvtec.devices import choose_device
+from mvtec.devices import choose_device, device_name
 from mvtec.errors import InputError, MvtecError
-from mvtec.files import sha256_file, staged_file, write_json
+from mvtec.files import staged_file, write_json
 from mvtec.offline import quiet
 from mvtec.run import RunRecord, finish_run, is_begun
-from mvtec.words import counted
-
-_SMALLEST = 10  # pixels, for Ultralytics
 
 OnEpoch = Callable[[int, int, dict[str, float]], None]
 
@@ -58,6 +55,7 @@ def train(
     device: str = "auto",
     resume: bool = False,
     command: list[str] | None = None,
+    warn: Callable[[str], None] = lambda _warning: None,
     on_epoch: OnEpoch = lambda _epoch, _epochs, _losses: None,
 ) -> RunRecord:
     """Fine-tune a detector.
@@ -73,39 +71,52 @@ def train(
         device: `auto`, `cpu`, `mps`, or the number of one GPU.
         resume: Go on with the unfinished run in `out`.
         command: The words of the command line, for the record.
+        warn: Told what is doubtful about the data, a sentence each.
         on_epoch: Called after each epoch with its number from 1, the number of epochs, and the losses.
 
     Raises:
-        InputError: The data or an option is wrong, or another data set is resumed.
+        InputError: The data or an option is wrong, or another data set is resumed; or the training would see, or has
+            seen in its first epoch, no instance of a class.
         WeightsError: The weights do not fit the model.
     """
     folder = read_yolo_folder(data)
+    resume = resume and is_begun(out)
+    began_with = resumed_plan(folder, out) if resume else None
+    imgsz = recipe.imgsz if began_with is None else int(began_with.settings["imgsz"])
+    instances = check_sides(folder, imgsz, turned=has_polygons(folder), warn=warn)
+    import torch
+
     with quiet(out / "train.log") as loud:
 
         def report(epoch: int, epochs: int, losses: dict[str, float]) -> None:
             with loud():
                 on_epoch(epoch, epochs, losses)
 
+        def warn_aloud(sentence: str) -> None:
+            with loud():
+                warn(sentence)
+
         chosen_device = choose_device(device)
-        if resume and is_begun(out):
-            plan = resumed_plan(folder, out)
+        if began_with is not None:
+            plan = began_with
             model = load_model(str(out / "weights" / "last.pt"))
         elif start is None:
             raise InputError(out, "has no checkpoint to resume from", "Say which --model to begin with")
         else:
-            resume = False
             model, transferred = build_model(start, recipe.seed, len(folder.names))
             plan = make_plan(folder, start, recipe, transferred)
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
         if resume and _is_over(model, plan):  # it was interrupted after its last epoch
             epoch_ends = [0.0, *_epoch_ends(out)]
-            seconds, arguments = epoch_ends[-1], model.ckpt["train_args"]
+            seconds, arguments, seen = epoch_ends[-1], model.ckpt["train_args"], None
         else:
             if resume:
                 _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
-            seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
+            labels = sum(count["instances"] for count in instances["train"].values())
+            seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report, labels, warn_aloud)
             arguments = vars(model.trainer.args)
+            seen = {folder.names[number]: count for number, count in sorted(model.trainer.seen.items())}
         figures = _val_figures(model, out) if plan.has_val else {}
     if not plan.has_val:  # Ultralytics writes one all the same; nothing chose it
         (out / "weights" / "best.pt").unlink(missing_ok=True)
@@ -117,9 +128,13 @@ def train(
         command=command or [],
         settings={
             **plan.settings,
-            **{name: arguments[name] for name in ("batch", "nbs")},
+            **{name: arguments[name] for name in ("batch", "nbs", "amp", "workers")},
             "device": chosen_device,
+            "device_name": device_name(chosen_device),
+            "threads": torch.get_num_threads(),
             "transferred": list(plan.transferred),
+            "instances": instances,
+            "boxes_of_first_epoch": seen,
         },
         data=plan.data,
         split=plan.split,
@@ -146,9 +161,19 @@ def checkpoint_of(run: Path) -> Path:
 
 
 def _run_training(
-    model: Any, plan: Plan, data_yaml: Path, device: str, resume: bool, on_epoch: OnEpoch
+    model: Any,
+    plan: Plan,
+    data_yaml: Path,
+    device: str,
+    resume: bool,
+    on_epoch: OnEpoch,
+    labels: int,
+    warn: Callable[[str], None],
 ) -> tuple[float, list[float]]:
-    """Train; returns the seconds it took and the time at which each epoch ended."""
+    """Train; returns the seconds it took and the time at which each epoch ended.
+
+    `labels` is how many instances the train part has.
+    """
     from ultralytics.utils.torch_utils import init_seeds
 
     ends: list[float] = []
@@ -157,15 +182,6 @@ def _run_training(
         ends.append(time.perf_counter())
         losses = {name: float(value) for name, value in (trainer.tloss or {}).items()}
         on_epoch(trainer.epoch + 1, trainer.epochs, losses)
-
-    def check_photos(trainer: Any) -> None:
-        """Ultralytics leaves out a photo it cannot read, or whose label is broken, and goes on."""
-        loaders = (trainer.train_loader, trainer.test_loader)
-        read = {sha256_file(Path(file)) for loader in loaders for file in loader.dataset.im_files}
-        folder = read_yolo_folder(data_yaml)
-        used = [*folder.images["train"], *folder.images["val"]]
-        if lost := [photo for photo in used if sha256_file(photo) not in read]:
-            raise _why_lost(lost, folder)
 
     def go_on_with_other_draws(trainer: Any) -> None:
         """Ultralytics begins the draws of a resumed training anew, so its epochs would see those of the first again."""
@@ -177,7 +193,7 @@ def _run_training(
         """Whatever val says meanwhile, and the checkpoint of a resumed run said."""
         trainer.stopper.patience = float("inf")
 
-    model.add_callback("on_pretrain_routine_end", check_photos)
+    watch(model, plan, data_yaml, labels, warn)
     model.add_callback("on_pretrain_routine_end", train_all_epochs)
     if resume:
         model.add_callback("on_train_start", go_on_with_other_draws)
@@ -205,22 +221,6 @@ def _run_training(
             plan.data, f"Ultralytics stopped: {first_line(error)}", "Check the data and options"
         ) from error
     return time.perf_counter() - began, ends
-
-
-def _why_lost(photos: Sequence[Path], folder: YoloFolder) -> InputError:
-    """What is wrong with the first of the photos that Ultralytics leaves out, as far as we see it."""
-    more = f", like {counted(len(photos) - 1, 'other photo')}" if photos[1:] else ""
-    label = label_file(photos[0])
-    try:
-        width, height = photo_size_wh(photos[0])
-        if min(width, height) < _SMALLEST:
-            return InputError(photos[0], f"is less than {_SMALLEST} pixels wide or high{more}", "Leave it out")
-        if label.is_file():
-            read_label(label, folder.names, (width, height))
-    except InputError as error:
-        return InputError(error.file, f"{error.problem}{more}", error.mend)
-    problem = f"is left out by Ultralytics, or its label {label} is{more}"
-    return InputError(photos[0], problem, "Mend it: mvtec convert yolo-to-coco reads a YOLO folder and says more")
 
 
 def _resumed(out: Path) -> dict[str, str]:

@@ -1,0 +1,81 @@
+"""Watches over Ultralytics while it trains: what it would leave out or do otherwise without a word stops the training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mvtec.convert.yolo import read_label
+from mvtec.convert.yolo_dataset import YoloFolder, label_file, read_yolo_folder
+from mvtec.datasets.images import photo_size_wh
+from mvtec.detect.plan import Plan
+from mvtec.errors import InputError
+from mvtec.files import sha256_file
+from mvtec.words import counted
+
+_SMALLEST = 10  # pixels, for Ultralytics
+_FOUND_BY_ULTRALYTICS = frozenset({"model", "batch", "nbs"})
+
+
+def watch(model: Any, plan: Plan, data_yaml: Path, labels: int, warn: Callable[[str], None]) -> None:
+    """Have a training stop where Ultralytics would go on with other photos, labels or settings than it was given.
+
+    Args:
+        model: An Ultralytics model that is to be trained.
+        plan: What it is to be trained with.
+        data_yaml: The data set as Ultralytics reads it.
+        labels: How many instances its train part has.
+        warn: Told of labels that are there twice.
+    """
+
+    def check_settings(trainer: Any) -> None:
+        """The checkpoint of a resumed run has settings of its own, which Ultralytics takes."""
+        own = {name: value for name, value in plan.settings.items() if name not in _FOUND_BY_ULTRALYTICS}
+        if other := sorted(name for name, value in own.items() if getattr(trainer.args, name) != value):
+            raise InputError(
+                data_yaml.parent / "plan.json",
+                f"says {other[0]} {own[other[0]]}, and the checkpoint {getattr(trainer.args, other[0])}",
+                "Begin anew with --overwrite",
+            )
+
+    def check_photos(trainer: Any) -> None:
+        """Ultralytics leaves out a photo it cannot read, or whose label is broken, and goes on."""
+        loaders = (trainer.train_loader, trainer.test_loader)
+        read = {sha256_file(Path(file)) for loader in loaders for file in loader.dataset.im_files}
+        folder = read_yolo_folder(data_yaml)
+        used = [*folder.images["train"], *folder.images["val"]]
+        if lost := [photo for photo in used if sha256_file(photo) not in read]:
+            raise _why_lost(lost, folder)
+        taken = sum(len(label["cls"]) for label in trainer.train_loader.dataset.labels)
+        if taken < labels:
+            warn(f"{plan.data}: of {labels} labels of the train part {labels - taken} are there twice and taken once")
+
+    def check_boxes(trainer: Any) -> None:
+        """Ultralytics trains on, and says that it has trained, where each box was lost on the way to the network."""
+        if trainer.epoch == trainer.start_epoch and not trainer.seen:
+            raise InputError(
+                plan.data,
+                f"the first epoch at --imgsz {plan.settings['imgsz']} has shown the network no box",
+                "Give a larger --imgsz",
+            )
+
+    model.add_callback("on_pretrain_routine_start", check_settings)
+    model.add_callback("on_pretrain_routine_end", check_photos)
+    model.add_callback("on_train_epoch_end", check_boxes)
+
+
+def _why_lost(photos: Sequence[Path], folder: YoloFolder) -> InputError:
+    """What is wrong with the first of the photos that Ultralytics leaves out, as far as we see it."""
+    more = f", like {counted(len(photos) - 1, 'other photo')}" if photos[1:] else ""
+    label = label_file(photos[0])
+    try:
+        width, height = photo_size_wh(photos[0])
+        if min(width, height) < _SMALLEST:
+            return InputError(photos[0], f"is less than {_SMALLEST} pixels wide or high{more}", "Leave it out")
+        if label.is_file():
+            read_label(label, folder.names, (width, height))
+    except InputError as error:
+        return InputError(error.file, f"{error.problem}{more}", error.mend)
+    problem = f"is left out by Ultralytics, or its label {label} is{more}"
+    return InputError(photos[0], problem, "See what is wrong: mvtec convert yolo-to-coco reads a YOLO folder and says more")
