@@ -16,6 +16,7 @@ from PIL import Image
 from tiny import TINY
 
 from mvtec.datasets.images import read_photo
+from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.offline import ultralytics
 
 ALBUMENTATIONS = """
@@ -50,6 +51,10 @@ def dataset(kind: str, photos: list[Path], imgsz: int = 64) -> Any:
 
     listed = photos[0].parent / "train.txt"
     listed.write_text("".join(f"{photo}\n" for photo in photos))
+    for photo in photos:
+        label = photo.parent.with_name("labels") / f"{photo.stem}.txt"
+        label.parent.mkdir(exist_ok=True)
+        label.write_text("0 0.5 0.5 0.5 0.5\n")
     made = {"ours": OwnPhotos, "theirs": YOLODataset}[kind]
     settings = get_cfg(overrides={"task": "detect", "mosaic": 0.0})
     return made(
@@ -79,12 +84,14 @@ def test_a_photo_is_scaled_as_ultralytics_scales_it(size_hw: tuple[int, int], tm
 
 
 def test_photos_are_found_by_any_ending_that_we_read(tmp_path: Path):
-    photos = [tmp_path / "images" / name for name in ("a.jfif", "b.jpe", "c.png")]
+    photos = [tmp_path / "images" / f"{number}{suffix}" for number, suffix in enumerate(sorted(IMAGE_SUFFIXES))]
     photos[0].parent.mkdir()
     for number, photo in enumerate(photos):
-        kind = ".png" if photo.suffix == ".png" else ".jpg"
+        kind = photo.suffix if photo.suffix in {".png", ".bmp", ".tif", ".tiff", ".webp"} else ".jpg"
         photo.write_bytes(cv2.imencode(kind, noise(number))[1].tobytes())
-    assert [Path(file).name for file in dataset("ours", photos).im_files] == ["a.jfif", "b.jpe", "c.png"]
+    found = dataset("ours", photos)
+    assert [Path(file).name for file in found.im_files] == sorted(photo.name for photo in photos)
+    assert [len(label["cls"]) for label in found.labels] == [1] * len(photos)
 
 
 def test_a_deep_photo_is_learnt_as_it_is_shown_at_prediction(tmp_path: Path):
@@ -123,5 +130,8 @@ def test_a_training_is_the_same_with_and_without_both(category: Category, tmp_pa
     losses = [(tmp_path / run / "results.csv").read_text().splitlines() for run in ("alone", "both")]
     columns = [[line.split(",")[2:] for line in lines] for lines in losses]  # the second one is the time
     assert columns[0] == columns[1]
-    boxes = [json.loads((tmp_path / run / "run.json").read_text())["settings"]["boxes_of_first_epoch"] for run in ("alone", "both")]
+    boxes = [
+        json.loads((tmp_path / run / "run.json").read_text())["settings"]["boxes_of_first_epoch"]
+        for run in ("alone", "both")
+    ]
     assert boxes[0] == boxes[1] != {}

@@ -16,7 +16,6 @@ from mvtec.detect.weights import STARTER_FILE
 from mvtec.files import sha256_file
 
 
-
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A finished run whose checkpoint are the starter weights."""
@@ -40,13 +39,13 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Four photos: a good one, one cut off, a pipe, and a JPEG that ends in .jfif."""
+    """Four photos: a good one, one cut off, a pipe, and a JPEG."""
     folder = tmp_path / "photos"
     write_png(folder / "a.png", noise(1))
     write_png(folder / "b.png", noise(2))
     (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:200])
     os.mkfifo(folder / "c.png")
-    (folder / "d.jfif").write_bytes(cv2.imencode(".jpg", noise(4))[1].tobytes())
+    (folder / "d.jpg").write_bytes(cv2.imencode(".jpg", noise(4))[1].tobytes())
     return folder
 
 
@@ -73,10 +72,10 @@ def test_left_out_photos_keep_their_line_and_their_number(run: Path, photos: Pat
         ["a.png", "good", "0"],
         ["b.png", "", ""],
         ["c.png", "", ""],
-        ["d.jfif", "good", "0"],
+        ["d.jpg", "good", "0"],
     ]
     provenance = json.loads((tmp_path / "p" / "provenance.json").read_text())
-    assert provenance["image_ids"] == {"a.png": 1, "d.jfif": 4}
+    assert provenance["image_ids"] == {"a.png": 1, "d.jpg": 4}
     said = json.loads(mvtec("predict", run, photos, "--out", tmp_path / "q", *words, "--json").out)
     assert (said["unread_photos"], said["defective_photos"]) == (["b.png", "c.png"], [])
 
@@ -88,18 +87,18 @@ def test_a_photo_that_goes_while_the_model_predicts(
         (photos / name).unlink()
 
     def taken_away(photo: Path) -> str:
-        (photos / "d.jfif").unlink(missing_ok=True)
+        (photos / "d.jpg").unlink(missing_ok=True)
         return sha256_file(photo)
 
     monkeypatch.setattr(module, "sha256_file", taken_away)
     words = ("predict", run, photos, "--no-pictures", "--device", "cpu", "--draw-score", "1")
     outcome = mvtec(*words, "--out", tmp_path / "p", "--on-error", "skip")
     assert outcome.code == 0, outcome.err
-    assert listed(tmp_path / "p") == [["a.png", "good", "0"], ["d.jfif", "", ""]]
+    assert listed(tmp_path / "p") == [["a.png", "good", "0"], ["d.jpg", "", ""]]
 
 
 def test_no_photo_that_can_be_read_is_an_error(run: Path, photos: Path, tmp_path: Path, mvtec):
-    for name in ("a.png", "d.jfif"):
+    for name in ("a.png", "d.jpg"):
         (photos / name).unlink()
     outcome = mvtec("predict", run, photos, "--out", tmp_path / "p", "--device", "cpu", "--on-error", "skip")
     assert (outcome.code, f"{photos / 'b.png'}: is cut off" in outcome.err) == (2, True)

@@ -79,7 +79,7 @@ def test_a_training_that_would_see_nothing_is_refused_with_the_size_that_would_d
     with pytest.raises(InputError) as caught:
         check_sides(folder, 256, turned=False)
     lost, count = ("crack and of stain", 3) if every else ("crack", 2)
-    said = f"at --imgsz 256 Ultralytics drops each instance of {lost} in its train part ({count}), because they are at most"
+    said = f"at --imgsz 256 Ultralytics drops each instance of {lost} in its train part ({count}), because they are at"
     assert said in str(caught.value)
     # 8 / (3 / 640) = 1706.7, and the next multiple of 32 is 1728; (1728 / 256)² = 45.6; larger than the photo
     assert "Train with --imgsz 1728, which takes 46 times the pixels and about as much more time" in str(caught.value)

@@ -151,7 +151,8 @@ def train_detector(
     epochs_trained = counted(record.settings["epochs"], "epoch")
     took_s = f"in {record.seconds:.0f} s" if not is_resumed else f"the last of them in {record.seconds:.0f} s"
     say(f"trained {epochs_trained}{',' if is_resumed else ''} {took_s} from {source}")
-    say(f"{seen_in_words(record.settings['instances']['train'])} large enough to be seen at --imgsz {record.settings['imgsz']}")
+    seen = seen_in_words(record.settings["instances"]["train"])
+    say(f"{seen} large enough to be seen at --imgsz {record.settings['imgsz']}")
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
 
 
@@ -210,9 +211,7 @@ def predict(
     defective, unread = defective_photos(out), unread_photos(out)
     read = len(provenance.image_ids)
     seen = len(provenance.seen_in_training)
-    notes = (
-        [f"the model was trained on {seen} of these {read} photos; figures on them mean little"] if seen else []
-    )
+    notes = [f"the model was trained on {seen} of these {read} photos; figures on them mean little"] if seen else []
     if unread:
         named = ", ".join(unread[:3]) + (", …" if unread[3:] else "")
         notes.append(f"{counted(len(unread), 'photo')} could not be read and left out of the results: {named}")
@@ -220,7 +219,11 @@ def predict(
         notes.append(f"{counted(photos.unnamed, 'photo')} of the {part.value} part not in {photos.truth}: left out")
     if as_json:
         print_json(
-            "predict", inputs={"run": run, "source": source}, outputs=[out], warnings=notes, defective_photos=defective,
+            "predict",
+            inputs={"run": run, "source": source},
+            outputs=[out],
+            warnings=notes,
+            defective_photos=defective,
             unread_photos=unread,
         )
         return

@@ -118,7 +118,10 @@ def trainer_class(task: str, has_val: bool) -> type:
         best: Path
         epoch: int
         start_epoch: int
-        seen: Counter[int]  # boxes of the first epoch, by class number
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self.seen: Counter[int] = Counter()  # boxes of the first epoch, by class number
+            super().__init__(*arguments, **options)
 
         def build_dataset(self, *arguments: Any, **options: Any) -> Any:
             from ultralytics.data import build
@@ -134,7 +137,6 @@ def trainer_class(task: str, has_val: bool) -> type:
 
         def preprocess_batch(self, batch: dict[str, Any]) -> Any:
             if self.epoch == self.start_epoch:
-                self.seen = getattr(self, "seen", Counter())
                 self.seen.update(batch["cls"].int().flatten().tolist())
             return super().preprocess_batch(batch)
 

@@ -1,8 +1,8 @@
-"""The photos and labels of a training: Ultralytics' data set, which reads the photos that it is given, as we read them.
+"""The photos and labels of a training: Ultralytics' data set, which reads just the photos that it is given.
 
-Ultralytics reads `photo.npy` instead of `photo.png` where both are there, passes over endings that it does not know, has
-its own way with 16-bit and turned photos, and uses the package albumentations where it happens to be installed, with
-draws of its own, so that the same seed trains another model.
+By itself Ultralytics reads `photo.npy` instead of `photo.png` where both are there, passes over endings that it does
+not know, reads 16-bit and turned photos in its own way, and uses the package albumentations where it happens to be
+installed, with draws of its own, so that the same seed trains another model. Here photos are read as for a prediction.
 
 To be imported after `offline.ultralytics()`.
 """
@@ -46,7 +46,8 @@ class OwnPhotos(YOLODataset):  # type: ignore[misc]
         Raises:
             BadPhotoError: The photo cannot be read.
         """
-        assert rect_mode and not resize_short, "a detector's photos keep their shape"
+        assert rect_mode, "a detector's photos keep their shape"
+        assert not resize_short, "a detector's photos are scaled by their longer side"
         if self.ims[i] is not None:
             return self.ims[i], self.im_hw0[i], self.im_hw[i]
         photo = read_photo(Path(self.im_files[i]))

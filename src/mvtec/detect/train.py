@@ -83,6 +83,7 @@ def train(
     resume = resume and is_begun(out)
     began_with = resumed_plan(folder, out) if resume else None
     imgsz = recipe.imgsz if began_with is None else int(began_with.settings["imgsz"])
+    chosen_device = choose_device(device)
     instances = check_sides(folder, imgsz, turned=has_polygons(folder), warn=warn)
     import torch
 
@@ -96,7 +97,6 @@ def train(
             with loud():
                 warn(sentence)
 
-        chosen_device = choose_device(device)
         if began_with is not None:
             plan = began_with
             model = load_model(str(out / "weights" / "last.pt"))
@@ -114,7 +114,8 @@ def train(
             if resume:
                 _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
             labels = sum(count["instances"] for count in instances["train"].values())
-            seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report, labels, warn_aloud)
+            watch(model, plan, own_yaml, labels, warn_aloud)
+            seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
             arguments = vars(model.trainer.args)
             seen = {folder.names[number]: count for number, count in sorted(model.trainer.seen.items())}
         figures = _val_figures(model, out) if plan.has_val else {}
@@ -161,19 +162,9 @@ def checkpoint_of(run: Path) -> Path:
 
 
 def _run_training(
-    model: Any,
-    plan: Plan,
-    data_yaml: Path,
-    device: str,
-    resume: bool,
-    on_epoch: OnEpoch,
-    labels: int,
-    warn: Callable[[str], None],
+    model: Any, plan: Plan, data_yaml: Path, device: str, resume: bool, on_epoch: OnEpoch
 ) -> tuple[float, list[float]]:
-    """Train; returns the seconds it took and the time at which each epoch ended.
-
-    `labels` is how many instances the train part has.
-    """
+    """Train; returns the seconds it took and the time at which each epoch ended."""
     from ultralytics.utils.torch_utils import init_seeds
 
     ends: list[float] = []
@@ -193,7 +184,6 @@ def _run_training(
         """Whatever val says meanwhile, and the checkpoint of a resumed run said."""
         trainer.stopper.patience = float("inf")
 
-    watch(model, plan, data_yaml, labels, warn)
     model.add_callback("on_pretrain_routine_end", train_all_epochs)
     if resume:
         model.add_callback("on_train_start", go_on_with_other_draws)

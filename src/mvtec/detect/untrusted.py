@@ -28,7 +28,7 @@ def check_checkpoint(checkpoint: Path) -> None:
         pickled = scan_checkpoint(checkpoint)
     except ValueError as error:
         raise WeightsError(
-            checkpoint, f"is cut off, or not a checkpoint ({error})", "Copy or download it again"
+            checkpoint, f"cannot be loaded: it is cut off, or not a checkpoint ({error})", "Give a YOLO checkpoint"
         ) from error
     called = {name for name in pickled.called if name == "?" or name.startswith(("ultralytics.", "torch.nn."))}
     bad = sorted(called - _DATA_TYPES) + sorted(name for name in pickled.named if name.endswith(f".{_FETCHES}"))

@@ -1,4 +1,4 @@
-"""Watches over Ultralytics while it trains: what it would leave out or do otherwise without a word stops the training."""
+"""Watches Ultralytics while it trains: what it would leave out or change without a word stops the training."""
 
 from __future__ import annotations
 
@@ -78,4 +78,4 @@ def _why_lost(photos: Sequence[Path], folder: YoloFolder) -> InputError:
     except InputError as error:
         return InputError(error.file, f"{error.problem}{more}", error.mend)
     problem = f"is left out by Ultralytics, or its label {label} is{more}"
-    return InputError(photos[0], problem, "See what is wrong: mvtec convert yolo-to-coco reads a YOLO folder and says more")
+    return InputError(photos[0], problem, "Read the folder with mvtec convert yolo-to-coco, which says more")
