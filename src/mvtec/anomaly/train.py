@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mvtec.anomaly.features import new_extractor
+from mvtec.anomaly.features import STRIDE, new_extractor
 from mvtec.anomaly.goods import choose_threshold, divide, expected_alarms
 from mvtec.anomaly.memory import make_memory, remember, share_of_photo
 from mvtec.anomaly.model import CHECKPOINT, AnomalyModel, heat_map, save_model, score_of
 from mvtec.classify.backbone import Start
+from mvtec.classify.small import defect_sides, say_small
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, write_json
@@ -53,6 +54,7 @@ def train_anomaly(
     imgsz: int = 448,
     seed: int = 0,
     command: list[str] | None = None,
+    warn: Callable[[str], None] = lambda _warning: None,
     on_photo: Callable[[], None] = lambda: None,
 ) -> RunRecord:
     """Learn from good photos.
@@ -66,6 +68,7 @@ def train_anomaly(
         imgsz: Photos are scaled to a square of so many pixels.
         seed: Seed of the places that are remembered, and of the folds.
         command: The words of the command line, for the record.
+        warn: Told of defects in `test/`, where masks mark them, that are narrower than a place of the map.
         on_photo: Called after each look at a photo; each is looked at twice.
 
     Returns:
@@ -77,6 +80,8 @@ def train_anomaly(
     """
     import torch
 
+    if sentence := say_small(defect_sides(dataset.labelled), imgsz, STRIDE):
+        warn(f"{dataset.root}: {sentence}: --imgsz")
     began = time.perf_counter()
     extractor = new_extractor(start, imgsz, seed)
     folds = divide(goods, seed)

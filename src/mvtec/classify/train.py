@@ -23,12 +23,15 @@ from mvtec.classify.fit import OnEpoch, fit
 from mvtec.classify.heat import heat_map, write_heat
 from mvtec.classify.model import new_classifier, save_classifier
 from mvtec.classify.recipe import Recipe
+from mvtec.classify.small import defect_sides, say_small
 from mvtec.convert.class_results import ClassResults, class_results, write_class_results
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, select
 from mvtec.errors import InputError
 from mvtec.files import write_json
 from mvtec.run import RunRecord, finish_run
+
+_LEAST = 2  # pixels: of a narrower defect hardly anything is left
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def train_classifier(
     recipe: Recipe,
     seed: int = 0,
     command: list[str] | None = None,
+    warn: Callable[[str], None] = lambda _warning: None,
     on_photo: Callable[[], None] = lambda: None,
     on_epoch: OnEpoch = lambda _epoch, _epochs, _figures: None,
 ) -> Trained:
@@ -70,6 +74,7 @@ def train_classifier(
         recipe: The recipe.
         seed: Seed of all that is random.
         command: The words of the command line, for the record.
+        warn: Told of defects that are too small to be seen.
         on_photo: Called after each photo whose features are ready.
         on_epoch: Called after each epoch.
 
@@ -84,6 +89,8 @@ def train_classifier(
             raise InputError(
                 dataset.root, "leaves one class to learn from", "Make another split, or take another number of folds"
             )
+    if sentence := say_small(defect_sides(train), recipe.imgsz, _LEAST):
+        warn(f"{dataset.root}: {sentence}. train-detector has --imgsz")
     write_json(out / "split.json", split.to_json(), overwrite=True)
     model = new_classifier(start, recipe, classes, seed)
     samples = train if split.folds else (*train, *test)

@@ -88,6 +88,7 @@ def train_anomaly(
             imgsz=imgsz,
             seed=seed,
             command=command_words(),
+            warn=warn,
             on_photo=lambda: update(1),
         )
     figures = record.figures

@@ -18,6 +18,7 @@ from mvtec.cli.console import (
     print_table,
     run_folder,
     say,
+    warn,
 )
 from mvtec.cli.photo_warnings import warn_of_photos
 
@@ -95,6 +96,7 @@ def train_classifier(
             recipe=chosen,
             seed=seed,
             command=command_words(),
+            warn=warn,
             on_photo=lambda: update(1),
             on_epoch=lambda epoch, total, figures: update(
                 description="training", completed=epoch, total=total, note=f"loss {figures['loss']:.3f}"
