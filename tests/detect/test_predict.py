@@ -39,13 +39,14 @@ def run(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Four photos: a good one, one cut off, a pipe, and a JPEG."""
+    """A good photo, one whose ending is not read, one that is cut off, a pipe, and a JPEG."""
     folder = tmp_path / "photos"
     write_png(folder / "a.png", noise(1))
+    (folder / "aa.gif").write_bytes(b"GIF89a")
     write_png(folder / "b.png", noise(2))
     (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:200])
     os.mkfifo(folder / "c.png")
-    (folder / "d.jpg").write_bytes(cv2.imencode(".jpg", noise(4))[1].tobytes())
+    (folder / "d.jfif").write_bytes(cv2.imencode(".jpg", noise(4))[1].tobytes())
     return folder
 
 
@@ -70,35 +71,36 @@ def test_left_out_photos_keep_their_line_and_their_number(run: Path, photos: Pat
     assert f"{tmp_path / 'p' / 'predictions.json'}: 2 photos" in outcome.out
     assert listed(tmp_path / "p") == [
         ["a.png", "good", "0"],
+        ["aa.gif", "", ""],
         ["b.png", "", ""],
         ["c.png", "", ""],
-        ["d.jpg", "good", "0"],
+        ["d.jfif", "good", "0"],
     ]
     provenance = json.loads((tmp_path / "p" / "provenance.json").read_text())
-    assert provenance["image_ids"] == {"a.png": 1, "d.jpg": 4}
+    assert provenance["image_ids"] == {"a.png": 1, "d.jfif": 4}
     said = json.loads(mvtec("predict", run, photos, "--out", tmp_path / "q", *words, "--json").out)
-    assert (said["unread_photos"], said["defective_photos"]) == (["b.png", "c.png"], [])
+    assert (said["unread_photos"], said["defective_photos"]) == (["aa.gif", "b.png", "c.png"], [])
 
 
 def test_a_photo_that_goes_while_the_model_predicts(
     run: Path, photos: Path, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
 ):
-    for name in ("b.png", "c.png"):
+    for name in ("aa.gif", "b.png", "c.png"):
         (photos / name).unlink()
 
     def taken_away(photo: Path) -> str:
-        (photos / "d.jpg").unlink(missing_ok=True)
+        (photos / "d.jfif").unlink(missing_ok=True)
         return sha256_file(photo)
 
     monkeypatch.setattr(module, "sha256_file", taken_away)
     words = ("predict", run, photos, "--no-pictures", "--device", "cpu", "--draw-score", "1")
     outcome = mvtec(*words, "--out", tmp_path / "p", "--on-error", "skip")
     assert outcome.code == 0, outcome.err
-    assert listed(tmp_path / "p") == [["a.png", "good", "0"], ["d.jpg", "", ""]]
+    assert listed(tmp_path / "p") == [["a.png", "good", "0"], ["d.jfif", "", ""]]
 
 
 def test_no_photo_that_can_be_read_is_an_error(run: Path, photos: Path, tmp_path: Path, mvtec):
-    for name in ("a.png", "d.jpg"):
+    for name in ("a.png", "d.jfif"):
         (photos / name).unlink()
     outcome = mvtec("predict", run, photos, "--out", tmp_path / "p", "--device", "cpu", "--on-error", "skip")
     assert (outcome.code, f"{photos / 'b.png'}: is cut off" in outcome.err) == (2, True)

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from mvtec.datasets.images import BadMaskError, BadPhotoError, read_mask
+from mvtec.datasets.images import BadPhotoError
+from mvtec.datasets.masks import BadMaskError, read_mask
 from mvtec.datasets.samples import Sample
 
 _MANY = 0.1  # of the photos of a class: so many are worth a warning

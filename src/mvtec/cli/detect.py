@@ -24,7 +24,8 @@ from mvtec.cli.console import (
     say,
     warn,
 )
-from mvtec.cli.convert import OnError, OnErrorOption
+from mvtec.cli.convert import OnErrorOption
+from mvtec.cli.datasets import OnError
 from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.detect.recipe import Recipe
 from mvtec.words import counted
@@ -212,9 +213,9 @@ def predict(
     read = len(provenance.image_ids)
     seen = len(provenance.seen_in_training)
     notes = [f"the model was trained on {seen} of these {read} photos; figures on them mean little"] if seen else []
-    if unread:
-        named = ", ".join(unread[:3]) + (", …" if unread[3:] else "")
-        notes.append(f"{counted(len(unread), 'photo')} could not be read and left out of the results: {named}")
+    if broken := [name for name in unread if name not in photos.passed_over]:
+        named = ", ".join(broken[:3]) + (", …" if broken[3:] else "")
+        notes.append(f"{counted(len(broken), 'photo')} could not be read and left out of the results: {named}")
     if photos.unnamed:
         notes.append(f"{counted(photos.unnamed, 'photo')} of the {part.value} part not in {photos.truth}: left out")
     if as_json:

@@ -137,8 +137,8 @@ def predict(
                     on_photo()
         if not digests:
             raise unread[0]
-        if source.broken:
-            rows += [[name, "", "", ""] for name in source.broken]
+        if left_out := [*source.broken, *source.passed_over]:
+            rows += [[name, "", "", ""] for name in left_out]
             rows.sort(key=lambda row: Path(row[0]))
         (staged / "predict.log").unlink()
         names = dict(enumerate((model.names[index] for index in sorted(model.names)), start=1))
@@ -167,7 +167,7 @@ def defective_photos(out: Path) -> list[str]:
 
 
 def unread_photos(out: Path) -> list[str]:
-    """The photos that `predict` could not read, by the list of photos that it wrote into `out`."""
+    """The photos that `predict` has not read, by the list of photos that it wrote into `out`."""
     with (out / "photos.csv").open(newline="", encoding="utf-8") as stream:
         return [row["file_name"] for row in csv.DictReader(stream) if row["boxes"] == ""]
 

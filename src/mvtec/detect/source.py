@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
@@ -28,6 +28,7 @@ class Source:
         truth: The annotation file that the image ids come from, or None where they are numbered from 1.
         unnamed: How many photos of the part the annotation file does not name; they are left out.
         broken: The error of each photo that cannot be read and is left out for it, by file name.
+        passed_over: The images whose ending is not read, by file name.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class Source:
     truth: Path | None
     unnamed: int = 0
     broken: Mapping[str, InputError] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
 
 
 def read_source(source: Path, part: Part = "test", *, skip_errors: bool = False) -> Source:
@@ -57,11 +59,11 @@ def read_source(source: Path, part: Part = "test", *, skip_errors: bool = False)
         return _numbered(source, [sample.photo for sample in read_tree(source).labelled], skip_errors)
     if not source.is_dir():
         raise InputError(source, "no such photo or folder", "Give photos, a YOLO folder, or an MVTec category")
-    names = list_images(source, deep=True, skip=lambda folder: (folder / PROVENANCE).is_file()).images
-    photos = [source / name for name in names]
+    listing = list_images(source, deep=True, skip=lambda folder: (folder / PROVENANCE).is_file())
+    photos = [source / name for name in listing.images]
     if not photos:
         raise InputError(source, "holds no photo", f"Photos end in {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return _numbered(source, photos, skip_errors)
+    return replace(_numbered(source, photos, skip_errors), passed_over=listing.unread)
 
 
 def _yolo_part(source: Path, part: Part, skip_errors: bool) -> Source:
