@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from mvtec.annotate.guard import Guard, is_loopback
+from mvtec.annotate.labels_beside import say_labels_beside
 from mvtec.annotate.opening import note_folder, open_store
 from mvtec.annotate.photos import PhotoFolder, find_photos
 from mvtec.annotate.predictions import propose
@@ -95,6 +96,9 @@ def prepare(
         notes.append(f"{annotations} holds the labels of {opened.former}: photos of the same names take them over")
     if opened.missing:
         notes.append(f"{opened.missing} photos of {annotations} are not in {root}; they stay in the file as they are")
+    has_labels = opened.store.rows("SELECT 1 FROM photo WHERE labels OR proposals LIMIT 1")
+    if not has_labels and (beside := say_labels_beside(root, names)) is not None:
+        notes.append(beside)
     folder = PhotoFolder(root)
     try:
         if predictions is not None:

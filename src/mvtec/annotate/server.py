@@ -219,7 +219,7 @@ def _add_photos(app: FastAPI, work: Workplace) -> None:
 
 
 def _add_images(app: FastAPI, work: Workplace) -> None:
-    few = CapacityLimiter(_PICTURES_AT_ONCE)
+    images, thumbs = CapacityLimiter(_PICTURES_AT_ONCE), CapacityLimiter(_PICTURES_AT_ONCE)  # no image waits for thumbs
 
     def image_of(number: int, version: str) -> Response:
         kept = _photo(work, number)
@@ -236,12 +236,12 @@ def _add_images(app: FastAPI, work: Workplace) -> None:
     @app.get("/api/photos/{number}/image", response_class=Response)
     async def image(number: Id, v: str = "") -> Response:
         """The photo, as a browser can show it."""
-        return await to_thread.run_sync(image_of, number, v, limiter=few)
+        return await to_thread.run_sync(image_of, number, v, limiter=images)
 
     @app.get("/api/photos/{number}/thumb", response_class=Response)
     async def thumb(number: Id, v: str = "") -> Response:
         """The photo, small."""
-        return await to_thread.run_sync(thumb_of, number, v, limiter=few)
+        return await to_thread.run_sync(thumb_of, number, v, limiter=thumbs)
 
 
 def _add_shapes(app: FastAPI, work: Workplace) -> None:
