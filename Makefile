@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench starter study clean
+.PHONY: demo test lint fuzz bench starter study clean
 
 demo: $(VENV)/.ready
 	$(BIN)/mvtec demo --out demo-out --overwrite
@@ -16,6 +16,9 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(VENV)/.ready
+	MVTEC_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/convert.py

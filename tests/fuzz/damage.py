@@ -131,7 +131,9 @@ def damaged_xml(draw: DRAW, content: bytes) -> bytes:
         elif way == "double":
             outer.insert(index, element)
         else:
-            element.tag = draw(st.sampled_from(["ellipse", "points", "polyline", "box", "polygon", "object", "name", "x"]))
+            element.tag = draw(
+                st.sampled_from(["ellipse", "points", "polyline", "box", "polygon", "object", "name", "x"])
+            )
     return ET.tostring(root, encoding="utf-8")
 
 
@@ -146,7 +148,9 @@ def damaged_text(draw: DRAW, content: bytes) -> bytes:
         way = draw(st.sampled_from(["word", "word", "word", "lose", "double"]))
         if way == "word":
             words = lines[at].split(" ")
-            words[draw(st.integers(0, len(words) - 1))] = draw(st.sampled_from((*TEXTS, "!!int abc", "[1", "*a", "~", "{}")))
+            words[draw(st.integers(0, len(words) - 1))] = draw(
+                st.sampled_from((*TEXTS, "!!int abc", "[1", "*a", "~", "{}"))
+            )
             lines[at] = " ".join(words)
         elif way == "double":
             lines.insert(at, lines[at])

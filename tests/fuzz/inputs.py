@@ -29,7 +29,9 @@ class Input:
 _OUT = ("--out", "out.json")
 INPUTS = {
     "coco": Input(("convert", "coco-to-yolo", "i.json", "--images", "widget", "--out", "out"), "i.json", "out"),
-    "coco-boxes": Input(("convert", "coco-to-yolo", "boxes.json", "--images", "widget", "--out", "out"), "boxes.json", "out"),
+    "coco-boxes": Input(
+        ("convert", "coco-to-yolo", "boxes.json", "--images", "widget", "--out", "out"), "boxes.json", "out"
+    ),
     "coco-to-cvat": Input(("convert", "coco-to-cvat", "i.json", "--out", "out.xml"), "i.json", "out.xml"),
     "coco-to-voc": Input(("convert", "coco-to-voc", "i.json", "--out", "out"), "i.json", "out"),
     "coco-to-labelstudio": Input(("convert", "coco-to-labelstudio", "i.json", *_OUT), "i.json", "out.json"),
@@ -54,7 +56,9 @@ INPUTS = {
     "loco": Input(("convert", "masks-to-coco", "loco", *_OUT), "loco/defects_config.json"),
     "truth": Input(("evaluate", "boxes", "i.json", "found.json", "--resamples", "0"), "i.json", None),
     "results": Input(("evaluate", "boxes", "i.json", "found.json", "--resamples", "0"), "found.json", None),
-    "mask-results": Input(("evaluate", "masks", "i.json", "found-masks.json", "--resamples", "0"), "found-masks.json", None),
+    "mask-results": Input(
+        ("evaluate", "masks", "i.json", "found-masks.json", "--resamples", "0"), "found-masks.json", None
+    ),
 }
 
 
@@ -83,7 +87,9 @@ def make_inputs(root: Path) -> None:
     (root / "boxes.json").write_text(json.dumps({**content, "annotations": boxes}, indent=1))
     found = [{**{key: one[key] for key in ("image_id", "category_id", "bbox")}, "score": 0.5} for one in boxes]
     (root / "found.json").write_text(json.dumps(found, indent=1))
-    masks = [{**one, "segmentation": own["segmentation"]} for one, own in zip(found, content["annotations"], strict=True)]
+    masks = [
+        {**one, "segmentation": own["segmentation"]} for one, own in zip(found, content["annotations"], strict=True)
+    ]
     (root / "found-masks.json").write_text(json.dumps(masks, indent=1))
     (root / "shapes.xml").write_text(_CVAT_SHAPES)
     (root / "shapes.json").write_text(json.dumps(_label_studio_shapes(), indent=1))

@@ -39,7 +39,9 @@ def labels_written(*files: Path) -> Counter[Label]:
 
 
 def without_boxes(labels: Counter[Label]) -> Counter[tuple[str, str]]:
-    return Counter({key: sum(n for (*own, _), n in labels.items() if tuple(own) == key) for key in {k[:2] for k in labels}})
+    return Counter(
+        {key: sum(n for (*own, _), n in labels.items() if tuple(own) == key) for key in {k[:2] for k in labels}}
+    )
 
 
 def _coco(file: Path) -> list[Label]:

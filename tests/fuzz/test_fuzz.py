@@ -96,8 +96,14 @@ def check(name: str, one: Input, at: Path) -> None:
         said = labels_said(name, at)
     except UnreadableError as error:
         raise AssertionError(f"exit {code}, and a plain reader finds no labels: {error}; said: {text}") from error
-    if said is not None and code == 0 and not json.loads(printed)["warnings"]:
-        written = labels_written(*outputs(at))
+    if said is None or code == 2:
+        return
+    answer = json.loads(printed)
+    objects, written = answer["receipt"]["objects"], labels_written(*outputs(at))
+    assert objects["read"] == said.total(), f"{said.total()} labels in the file, {objects} in the receipt"
+    assert objects["written"] == written.total()
+    assert without_boxes(written) <= without_boxes(said), "a label that is not in the file"
+    if not answer["warnings"]:
         assert without_boxes(written) == without_boxes(said)
         placed = {label for label in said if label[2] is not None}
         assert all(near(label, written) for label in placed), (placed, set(written))
@@ -123,7 +129,9 @@ def readers_of(one: Input, at: Path) -> list[Input]:
     }.get(one.command[1])
     if back is not None:
         return [Input(("convert", *back, *to), "")]
-    return [Input(("convert", "coco-to-cvat", file.name, "--out", f"{file.stem}.again.xml"), "") for file in outputs(at)]
+    return [
+        Input(("convert", "coco-to-cvat", file.name, "--out", f"{file.stem}.again.xml"), "") for file in outputs(at)
+    ]
 
 
 def outputs(at: Path) -> list[Path]:
