@@ -17,11 +17,11 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-
 from fuzz.damage import damaged
 from fuzz.inputs import INPUTS, Input, make_inputs
 from fuzz.reference import UnreadableError, labels_said, labels_written, without_boxes
+from hypothesis import HealthCheck, given, settings
+
 from mvtec.cli.main import main
 
 FILES = int(os.environ.get("MVTEC_FUZZ", "270"))
