@@ -6,8 +6,10 @@ What detectors said of bottle's 83 photos is kept in `benchmarks/study/`. These 
 of 16, 40 and 80 are drawn from them with replacement, any of them (`any`) or as many of each class (`stratified`). Each
 is given an interval of 400 resamples as `mvtec evaluate boxes` does, and it is counted how often that holds the figure
 of the 83. `expanded` are percentiles farther out by Student's t (Hesterberg 2015, "What teachers should know about the
-bootstrap"), which mvtec does not use. `bias` is what the figure of a sample is above that of all, in the mean. Nothing
-is trained.
+bootstrap"), which mvtec does not use. `bias` is what the figure of a sample is above that of all, in the mean.
+
+FPR95 has a value to compare with only where scores are drawn: normal distributions of bad and good photos, 1.5 to 4.5
+standard deviations apart, of a few numbers of photos. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.evaluate.bootstrap import interval
 from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables
+from mvtec.evaluate.good_or_defect import false_alarms
 from mvtec.evaluate.matching import CocoFigures, Floats, match
 
 ARMS = ("starter-d1990eda", "starter+poisson-38f3f14d", "coco-5ecc9c80")
@@ -75,11 +78,32 @@ def measure(
     return {**shares, "bias": round(float(np.nanmean(above)), 3)}
 
 
+def measure_false_alarms(gap: float, bad: int, good: int, samples: int, rng: np.random.Generator) -> dict[str, object]:
+    """The share of samples whose interval of FPR95 holds its value, and how wide the interval is in the mean."""
+    real = float(norm.sf(norm.ppf(0.05, gap)))
+    defective = np.arange(bad + good) < bad
+    held, widths = 0, []
+    for seed in range(samples):
+        scores = np.concatenate([rng.normal(gap, 1, bad), rng.normal(0, 1, good)])
+        found = false_alarms(defective, scores, RESAMPLES, seed)
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= real <= found.high
+        widths.append(found.high - found.low)
+    return {"FPR95": round(real, 3), "held": round(held / samples, 3), "width": round(float(np.mean(widths)), 3)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=BOTTLE)
     parser.add_argument("--samples", type=int, default=400)
     arguments = parser.parse_args()
+    rng = np.random.default_rng(0)
+    for gap, (bad, good) in product((1.5, 2.5, 3.5, 4.5), ((12, 5), (60, 20), (60, 270), (300, 300))):
+        print(
+            json.dumps({"bad": bad, "good": good, **measure_false_alarms(gap, bad, good, arguments.samples, rng)}),
+            flush=True,
+        )
     dataset = read_tree(arguments.data)
     with tempfile.TemporaryDirectory() as folder:
         split = make_split(dataset, test_fraction=0, folds=FOLDS)

@@ -17,6 +17,7 @@ from mvtec.evaluate.metric import Metric
 
 RECALL = 0.95
 _SHARES = 10  # drawn of each threshold's posterior
+_CELLS = 2**20  # of a table of resamples to have in hand at once
 PROPAGATED = "Monte Carlo propagation of the threshold and of Jeffreys' posterior"
 
 
@@ -113,7 +114,11 @@ def false_alarms(defective: npt.NDArray[np.bool_], scores: Floats, resamples: in
     if not resamples:
         return Metric(value, n, n, reason="no resampling")
     random, bad = np.random.default_rng(seed), scores[defective]
-    thresholds = [_reached_by_most(bad[random.integers(0, len(bad), len(bad))]) for _ in range(resamples)]
+    rows = max(1, _CELLS // len(bad))
+    parts = [min(rows, resamples - at) for at in range(0, resamples, rows)]
+    thresholds = np.concatenate(
+        [_reached_by_most(bad[random.integers(0, len(bad), (count, len(bad)))]) for count in parts]
+    )
     alarms = n - np.searchsorted(good, thresholds, side="left")
     shares = random.beta(alarms + 0.5, n - alarms + 0.5, (_SHARES, resamples))
     low, high = np.percentile(shares, [2.5, 97.5])
@@ -137,13 +142,13 @@ def catching_score(defective: npt.NDArray[np.bool_], scores: Floats) -> float:
     >>> catching_score(np.array([True, True, False]), np.array([0.9, 0.4, 0.5]))
     0.4
     """
-    return _reached_by_most(scores[defective])
+    return float(_reached_by_most(scores[None, defective])[0])
 
 
-def _reached_by_most(scores: Floats) -> float:
-    """The highest of one or more scores that at least 95 % of them reach."""
-    at = len(scores) - int(np.ceil(RECALL * len(scores)))
-    return float(np.partition(scores, at)[at])
+def _reached_by_most(scores: Floats) -> Floats:
+    """Of scores R×N, N > 0, the highest of each row that at least 95 % of them reach."""
+    at = scores.shape[1] - int(np.ceil(RECALL * scores.shape[1]))
+    return np.asarray(np.partition(scores, at, axis=1)[:, at], np.float64)
 
 
 def to_three_places(score: float) -> float:

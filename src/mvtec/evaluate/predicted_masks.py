@@ -18,6 +18,7 @@ from mvtec.evaluate.annotated import classes_of_truth, photos_of_truth
 from mvtec.evaluate.doubts import not_counted
 from mvtec.evaluate.predictions import load
 from mvtec.reading import read_json
+from mvtec.words import counted
 
 _SAME_BOX = 0.5  # IoU; a box that was moved by hand or on purpose is still the same
 
@@ -108,7 +109,12 @@ def read_predicted(
     beyond = not_counted(
         ((index, entry.category_id) for index, entries in found.items() for entry in entries), path, max_detections
     )
-    return found, asked, by_id, (beyond,) if beyond else ()
+    warnings = [beyond] if beyond else []
+    if unasked := sorted({image.file_name for image in truth.images} - asked):
+        warnings.append(
+            f"{counted(len(unasked), 'good photo')} of {truth_path} not in {path}, such as {unasked[0]}: not counted"
+        )
+    return found, asked, by_id, tuple(warnings)
 
 
 def _predicted(
