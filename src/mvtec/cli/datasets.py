@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mvtec.cli.console import AsJson, Overwrite, Seed, download_bar, print_json, print_table, progress, say, warn
 from mvtec.words import counted
+
+if TYPE_CHECKING:
+    from mvtec.convert.label_set import LabelSet
 
 app = typer.Typer(help="Where images come from: check, describe, split, make, download.", no_args_is_help=True)
 
@@ -26,6 +29,14 @@ class OnError(str, Enum):
     skip = "skip"
 
 
+Labels = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A category's folder, a COCO annotation file, or a YOLO folder.")
+]
+ImagesOfFile = Annotated[
+    Path | None, typer.Option("--images", help="Of a COCO file: the folder its file names are relative to.")
+]
+
+
 class SimilarPhotos(str, Enum):
     together = "together"
     apart = "apart"
@@ -33,7 +44,8 @@ class SimilarPhotos(str, Enum):
 
 @app.command()
 def check(
-    directory: Category,
+    directory: Labels,
+    images: ImagesOfFile = None,
     layout: Layout = None,
     show_all: Annotated[bool, typer.Option("--all", help="Print every problem, not three of each kind.")] = False,
     as_json: AsJson = False,
@@ -43,14 +55,22 @@ def check(
     from mvtec.datasets.check import check as find_problems
     from mvtec.datasets.tree import read_tree
 
-    dataset = read_tree(directory, layout)
-    with progress("checking", len(dataset.samples)) as step:
-        problems = find_problems(dataset, step)
+    if (labels := _labels(directory, images, layout)) is not None:
+        from mvtec.convert.check_labels import check_labels
+
+        notes, count = labels.notes, len(labels.photos)
+        with progress("checking", count) as step:
+            problems = check_labels(labels, step)
+    else:
+        dataset = read_tree(directory, layout)
+        notes, count = dataset.notes, len(dataset.samples)
+        with progress("checking", count) as step:
+            problems = find_problems(dataset, step)
     if as_json:
         found = [asdict(problem) for problem in problems]
         print_json("datasets check", inputs={"directory": directory}, problems=found)
     else:
-        for note in dataset.notes:
+        for note in notes:
             warn(note)
         kinds = by_kind(problems)
         for kind, of_kind in kinds.items():
@@ -62,28 +82,36 @@ def check(
                 say(f"and {len(of_kind) - len(shown)} more of the kind {kind}; --all lists them")
         counts = ", ".join(f"{len(of_kind)} {kind}" for kind, of_kind in kinds.items())
         said = f": {counts}" if len(kinds) > 1 or len(problems) > _EXAMPLES else ""
-        say(f"{counted(len(dataset.samples), 'photo')} checked, {counted(len(problems), 'problem')}{said}")
+        say(f"{counted(count, 'photo')} checked, {counted(len(problems), 'problem')}{said}")
     if not all(problem.is_warning for problem in problems):
         raise typer.Exit(1)
 
 
 @app.command()
-def info(directory: Category, layout: Layout = None, as_json: AsJson = False) -> None:
+def info(directory: Labels, images: ImagesOfFile = None, layout: Layout = None, as_json: AsJson = False) -> None:
     """Print the data card: classes, images per class, dimensions, defect sizes, imbalance."""
     from mvtec.datasets.info import describe
     from mvtec.datasets.tree import read_tree
 
-    dataset = read_tree(directory, layout)
-    with progress("reading", len(dataset.labelled)) as step:
-        card = describe(dataset, step)
+    labels = _labels(directory, images, layout)
+    if labels is not None:
+        from mvtec.convert.check_labels import describe_labels
+
+        card, notes = describe_labels(labels), labels.notes
+    else:
+        dataset = read_tree(directory, layout)
+        notes = dataset.notes
+        with progress("reading", len(dataset.labelled)) as step:
+            card = describe(dataset, step)
     if as_json:
         content = asdict(card) | {"sizes_wh": [[*size, count] for size, count in card.sizes_wh.items()]}
         print_json("datasets info", inputs={"directory": directory}, card=content)
         return
-    for note in dataset.notes:
+    for note in notes:
         warn(note)
     say(f"category   {card.category}")
-    say(f"images     {sum(card.images.values())} in test/, {card.train_good} in train/good/")
+    where = "" if labels is not None else f" in test/, {card.train_good} in train/good/"
+    say(f"images     {sum(card.images.values())}{where}")
     say("size       " + ", ".join(f"{w}×{h} ({count})" for (w, h), count in card.sizes_wh.items()))
     say(f"imbalance  {card.imbalance_ratio:.2f} (largest class over smallest)")
     say("")
@@ -97,7 +125,7 @@ def info(directory: Category, layout: Layout = None, as_json: AsJson = False) ->
 
 @app.command()
 def split(
-    directory: Category,
+    directory: Labels,
     out: Annotated[Path, typer.Option(help="The split file to write.")],
     per_class: Annotated[int | None, typer.Option(help="Draw so many photos of each class first; else all.")] = None,
     test_fraction: Annotated[float, typer.Option(help="Share of each class that goes to test.")] = 0.2,
@@ -115,6 +143,7 @@ def split(
         ),
     ] = None,
     on_error: Annotated[OnError, typer.Option(help="Stop at what breaks a rule, or leave it out.")] = OnError.fail,
+    images: ImagesOfFile = None,
     layout: Layout = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -126,11 +155,17 @@ def split(
     from mvtec.files import check_output, write_json
 
     check_output(out, overwrite=overwrite, inputs=[directory])
-    dataset = read_tree(directory, layout)
-    notes = list(dataset.notes)
-    with progress("looking at masks", len(dataset.samples)) as step:
-        dataset, left_out = usable(dataset, skip_errors=on_error is OnError.skip, on_sample=step)
-    notes += [f"left out: {one.error}" for one in left_out]
+    if (labels := _labels(directory, images, layout)) is not None:
+        errors = [one.error for one in labels.refused]
+        if errors and on_error is OnError.fail:
+            raise errors[0].or_skip()
+        dataset = labels.dataset()
+    else:
+        dataset = read_tree(directory, layout)
+        with progress("looking at masks", len(dataset.samples)) as step:
+            dataset, left_out = usable(dataset, skip_errors=on_error is OnError.skip, on_sample=step)
+        errors = [one.error for one in left_out]
+    notes = [*dataset.notes, *(f"left out: {error}" for error in errors)]
     with progress("comparing photos", len(dataset.labelled)) as step:
         made = make_split(
             dataset,
@@ -172,6 +207,19 @@ def split(
     rows.append(["all", *(str(len(made.part(part))) for part in PARTS)])
     print_table(["class", *PARTS], rows)
     say(f"{out}: split {made.hash[:12]}" + (f", {folds} folds" if folds else ""))
+
+
+def _labels(source: Path, images: Path | None, layout: str | None) -> LabelSet | None:
+    """The labels of a COCO file or a YOLO folder; None of anything else, which is read as a category."""
+    from mvtec.convert.label_set import is_label_set, read_label_set
+    from mvtec.errors import InputError
+
+    if layout is None and is_label_set(source):
+        with progress("reading labels", None) as step:
+            return read_label_set(source, images, step)
+    if images is not None:
+        raise InputError("--images", "is of a COCO file", "Leave it out")
+    return None
 
 
 @app.command()

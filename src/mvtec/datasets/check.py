@@ -16,7 +16,7 @@ from mvtec.datasets.usable import orphan_errors
 from mvtec.files import sha256_file
 from mvtec.words import counted
 
-_WARNINGS = frozenset({"grey-mask", "inverted-mask", "deep-photo", "no-mask", "tiny-box"})
+_WARNINGS = frozenset({"grey-mask", "inverted-mask", "deep-photo", "no-mask", "tiny-box", "no-label", "unused-class"})
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ def by_kind(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
         found.setdefault(problem.kind, []).append(problem)
 
     def rank(kind: str) -> tuple[bool, bool, int, str]:
-        return kind in _WARNINGS, kind != "contradictory-duplicate", len(found[kind]), kind
+        first = ("contradictory-duplicate", "photo-in-two-parts")
+        return kind in _WARNINGS, kind not in first, len(found[kind]), kind
 
     return {kind: found[kind] for kind in sorted(found, key=rank)}
 
