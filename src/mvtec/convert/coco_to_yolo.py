@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
 from mvtec.convert.coco_images import class_names, labelled_images
 from mvtec.convert.fitting import spellings
 from mvtec.convert.instances import LabelledImage
+from mvtec.convert.photo_finder import PhotoFinder
 from mvtec.convert.place import ImagesBy
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import Task
@@ -63,8 +65,8 @@ def coco_to_yolo(
     if split is not None:
         if len(files) > 1:
             raise InputError("--split", "--val and --test divide the photos already", "Give one or the other")
-        content = contents["train"]
-        contents = {part: _part(content, files["train"], split, part) for part in PARTS if split.part(part)}
+        content, finder = contents["train"], PhotoFinder(files["train"], photos)
+        contents = {part: _part(content, finder, files["train"], split, part) for part in PARTS if split.part(part)}
         files = dict.fromkeys(contents, files["train"])
         info["split"] = split.hash
     parts: dict[Part, Iterable[LabelledImage]] = {
@@ -126,10 +128,14 @@ def _whole_name(image: CocoImage, source: Path) -> str:
     return str(beside.resolve()) if beside.is_file() else image.file_name
 
 
-def _part(content: CocoDataset, source: Path, split: Split, part: Part) -> CocoDataset:
+def _part(content: CocoDataset, finder: PhotoFinder, source: Path, split: Split, part: Part) -> CocoDataset:
     by_name: dict[str, CocoImage] = {}
     for image in content.images:
-        spelt = next((one for one in spellings(image.file_name) if one in split.images), image.file_name)
+        spelt = next((one for one in spellings(image.file_name) if one in split.images), None)
+        if spelt is None:  # a split of the file itself has the names by which its photos were found
+            with suppress(InputError):
+                spelt = finder.find(image.file_name)[0]
+        spelt = spelt or image.file_name
         if by_name.setdefault(spelt, image) is not image:
             raise InputError(source, f"has two images {spelt}", "Give their annotations to one of them")
     missing = sorted(set(split.part(part)) - by_name.keys())

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.coco import CocoDataset, read_coco
+from mvtec.convert.coco_images import class_names, labelled_images
+from mvtec.convert.coco_parsing import read_coco
+from mvtec.convert.coco_records import CocoDataset
 from mvtec.convert.fitting import photo_named
 from mvtec.convert.geometry import BoxFloat
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.segmentation import labelled_images
 from mvtec.convert.yolo_dataset import is_yolo_folder, label_file, labelled_photos, read_yolo_folder
 from mvtec.datasets.listing import is_folder, list_images, say_unread, scan
 from mvtec.datasets.samples import GOOD, Dataset, Sample
@@ -128,14 +129,18 @@ def read_label_set(source: Path, images: Path | None = None, on_photo: Callable[
 
 
 def _of_coco(source: Path, images: Path | None, on_photo: Callable[[], None]) -> LabelSet:
-    coco = read_coco(source)
+    coco = read_coco(source, defer_errors=True)
     root = images or _photos_beside(source, coco)
     heard = _Listener()
-    found = _photos(labelled_images(coco, source, root, heard, keep_crowds=True, skip_errors=True), root, on_photo)
+    read = labelled_images(coco, source, root, heard, keep_crowds=True, skip_errors=True)
+    found = list(_photos(read, root, on_photo))
+    if images is None and not found and {one.kind for one in heard.refused} == {"photo-missing"}:
+        raise InputError(source, "its photos are not beside it", "Give their folder as --images")
     unread = list_images(root, deep=True).unread
     notes = [] if images is not None else [f"the photos are taken from {root}; --images names another folder"]
     notes += [note] if (note := say_unread(unread)) else []
-    names = tuple(coco.category_names().values())
+    names = class_names(coco, heard)
+    notes += heard.notes
     photos = tuple(sorted(found, key=lambda photo: photo.sample.path))
     return LabelSet(source, root, "coco", names, photos, tuple(heard.refused), unread, tuple(notes))
 
@@ -171,8 +176,7 @@ def _photos(
 def _photos_beside(source: Path, coco: CocoDataset) -> Path:
     """The folder that holds most of a file's photos: that of the file, one in it, or `images/` beside it.
 
-    Raises:
-        InputError: None holds any.
+    Where none holds any it is that of the file, in which they are looked for by their names alone.
     """
     beside = source.absolute().parent
     inside = [Path(entry.path) for entry in scan(beside) if is_folder(Path(entry.path))]
@@ -180,7 +184,4 @@ def _photos_beside(source: Path, coco: CocoDataset) -> Path:
         folder: sum(photo_named(folder, image.file_name) is not None for image in coco.images)
         for folder in (beside, *inside, beside.parent / "images", beside.parent)
     }
-    best = max(held, key=lambda folder: held[folder])
-    if coco.images and not held[best]:
-        raise InputError(source, "its photos are not beside it", "Give their folder as --images")
-    return best
+    return max(held, key=lambda folder: held[folder])

@@ -23,7 +23,7 @@ def yolo_by_split(folder: YoloFolder, split: Split, out: Path) -> Receipt:
         OutputError: `out` exists already or cannot be written.
     """
     receipt = Receipt("", notes=list(folder.notes))
-    everything: dict[Part, tuple[Path, ...]] = {part: () for part in PARTS}
+    everything: dict[Part, tuple[Path, ...]] = dict.fromkeys(PARTS, ())
     everything["train"] = tuple(sorted({photo for photos in folder.images.values() for photo in photos}))
     images = {image.path: image for image in labelled_photos(replace(folder, images=everything), "train", receipt)}
     for path, digest in split.images.items():
@@ -42,5 +42,6 @@ def yolo_by_split(folder: YoloFolder, split: Split, out: Path) -> Receipt:
         task="detect" if boxes_only else "segment",
         images="any",
         inputs=[folder.root],
+        split=split,
     )
     return receipt

@@ -118,6 +118,7 @@ def images_to_yolo(
     task: Task = "detect",
     images: ImagesBy = "link",
     inputs: Sequence[Path] = (),
+    split: Split | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write a YOLO folder from labelled images.
@@ -131,6 +132,7 @@ def images_to_yolo(
         task: Labels as boxes (`detect`) or polygons (`segment`).
         images: How the photos get there.
         inputs: What the images are read from: `out` must not replace it.
+        split: What divided the images into the parts, to be kept beside them.
         overwrite: Replace what is there.
 
     Raises:
@@ -140,11 +142,14 @@ def images_to_yolo(
     receipt.reader = _reader(task)
     class_of = {defect: index for index, defect in enumerate(defects)}
     with staged_folder(out, overwrite=overwrite, inputs=inputs) as staged:
+        digests = {} if split is None else split.images
         for part, found in parts.items():
             labels = (_labels(image, task=task, class_of=class_of) for image in found)
-            _write_part(staged, part, labels, defects, {**info, "part": part}, images, receipt, {})
+            _write_part(staged, part, labels, defects, {**info, "part": part}, images, receipt, digests)
         receipt.check_not_empty(out)
         _write_data_yaml(staged, defects, set(parts))
+        if split is not None:
+            write_json(staged / "split.json", split.to_json(), overwrite=False)
         write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mvtec.convert.from_masks import InstanceOptions
+from mvtec.convert.yolo_by_split import yolo_by_split
 from mvtec.convert.yolo_dataset import check_labels_for_training, is_yolo_folder, read_yolo_folder
 from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import PARTS, Split, make_split, read_split, select, untested
@@ -43,18 +44,19 @@ def yolo_folder_for(
     Args:
         data: A YOLO folder, its `data.yaml`, or an MVTec category.
         run: The run's folder.
-        split_file: The split of a category; None draws the default one, a fifth of each class as test.
+        split_file: The split of the category, or of the YOLO folder, whose parts it replaces; None draws the default
+            one of a category, a fifth of each class as test.
         fold: The fold of the split to take as val.
         warn: Told what the conversion's receipt warns of.
 
     Raises:
         InputError: `data` is neither, a photo or mask breaks a rule, or a resumed run began with another split.
     """
-    if is_yolo_folder(data):
-        if split_file is not None or fold is not None:
-            raise InputError("--split", f"{data} is a YOLO folder and has its parts already", "Leave it out")
+    is_yolo = is_yolo_folder(data)
+    if is_yolo:
         folder = read_yolo_folder(data)
         check_labels_for_training(folder)
+    if is_yolo and split_file is None and fold is None:
         for note in folder.notes:
             warn(note)
         return data
@@ -67,7 +69,13 @@ def yolo_folder_for(
     if converted.is_dir():  # a resumed run
         if split is not None and split.hash != read_split(converted / "split.json").hash:
             raise InputError("--split", "is not what the run began with", "Give the same, or leave it out")
-        _check_same(data, read_split(converted / "split.json"))
+        if not is_yolo:
+            _check_same(data, read_split(converted / "split.json"))
+        return converted
+    if is_yolo and split is not None:
+        receipt = yolo_by_split(folder, split, converted)
+        for warning in receipt.warnings():
+            warn(warning)
         return converted
     dataset = read_tree(data)
     notes: list[str] = []
