@@ -167,7 +167,7 @@ def test_the_command_and_its_page(plates: Category, tmp_path: Path, mvtec):
     shutil.copy(plates.photo("crack", 0), drawn / "test" / "crack" / "synthetic_paste_000.png")
     shutil.copy(plates.mask("crack", 0), drawn / "ground_truth" / "crack" / "synthetic_paste_000_mask.png")
     image = {"id": 1, "file_name": "test/crack/synthetic_paste_000.png", "width": 9, "height": 9}
-    (drawn / "synthetic.json").write_text(json.dumps({"images": [image], "categories": []}))
+    (drawn / "synthetic.json").write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
     done = mvtec("evaluate", "anomaly", drawn, "--anomaly", run)
     assert "1 photo that mvtec datasets synthesize has drawn: left out" in done.err
     assert "8 photos; value" in done.out
