@@ -271,3 +271,63 @@ def test_a_black_mask_with_an_opaque_fourth_channel_is_black(tmp_path: Path):
     rgba[5:9, 5:9, 3] = 0  # a shape that only transparency tells: no black mask, and no mask either
     write(tmp_path / "masks/b.png", rgba)
     assert [problem.kind for problem in check(read_tree(tmp_path))] == ["no-mask", "alpha-mask"]
+
+
+def spoil_visa(root: Path, name: str, content: str) -> None:
+    visa(root)
+    (root / name).write_text(content)
+
+
+HEAD = "image,label,mask\nwidget/Data/Images/Normal/0000.JPG,normal,\nwidget/Data/Images/Normal/0001.JPG,normal,\n"
+ROW = "widget/Data/Images/Anomaly/000.JPG"
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        pytest.param(f"{HEAD}{ROW}", "has 1 fields in row 4 and 3 in the first", id="short_row"),
+        pytest.param(f"{HEAD}{ROW},melt,a,b", "has 4 fields in row 4", id="long_row"),
+        pytest.param("image,mask\na,b", "lacks the columns image and label", id="no_label"),
+        pytest.param("", "lacks the columns image and label", id="empty"),
+        pytest.param(f"{HEAD}{ROW},normal,", "gives Data/Images/Anomaly/000.JPG the label normal", id="normal"),
+        pytest.param(f"{HEAD}{ROW},,m.png", "gives Data/Images/Anomaly/000.JPG the label ''", id="no_name"),
+        pytest.param(HEAD, "has no row of Data/Images/Anomaly/000.JPG", id="no_row"),
+        pytest.param(f'{HEAD}"{ROW}', "is not a readable table", id="open_quote"),
+    ],
+)
+def test_a_broken_table_of_visa_is_named(tmp_path: Path, table: str, problem: str):
+    spoil_visa(tmp_path / "widget", "image_anno.csv", table)
+    with pytest.raises(InputError, match=r"image_anno\.csv") as caught:
+        read_tree(tmp_path / "widget")
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("layout", "place", "problem"),
+    [
+        ("mvtec-ad", "test/x.png", "lies beside the folders of defect types in test/"),
+        ("btad", "test/ko/more/x.png", "lies in a folder of test/ko/"),
+        ("mvtec-loco", "test/good/more/x.png", "lies in a folder of test/good/"),
+        ("mvtec-ad-2", "test_public/x.png", "lies beside the folders of defect types in test_public/"),
+        ("visa", "Data/Images/Other/x.png", "lies neither in Normal/ nor in Anomaly/"),
+    ],
+)
+def test_no_layout_passes_over_a_photo(tmp_path: Path, layout: str, place: str, problem: str):
+    CASES[layout][0](tmp_path / "widget")
+    write(tmp_path / "widget" / place, noise(9))
+    with pytest.raises(InputError, match=problem):
+        read_tree(tmp_path / "widget")
+
+
+@pytest.mark.parametrize("layout", [name for name in CASES if name not in ("kolektor-sdd", "images-masks")])
+def test_a_mask_of_no_photo_is_an_error_in_every_layout(tmp_path: Path, layout: str, mvtec):
+    make, _, _, _, boxes = CASES[layout]
+    make(tmp_path / "widget")
+    mask = next(sample for sample in read_tree(tmp_path / "widget").samples if sample.path in boxes).masks[0]
+    in_folder = mask.parent.parent / "999" / "000.png"
+    extra = in_folder if layout == "mvtec-loco" else mask.with_name(mask.name.replace("000", "999"))
+    write(extra, blob(249))
+    done = mvtec("convert", "masks-to-coco", tmp_path / "widget", "--out", tmp_path / "o.json")
+    assert (done.code, "belongs to no photo" in done.err) == (2, True)
+    done = mvtec("convert", "masks-to-coco", tmp_path / "widget", "--out", tmp_path / "o.json", "--on-error", "skip")
+    assert (done.code, "left out: " in done.err) == (0, True)

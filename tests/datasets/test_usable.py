@@ -153,6 +153,19 @@ def test_a_split_refuses_what_a_conversion_refuses(spoiler: str, category: Categ
     assert mvtec("convert", "masks-to-yolo", category.root, *words).code == 0
 
 
+def test_a_photo_of_specks_alone_does_not_become_good(category: Category, mvtec, tmp_path: Path):
+    speck = np.zeros((40, 48))
+    speck[5, 5] = 255
+    write_png(category.mask("crack", 1), speck)
+    words = ("convert", "masks-to-coco", category.root, "--out", tmp_path / "o.json", "--min-area", "2")
+    done = mvtec(*words)
+    assert done.code == 0
+    assert "test/crack/001.png: shows a defect, and nothing of 2 pixels or more" in done.err
+    coco = read_coco(tmp_path / "o.json")
+    assert len(coco.images) == 14
+    assert "test/crack/001.png" not in {image.file_name for image in coco.images}
+
+
 def test_a_clean_data_set_is_kept_whole(category: Category):
     dataset = read_tree(category.root)
     assert usable(dataset, skip_errors=True) == (dataset, [])

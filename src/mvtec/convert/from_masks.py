@@ -61,12 +61,16 @@ class InstanceOptions:
 
 @dataclass(frozen=True)
 class _Answer(Generic[Made]):
-    """What came of a sample: what was made of it and what is odd about its mask, or the error's file, problem, mend."""
+    """What came of a sample: what was made of it and what is odd about its mask, or the error's file, problem, mend.
+
+    `emptied` where all its instances are below `min_area`.
+    """
 
     made: Made | None
     dropped: int = 0
     odd: tuple[OddMask, ...] = ()
     grey: tuple[Grey, ...] = ()
+    emptied: bool = False
     error: tuple[str, str, str] | None = None
 
 
@@ -110,6 +114,9 @@ def label_samples(
         if found.error is None:
             assert found.made is not None
             yield found.made
+        elif found.emptied:  # as --min-area asks
+            error = InputError(*found.error)
+            receipt.leave_out(error, skip_errors=True, kind="below --min-area", photo=sample.path, lost=[])
         elif options.on_error == "fail":
             raise InputError(*found.error).or_skip()
         else:
@@ -158,6 +165,10 @@ def _answer(
             raise suspect_error(sample, doubtful[sample.path])
         check_names(sample, doubled)
         image, dropped, odd, grey = _label(sample, options, memory)
+        if dropped and not image.instances:  # what showed a defect is not good for that
+            problem = f"shows a defect, and nothing of {options.min_area} pixels or more"
+            error = (str(sample.photo), problem, "Lower --min-area to keep it")
+            return _Answer(None, dropped, odd, grey, emptied=True, error=error)
         return _Answer(make(image), dropped, odd, grey)
     except InputError as error:
         return _Answer(None, error=(error.file, error.problem, error.mend))

@@ -20,6 +20,7 @@ from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.convert.palette_png import VOID, Colour, Numbers, read_numbers
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.voc_photos import PHOTOS, Photos, plain_photo
+from mvtec.datasets.listing import files_below
 from mvtec.errors import InputError
 from mvtec.reading import read_text
 from mvtec.words import counted
@@ -31,7 +32,7 @@ BACKGROUND = "background"
 
 def mask_files(root: Path) -> list[Path]:
     """The images of classes, sorted."""
-    return sorted(file for file in (root / CLASSES).rglob("*.png") if not file.name.startswith("."))
+    return sorted(file for file in files_below(root / CLASSES) if file.suffix.lower() == ".png")
 
 
 def read_label_map(root: Path) -> dict[str, Colour]:

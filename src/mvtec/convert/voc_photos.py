@@ -16,6 +16,7 @@ from mvtec.convert.instances import LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
+from mvtec.datasets.listing import files_below
 from mvtec.errors import InputError
 
 ANNOTATIONS, PHOTOS = "Annotations", "JPEGImages"
@@ -24,11 +25,7 @@ ANNOTATIONS, PHOTOS = "Annotations", "JPEGImages"
 def label_files(root: Path) -> list[Path]:
     """The XML files of `Annotations/`, or of the whole folder where it has none there; sorted, hidden ones left out."""
     for folder in (root / ANNOTATIONS, root):
-        files = sorted(
-            file
-            for file in folder.rglob("*.[xX][mM][lL]")
-            if not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        )
+        files = sorted(file for file in files_below(folder) if file.suffix.lower() == ".xml")
         if files:
             return files
     return []

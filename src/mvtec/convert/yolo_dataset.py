@@ -12,6 +12,7 @@ from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import classes_of_label, read_label
 from mvtec.convert.yolo_listing import list_bare, list_data_yaml
 from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.listing import files_below
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.datasets.split import Part, Split, read_split
 from mvtec.errors import InputError
@@ -185,9 +186,10 @@ def leave_out_orphans(folder: YoloFolder, receipt: Receipt, *, skip_errors: bool
     used = {file for file in map(found_label, photos) if file is not None}
     folders = {file.parent for file in used}
     folders |= {at for photo in photos if (at := label_file(photo).parent) != photo.parent and at.is_dir()}
-    files = {file for at in folders for file in at.rglob("*") if file.suffix.lower() == ".txt"} - used
+    files = {file for at in folders for file in files_below(at) if file.suffix.lower() == ".txt"} - used
     stems: dict[Path, set[str]] = {}
-    empty, others = [], []
+    empty: list[str] = []
+    others: list[str] = []
     for file in sorted(files):
         if file.name in _NOT_LABELS or file.name.startswith(".") or _has_photo(file, stems):
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,23 +53,38 @@ def list_images(
     Raises:
         InputError: A folder cannot be read, or a name is not UTF-8 and so could not be written into an annotation file.
     """
-    top = root / folder
     images: list[str] = []
     unread: list[str] = []
+    for path in files_below(root / folder, deep=deep, skip=skip):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            images.append(_relative(path, root))
+        elif path.suffix.lower() in _NOT_READ or (not path.suffix and _begins_as_image(path)):
+            unread.append(_relative(path, root))
+    return Listing(tuple(sorted(images)), tuple(sorted(unread)))
+
+
+def files_below(
+    top: Path, *, deep: bool = True, skip: Callable[[Path], bool] = lambda _folder: False
+) -> Iterator[Path]:
+    """All that lies in a folder and is not a folder, hidden things left out; a folder that is missing holds nothing.
+
+    Args:
+        top: The folder.
+        deep: Look into folders in it, too.
+        skip: Called with each folder in it; true leaves it out.
+
+    Raises:
+        InputError: A folder cannot be read.
+    """
     left = [(top, frozenset({os.path.realpath(top)}))] if is_folder(top) else []
     while left:
         current, above = left.pop()
         for entry in scan(current):
             path = Path(entry.path)
-            if is_folder(path):
-                real = os.path.realpath(path)
-                if deep and real not in above and not skip(path):
-                    left.append((path, above | {real}))
-            elif path.suffix.lower() in IMAGE_SUFFIXES:
-                images.append(_relative(path, root))
-            elif path.suffix.lower() in _NOT_READ or (not path.suffix and _begins_as_image(path)):
-                unread.append(_relative(path, root))
-    return Listing(tuple(sorted(images)), tuple(sorted(unread)))
+            if not is_folder(path):
+                yield path
+            elif deep and (real := os.path.realpath(path)) not in above and not skip(path):
+                left.append((path, above | {real}))
 
 
 def scan(folder: Path) -> list[os.DirEntry[str]]:

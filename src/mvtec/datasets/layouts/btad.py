@@ -7,7 +7,7 @@ Mishra et al., ISIE 2021; http://avires.dimi.uniud.it/papers/btad/btad.zip; CC B
       test/{ok,ko}/0000.bmp …
       ground_truth/ko/0000.png …      named as the photo
 
-`ok` is read as `good`. Where masks end in `_mask`, it is a folder of the layout mvtec-ad.
+`ok` is read as `good`. Where all masks end in `_mask`, it is a folder of the layout mvtec-ad.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ MASKS = "ground_truth"
 
 def found_in(root: Path) -> bool:
     has_ok = is_folder(root / "test" / OK) or is_folder(root / "train" / OK)
-    return has_ok and not any(stem(mask).endswith("_mask") for mask in images_in(root, MASKS, deep=True))
+    masks = images_in(root, MASKS, deep=True) if has_ok else []
+    return has_ok and not (masks and all(stem(mask).endswith("_mask") for mask in masks))
 
 
 def read(root: Path) -> Dataset:

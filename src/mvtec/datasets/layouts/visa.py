@@ -68,7 +68,7 @@ def read(root: Path) -> Dataset:
                 part: OfficialSplit = "train" if photo in aside else "test"
                 samples.append(Sample(root, photo, GOOD, paths, part))
                 continue
-            names = {name.strip() for name in (label or "anomaly").split(",")}
+            names = {name.strip() for name in ("anomaly" if label is None else label).split(",")}
             if "" in names or GOOD in names:
                 raise InputError(table, f"gives {photo} the label {label!r}", "Name its defect types")
             place = f"{MASKS}/Anomaly/{stem(photo)}.png"
