@@ -260,3 +260,15 @@ def test_keypoints_are_counted(write, tmp_path: Path, mvtec):
     file = write({"keypoints": [1, 2, 2], "num_keypoints": 1})
     done = mvtec("convert", "coco-to-yolo", file, "--images", tmp_path, "--out", tmp_path / "y")
     assert "1 annotation of i.json with keypoints, which are not kept" in done.err
+
+
+@pytest.mark.parametrize("command", ["coco-to-yolo", "coco-to-masks", "coco-to-semantic"])
+def test_a_box_where_masks_are_wanted_can_be_left_out(write, tmp_path: Path, mvtec, command: str):
+    file = write({}, {"segmentation": [[20, 15, 35, 15, 35, 25, 20, 25]]})
+    words = ["convert", command, file, "--images", tmp_path]
+    words += ["--task", "segment"] if command == "coco-to-yolo" else []
+    failed = mvtec(*words, "--out", tmp_path / "a")
+    assert failed.code == 2
+    assert "annotation 1 of p.png: has a box and no mask" in failed.err
+    left = mvtec(*words, "--out", tmp_path / "b", "--on-error", "skip")
+    assert "objects: 2 read, 1 written, 1 left out (1 annotation not readable)" in left.out

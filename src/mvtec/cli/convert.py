@@ -250,7 +250,7 @@ def coco_to_masks(
 
     receipt = Receipt("regions of the masks")
     _, found = read_coco_images(
-        annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+        annotations, images, receipt, keep_crowds=keep_crowds, wanted="masks", skip_errors=on_error is OnError.skip
     )
     images_to_masks(
         found,

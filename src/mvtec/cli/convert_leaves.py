@@ -245,7 +245,7 @@ def coco_to_semantic(
 
     receipt = Receipt(READER)
     names, found = read_coco_images(
-        annotations, images, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
+        annotations, images, receipt, keep_crowds=keep_crowds, wanted="masks", skip_errors=on_error is OnError.skip
     )
     write_semantic(
         found,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Literal
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
 from mvtec.convert.coco_parsing import unreadable_error
@@ -20,9 +21,17 @@ from mvtec.errors import InputError
 from mvtec.limits import check_size
 from mvtec.words import counted
 
+Wanted = Literal["both", "boxes", "masks"]
+
 
 def read_coco_images(
-    path: Path, photos: Path | None, receipt: Receipt, *, keep_crowds: bool = False, skip_errors: bool = False
+    path: Path,
+    photos: Path | None,
+    receipt: Receipt,
+    *,
+    keep_crowds: bool = False,
+    wanted: Wanted = "both",
+    skip_errors: bool = False,
 ) -> tuple[tuple[str, ...], Iterator[LabelledImage]]:
     """The classes of an annotation file in the order of their ids, and its images, see `labelled_images`.
 
@@ -30,8 +39,10 @@ def read_coco_images(
         InputError: The file cannot be read; while the images pass, see `labelled_images`.
     """
     coco = read_coco(path, defer_errors=True)
-    images = labelled_images(coco, path, photos, receipt, keep_crowds=keep_crowds, skip_errors=skip_errors)
-    return class_names(coco, receipt), images
+    names = class_names(coco, receipt)
+    return names, labelled_images(
+        coco, path, photos, receipt, keep_crowds=keep_crowds, wanted=wanted, skip_errors=skip_errors
+    )
 
 
 def class_names(coco: CocoDataset, receipt: Receipt) -> tuple[str, ...]:
@@ -72,7 +83,7 @@ def labelled_images(
     receipt: Receipt,
     *,
     keep_crowds: bool = False,
-    boxes: bool = False,
+    wanted: Wanted = "both",
     skip_errors: bool = False,
 ) -> Iterator[LabelledImage]:
     """The images of an annotation file with their instances, in the order of the file, see `fitted`.
@@ -85,7 +96,7 @@ def labelled_images(
         photos: The folder its file names are relative to, where photos are needed, see `PhotoFinder`.
         receipt: Is told what is left out.
         keep_crowds: Take crowds as instances: CVAT and Datumaro mark masks drawn with a brush so.
-        boxes: Only boxes are wanted: a segmentation that marks no pixel is no error where there is a box.
+        wanted: Where only boxes are wanted, a segmentation may mark no pixel; where masks are, a box alone is an error.
         skip_errors: Leave out an annotation that breaks a rule, or an image, instead of stopping.
 
     Raises:
@@ -138,7 +149,7 @@ def labelled_images(
             defect = names[annotation.category_id]
             keypoints += bool((annotation.model_extra or {}).get("keypoints"))
             try:
-                instances.append(_instance(annotation, defect, (image.width, image.height), boxes=boxes))
+                instances.append(_instance(annotation, defect, (image.width, image.height), wanted))
                 turned += bool(_degrees(annotation) % 180)
             except ValueError as error:
                 problem = _error(source, image, annotation, str(error), "Correct it")
@@ -149,7 +160,7 @@ def labelled_images(
     if finder is not None:
         finder.note(receipt)
     if turned:
-        what = "the upright box around each is written" if boxes else "each is written as its polygon"
+        what = "the upright box around each is written" if wanted == "boxes" else "each is written as its polygon"
         receipt.notes.append(f"{turned} of the boxes in {source.name} are turned (attributes.rotation): {what}")
     if keypoints:
         receipt.notes.append(f"{counted(keypoints, 'annotation')} of {source.name} with keypoints, which are not kept")
@@ -159,13 +170,14 @@ def _error(source: Path, image: CocoImage, annotation: CocoAnnotation, problem: 
     return InputError(source, f"annotation {annotation.id} of {image.file_name}: {problem}", hint)
 
 
-def _instance(annotation: CocoAnnotation, defect: str, size_wh: tuple[int, int], *, boxes: bool) -> Instance:
+def _instance(annotation: CocoAnnotation, defect: str, size_wh: tuple[int, int], wanted: Wanted) -> Instance:
     """An annotation with the box that it gives, and its pixels; of a turned box its hull and its polygon's pixels.
 
     Raises:
         ValueError: It breaks a rule.
     """
     box = annotation.bbox
+    boxes = wanted == "boxes"
     degrees = _degrees(annotation)
     try:
         if degrees % 180:
@@ -182,6 +194,8 @@ def _instance(annotation: CocoAnnotation, defect: str, size_wh: tuple[int, int],
         if not boxes or min(box[2:]) <= 0:
             raise
         region = None
+    if region is None and wanted == "masks":
+        raise ValueError("has a box and no mask: draw one, make one with segment refine, or convert to boxes")
     if region is not None and 0 in box[2:]:  # a box without area says nothing
         box = region.box_xywh
     said = annotation.attributes if isinstance(annotation.attributes, dict) else {}

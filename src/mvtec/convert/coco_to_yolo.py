@@ -76,7 +76,7 @@ def coco_to_yolo(
             photos,
             receipt,
             keep_crowds=keep_crowds,
-            boxes=task == "detect",
+            wanted="boxes" if task == "detect" else "masks",
             skip_errors=skip_errors,
         )
         for part, content in contents.items()
