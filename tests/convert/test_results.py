@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mvtec.convert.results import results_for
+from mvtec.convert.results import number, results_for
 from mvtec.errors import InputError
 
 PHOTOS = {1: "002.png", 2: "003.png", 3: "004.png", 4: "part_9.png"}
@@ -99,3 +99,22 @@ def test_a_photo_that_is_not_known_is_refused():
 def test_two_images_of_one_name_are_refused():
     with pytest.raises(InputError, match=r"truth\.json: has two images of the name a\.png"):
         photos_of({"image_id": 1}, photos={1: "a.png", 2: "a.png"})
+
+
+@pytest.mark.parametrize("odd", [[1], {"id": 1}, None, float("nan"), 2.5])
+def test_an_id_that_is_none_leaves_the_name(odd: Any):
+    assert photos_of({"image_id": odd, "file_name": "003.png"}) == ([2], "")
+
+
+def test_a_whole_number_with_a_point_is_an_id():
+    assert photos_of({"image_id": 2.0, "file_name": "003.png"}) == ([2], "")
+
+
+def test_a_name_of_thousands_of_digits_is_a_name():
+    photos = {1: "9" * 5000 + ".png", 2: "3.png"}
+    assert photos_of({"image_id": 3}, photos=photos)[0] == [2]
+    assert photos_of({"image_id": "9" * 5000}, photos=photos)[0] == [1]
+
+
+def test_a_score_of_hundreds_of_digits_is_none():
+    assert (number(10**400), number(float("inf")), number("1"), number(1)) == (None, None, None, 1.0)

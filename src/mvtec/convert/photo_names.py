@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
 
+_MOST_DIGITS = 18  # of a number that is an id
+
 
 class PhotoNames:
     """Finds photos by what tools call them: the whole name, the end of its path, or either without the ending.
@@ -43,8 +45,8 @@ class PhotoNames:
         """The ids of the photos whose stem is a number, as `000002.jpg`, by that number."""
         found: dict[int, list[int]] = defaultdict(list)
         for stem, numbers in self._by_stem.items():
-            if stem.isdecimal():
-                found[int(stem)] += numbers
+            if (number := number_of(stem)) is not None:
+                found[number] += numbers
         return found
 
 
@@ -63,6 +65,15 @@ def check_names(whose: str | Path, names: Iterable[str]) -> None:
                 "Give each photo one image",
             )
         seen.add(parts_of(name))
+
+
+def number_of(stem: str) -> int | None:
+    """The number that a stem is, as tools make ids of it; None of another one.
+
+    >>> number_of("000002"), number_of("part_2")
+    (2, None)
+    """
+    return int(stem) if stem.isdecimal() and len(stem) <= _MOST_DIGITS else None
 
 
 def parts_of(name: str) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ detection has a `file_name`, the name says which photo is meant, and the id must
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mvtec.convert.coco import CocoAnnotation, CocoResult, parse_results
-from mvtec.convert.photo_names import PhotoNames, check_names, parts_of
+from mvtec.convert.photo_names import PhotoNames, check_names, number_of, parts_of
 from mvtec.errors import InputError
 from mvtec.reading import read_json
 
@@ -138,7 +139,11 @@ def attributes_of(record: CocoAnnotation | CocoResult) -> dict[str, Any]:
 
 def number(value: Any) -> float | None:
     """A finite number as such; None of what is none, as an editor may leave it."""
-    return float(value) if isinstance(value, int | float) and isfinite(value) else None
+    if not isinstance(value, int | float):
+        return None
+    with suppress(OverflowError):  # an integer of some hundred digits
+        return float(value) if isfinite(value) else None
+    return None
 
 
 class _Reader:
@@ -159,6 +164,10 @@ class _Reader:
     def photo_of(self, record: dict[str, Any]) -> int | None:
         """The id of the photo that a detection's name or its text for an id says; None where it has but a number."""
         given, name = record.get("image_id"), record.get("file_name")
+        if isinstance(given, float) and given.is_integer():
+            given = int(given)
+        if not isinstance(given, int | str):
+            given = None
         if isinstance(name, str) and name:
             found = self._find(name)
             number = given if len(found) > 1 and given in found else self._only(name, found)
@@ -232,7 +241,7 @@ class _Reader:
         if given == number:
             return True
         stem = PurePosixPath(parts_of(self._photos[number])[-1]).stem
-        if str(given) == stem or (isinstance(given, int) and stem.isdecimal() and int(stem) == given):
+        if str(given) == stem or given == number_of(stem):
             self._are_stems = True
             self._note("image ids are the photos' names, as Ultralytics writes them; photos are told by file_name")
             return True
