@@ -133,9 +133,40 @@ def test_the_run_says_what_it_has_seen_and_what_it_ran_on(tmp_path: Path, mvtec)
     outcome = mvtec("train-detector", folder.root, "--out", tmp_path / "run", *TINY)
     assert outcome.code == 0, outcome.err
     assert "4 of 5 instances (crack 3 of 3, stain 1 of 2) large enough to be seen at --imgsz 64" in outcome.out
-    assert "of 5 labels of the train part 1 are there twice and taken once" in outcome.err
+    assert "1 label of the same numbers as another one in its file: taken once" in outcome.err
     settings = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]
     assert settings["instances"]["train"]["stain"] == {"instances": 2, "dropped": 1, "below_8_px": 1}
     assert settings["boxes_of_first_epoch"] == {"crack": 2, "stain": 1}
     assert (settings["device_name"], settings["workers"], settings["amp"]) == ("cpu", 0, False)
     assert settings["threads"] >= 1
+
+
+@pytest.mark.slow
+def test_labels_that_ultralytics_does_not_read_stop_the_training(
+    tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    from ultralytics.data.dataset import YOLODataset
+
+    original = YOLODataset.get_labels
+
+    def loses_one(dataset: YOLODataset) -> list[dict[str, np.ndarray]]:
+        labels = original(dataset)
+        labels[0]["cls"] = labels[0]["cls"][:0]
+        return labels
+
+    folder = yolo(tmp_path / "yolo", train=[box(0, 200, 200), box(1, 250, 250)])
+    monkeypatch.setattr(YOLODataset, "get_labels", loses_one)
+    outcome = mvtec("train-detector", folder.root, "--out", tmp_path / "run", *TINY)
+    assert outcome.code == 2
+    assert "labels/train/0.txt: has 1 label, and Ultralytics reads 0 of them" in outcome.err
+
+
+@pytest.mark.slow
+def test_a_first_epoch_without_a_box_stops_the_training(tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch):
+    from ultralytics.data.augment import RandomPerspective
+
+    monkeypatch.setattr(RandomPerspective, "box_candidates", lambda *_, box1, **__: np.zeros(box1.shape[1], bool))
+    folder = yolo(tmp_path / "yolo", train=[box(0, 200, 200), box(1, 250, 250)])
+    outcome = mvtec("train-detector", folder.root, "--out", tmp_path / "run", *TINY)
+    assert outcome.code == 2
+    assert "the first epoch at --imgsz 64 has shown the network no box" in outcome.err

@@ -113,8 +113,7 @@ def train(
         else:
             if resume:
                 _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
-            labels = sum(count["instances"] for count in instances["train"].values())
-            watch(model, plan, own_yaml, labels, warn_aloud)
+            watch(model, plan, own_yaml, warn_aloud)
             seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
             arguments = vars(model.trainer.args)
             seen = {folder.names[number]: count for number, count in sorted(model.trainer.seen.items())}

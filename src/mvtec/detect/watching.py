@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mvtec.convert.yolo import read_label
 from mvtec.convert.yolo_dataset import YoloFolder, label_file, read_yolo_folder
 from mvtec.datasets.images import photo_size_wh
@@ -18,14 +20,13 @@ _SMALLEST = 10  # pixels, for Ultralytics
 _FOUND_BY_ULTRALYTICS = frozenset({"model", "batch", "nbs"})
 
 
-def watch(model: Any, plan: Plan, data_yaml: Path, labels: int, warn: Callable[[str], None]) -> None:
+def watch(model: Any, plan: Plan, data_yaml: Path, warn: Callable[[str], None]) -> None:
     """Have a training stop where Ultralytics would go on with other photos, labels or settings than it was given.
 
     Args:
         model: An Ultralytics model that is to be trained.
         plan: What it is to be trained with.
         data_yaml: The data set as Ultralytics reads it.
-        labels: How many instances its train part has.
         warn: Told of labels that are there twice.
     """
 
@@ -47,9 +48,19 @@ def watch(model: Any, plan: Plan, data_yaml: Path, labels: int, warn: Callable[[
         used = [*folder.images["train"], *folder.images["val"]]
         if lost := [photo for photo in used if sha256_file(photo) not in read]:
             raise _why_lost(lost, folder)
-        taken = sum(len(label["cls"]) for label in trainer.train_loader.dataset.labels)
-        if taken < labels:
-            warn(f"{plan.data}: of {labels} labels of the train part {labels - taken} are there twice and taken once")
+        taken = {label["im_file"]: len(label["cls"]) for loader in loaders for label in loader.dataset.labels}
+        doubled = 0
+        for photo, count in sorted(taken.items()):
+            lines = _lines(label_file(Path(photo)))
+            if count != len(set(lines)):
+                raise InputError(
+                    label_file(Path(photo)),
+                    f"has {counted(len(lines), 'label')}, and Ultralytics reads {count} of them",
+                    "Make the labels again",
+                )
+            doubled += len(lines) - count
+        if doubled:
+            warn(f"{plan.data}: {counted(doubled, 'label')} of the same numbers as another one in its file: taken once")
 
     def check_boxes(trainer: Any) -> None:
         """Ultralytics trains on, and says that it has trained, where each box was lost on the way to the network."""
@@ -63,6 +74,12 @@ def watch(model: Any, plan: Plan, data_yaml: Path, labels: int, warn: Callable[[
     model.add_callback("on_pretrain_routine_start", check_settings)
     model.add_callback("on_pretrain_routine_end", check_photos)
     model.add_callback("on_train_epoch_end", check_boxes)
+
+
+def _lines(label: Path) -> list[tuple[np.float32, ...]]:
+    """The numbers of each line of a label file, as Ultralytics compares them; none where there is no file."""
+    text = label.read_text(encoding="utf-8-sig") if label.is_file() else ""
+    return [tuple(map(np.float32, line.split())) for line in text.splitlines() if line.strip()]
 
 
 def _why_lost(photos: Sequence[Path], folder: YoloFolder) -> InputError:
