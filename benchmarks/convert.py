@@ -212,7 +212,7 @@ def scaling(root: Path, temporary: Path, copies: int = 100) -> None:
         out = temporary / "memory.json"
         words = ["convert", "masks-to-coco", str(folder), "--out", str(out), "--overwrite"]
         code = (
-            "import re, sys\nfrom pathlib import Path\nfrom mvtec.cli.main import app\n"
+            "import re, sys\nfrom pathlib import Path\nfrom mvtec.cli.commands import app\n"
             "try:\n    app(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
             "kib = re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]\n"
             "print(int(kib) // 1024, file=sys.stderr)"

@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path: Path, mon
     rename = Path.rename
 
     def held(path: Path, target: Path) -> Path:
-        if path.suffix == ".tmp":
+        if path.parent.name == "new":
             raise PermissionError(13, "used by another process")
         return rename(path, target)
 

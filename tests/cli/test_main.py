@@ -7,7 +7,7 @@ import pytest
 import typer
 from conftest import Category
 
-from mvtec.cli.main import app
+from mvtec.cli.commands import app
 from mvtec.demo import DemoSize
 
 

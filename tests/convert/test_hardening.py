@@ -26,7 +26,7 @@ from mvtec.datasets.tree import read_tree
 @pytest.fixture(scope="module")
 def leaves(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A category and it in every format, in files that a test may copy and spoil."""
-    from mvtec.cli.main import app
+    from mvtec.cli.commands import app
 
     root = tmp_path_factory.mktemp("leaves")
     make_category(root / "widget", per_class=2)
@@ -241,7 +241,7 @@ def test_kill_leaves_no_half_output_and_a_second_run_completes(command: str, tmp
     category = make_category(tmp_path / "w", defects=("crack",), per_class=150)
     out = tmp_path / "out" / ("i.json" if command == "masks-to-coco" else "yolo")
     out.parent.mkdir()
-    code = "from mvtec.cli.main import app; import sys; app(sys.argv[1:])"
+    code = "from mvtec.cli.commands import app; import sys; app(sys.argv[1:])"
     words = [sys.executable, "-c", code, "convert", command, str(category.root), "--out", str(out)]
     killed = 0
     for _ in range(6):

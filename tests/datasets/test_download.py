@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
 import lzma
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,7 +20,7 @@ import numpy as np
 import pytest
 from conftest import make_category
 
-from mvtec.datasets.download import CATEGORIES, download
+from mvtec.datasets.download import CATEGORIES, _unpack, download
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError, OutputError
 
@@ -179,6 +183,13 @@ def _member(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     return info
 
 
+def _with_nul(name: str) -> tarfile.TarInfo:
+    """A file whose name of the PAX header has a NUL in it."""
+    info = tarfile.TarInfo(name)
+    info.pax_headers = {"path": "bottle/a\0b"}
+    return info
+
+
 @pytest.mark.parametrize(
     "members",
     [
@@ -189,25 +200,75 @@ def _member(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
         pytest.param({"l": _member("bottle/link", tarfile.SYMTYPE, "/etc"), "bottle/link/x": b"x"}, id="symlink"),
         pytest.param({"l": _member("bottle/hard", tarfile.LNKTYPE, "/etc/passwd")}, id="hard_link"),
         pytest.param({"d": _member("bottle/device", tarfile.CHRTYPE)}, id="device"),
+        pytest.param({"bottle/": b"x", ".": b"x"}, id="dot"),
+        pytest.param({"": b"x"}, id="empty"),
+        pytest.param({"bottle/nul": _with_nul("bottle/nul")}, id="nul"),
+        pytest.param({"bottle/" + "a" * 300: b"x"}, id="too_long"),
+        pytest.param({"bottle/a": b"x", "bottle/a/b": b"x"}, id="file_as_folder"),
+        pytest.param({"bottle/a/b": b"x", "bottle/a": b"x"}, id="folder_as_file"),
     ],
 )
 def test_a_hostile_archive_writes_nothing(server: Server, tmp_path: Path, members):
     server.content = pack(members)
     inner = tmp_path / "inner"
     inner.mkdir()
-    with pytest.raises(InputError, match="unsafe"):
+    with pytest.raises(InputError, match=r"is unsafe|a name that is taken or that no file can have"):
         fetch_bottle(server, inner / "out")
     assert left_behind(inner) == []
     assert left_behind(tmp_path) == ["inner"]
     assert not Path("/tmp/escaped-mvtec.txt").exists()
 
 
+@pytest.mark.parametrize(
+    "compress", [lzma.compress, partial(gzip.compress, compresslevel=0), bz2.compress], ids=["xz", "gzip", "bzip2"]
+)
+def test_the_checksum_at_the_end_of_an_archive_is_read(tmp_path: Path, compress):
+    """It stands behind the last file, where unpacking could stop; nothing else tells of a changed byte in gzip."""
+    photo = np.random.default_rng(0).bytes(3000)
+    whole = compress(lzma.decompress(pack({"bottle/a.bin": photo, "bottle/b.txt": b"b"})))
+    middle = len(whole) // 2
+    flipped = bytearray(whole)
+    flipped[middle] ^= 1
+    archive, target = tmp_path / "archive", tmp_path / "target"
+    for content in (flipped, *(whole[:-cut] for cut in (1, 8, 12, 30))):
+        archive.write_bytes(content)
+        target.mkdir()
+        with pytest.raises(InputError, match="cut off or corrupt"):
+            _unpack(archive, target, "https://example.org/x")
+        shutil.rmtree(target)
+    archive.write_bytes(whole)
+    target.mkdir()
+    _unpack(archive, target, "https://example.org/x")
+    assert (target / "bottle" / "a.bin").read_bytes() == photo
+
+
+def test_a_broken_list_of_files_in_an_archive_without_checksum_is_seen(tmp_path: Path):
+    """Python's reader takes a header that it cannot read as the end of the archive."""
+    plain = bytearray(lzma.decompress(pack({"bottle/a.txt": b"a", "bottle/b.txt": b"b"})))
+    plain[plain.find(b"bottle/b.txt")] ^= 1
+    (tmp_path / "archive").write_bytes(plain)
+    (tmp_path / "target").mkdir()
+    with pytest.raises(InputError, match="cut off or corrupt"):
+        _unpack(tmp_path / "archive", tmp_path / "target", "https://example.org/x")
+
+
+def test_an_archive_that_was_whole_when_the_command_was_killed_is_not_fetched_again(
+    server: Server, archive: bytes, tmp_path: Path
+):
+    server.content = archive
+    (tmp_path / kept_part(server).removesuffix(".part")).write_bytes(archive)
+    fetch_bottle(server, tmp_path / "out")
+    assert server.requests == [f"bytes={len(archive)}-"]
+    assert left_behind(tmp_path) == ["out"]
+
+
 def test_a_bomb_is_not_unpacked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mvtec.datasets.download._MAX_BYTES", 1000)
-    server.content = pack({"bottle/zeros": bytes(2000)})
-    with pytest.raises(InputError, match="more than 8 GB"):
-        fetch_bottle(server, tmp_path / "out")
-    assert left_behind(tmp_path) == []
+    for content in (pack({"bottle/zeros": bytes(2000)}), lzma.compress(bytes(3000))):
+        server.content = content
+        with pytest.raises(InputError, match="more than 8 GB"):
+            fetch_bottle(server, tmp_path / "out")
+        assert left_behind(tmp_path) == []
 
 
 def test_another_checksum_is_refused(server: Server, archive: bytes, tmp_path: Path):
@@ -233,8 +294,10 @@ def test_a_missing_page_and_an_unknown_category_are_named(server: Server, tmp_pa
         fetch_bottle(server, tmp_path / "out")
     with pytest.raises(InputError, match="Choose one of bottle, cable"):
         download("cup", tmp_path / "out")
-    with pytest.raises(InputError, match="no web address"):
-        download("bottle", tmp_path / "out", url="ftp://example.org/x")
+    for url in ("ftp://example.org/x", "http://[::1", "http://", "http://a:b/x"):
+        with pytest.raises(InputError, match="is not a web address"):
+            download("bottle", tmp_path / "out", url=url)
+    assert left_behind(tmp_path) == []
 
 
 def test_an_existing_folder_is_refused_before_anything_is_fetched(server: Server, tmp_path: Path):

@@ -87,17 +87,16 @@ def masks_to_coco(
     as_json: AsJson = False,
 ) -> None:
     """Write COCO annotations: tight boxes, pixel areas, lossless RLE; good photos without annotations."""
+    from mvtec.convert.masks_to_coco import check_parts, parts_of
     from mvtec.convert.masks_to_coco import masks_to_coco as convert
-    from mvtec.convert.masks_to_coco import part_file
-    from mvtec.datasets.split import PARTS
     from mvtec.datasets.tree import read_tree
-    from mvtec.files import check_output
+    from mvtec.staging import together
 
     dataset = read_tree(directory, layout)
     split = _read_split(split_file, fold)
-    for path in [part_file(out, part) for part in PARTS if split.part(part)] if split else []:
-        check_output(path, overwrite=overwrite, inputs=_given(split_file))
-    with progress("converting", _count(dataset, split)) as step:
+    if split is not None:
+        check_parts(out, parts_of(split), overwrite=overwrite, inputs=_given(split_file))
+    with together(out), progress("converting", _count(dataset, split)) as step:
         written, receipt = convert(
             dataset,
             out,
@@ -107,7 +106,7 @@ def masks_to_coco(
             overwrite=overwrite,
             on_sample=step,
         )
-    keep_receipt(receipt, out)
+        keep_receipt(receipt, out)
     report("convert masks-to-coco", directory, list(written), receipt, min_iou, as_json)
 
 
@@ -216,9 +215,10 @@ def yolo_to_coco(
     """Write COCO annotations of a YOLO data set; polygons become the masks that Ultralytics paints."""
     from mvtec.convert.yolo_dataset import read_yolo_folder
     from mvtec.convert.yolo_to_coco import yolo_to_coco as convert
+    from mvtec.staging import together
 
     folder = read_yolo_folder(directory)
-    with progress("converting", sum(map(len, folder.images.values()))) as step:
+    with together(out), progress("converting", sum(map(len, folder.images.values()))) as step:
         written, receipt = convert(
             folder,
             out,
@@ -227,7 +227,7 @@ def yolo_to_coco(
             overwrite=overwrite,
             on_photo=step,
         )
-    keep_receipt(receipt, out)
+        keep_receipt(receipt, out)
     report("convert yolo-to-coco", directory, list(written), receipt, min_iou, as_json)
 
 
@@ -298,7 +298,7 @@ def _count(dataset: Dataset, split: Split | None) -> int:
 
 
 def keep_receipt(receipt: Receipt, out: Path) -> None:
-    """Write the receipt of a file beside it, as `NAME.conversion.json`."""
+    """Write the receipt of a file beside it, as `NAME.conversion.json`; both in one block of `staging.together`."""
     from mvtec.convert.receipt import RECEIPT
     from mvtec.files import write_json
 

@@ -48,6 +48,7 @@ def coco_to_labelstudio(
     from mvtec.convert.label_studio import READER, label_config, write_label_studio
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output, staged_file
+    from mvtec.staging import together
 
     check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt(READER)
@@ -57,10 +58,11 @@ def coco_to_labelstudio(
         annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
     )
     interface = label_config(sorted(names))
-    write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
-    with staged_file(config, overwrite=overwrite) as staged:
-        staged.write_text(interface, encoding="utf-8", newline="\n")
-    keep_receipt(receipt, out)
+    with together(out):
+        write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
+        with staged_file(config, overwrite=overwrite) as staged:
+            staged.write_text(interface, encoding="utf-8", newline="\n")
+        keep_receipt(receipt, out)
     report("convert coco-to-labelstudio", annotations, [out, config], receipt, min_iou, as_json)
 
 
@@ -81,19 +83,21 @@ def labelstudio_to_coco(
     from mvtec.convert.label_studio import read_label_studio, read_label_studio_classes
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output
+    from mvtec.staging import together
 
     check_output(out, overwrite=overwrite, inputs=[export, *([] if images is None else [images])])
     receipt = Receipt("")
-    images_to_coco(
-        read_label_studio(export, images, receipt, skip_errors=on_error is OnError.skip),
-        out,
-        defects=read_label_studio_classes(export),
-        description="instances of Label Studio tasks",
-        receipt=receipt,
-        segmentation=segmentation_options(segmentation, tolerance),
-        overwrite=overwrite,
-    )
-    keep_receipt(receipt, out)
+    with together(out):
+        images_to_coco(
+            read_label_studio(export, images, receipt, skip_errors=on_error is OnError.skip),
+            out,
+            defects=read_label_studio_classes(export),
+            description="instances of Label Studio tasks",
+            receipt=receipt,
+            segmentation=segmentation_options(segmentation, tolerance),
+            overwrite=overwrite,
+        )
+        keep_receipt(receipt, out)
     report("convert labelstudio-to-coco", export, [out], receipt, min_iou, as_json)
 
 
@@ -112,14 +116,16 @@ def coco_to_cvat(
     from mvtec.convert.cvat import READER, write_cvat
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output
+    from mvtec.staging import together
 
     check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt(READER)
     names, found = read_coco_images(
         annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
     )
-    write_cvat(found, out, defects=sorted(names), receipt=receipt, overwrite=overwrite)
-    keep_receipt(receipt, out)
+    with together(out):
+        write_cvat(found, out, defects=sorted(names), receipt=receipt, overwrite=overwrite)
+        keep_receipt(receipt, out)
     report("convert coco-to-cvat", annotations, [out], receipt, min_iou, as_json)
 
 
@@ -139,19 +145,21 @@ def cvat_to_coco(
     from mvtec.convert.images_to_coco import images_to_coco
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output
+    from mvtec.staging import together
 
     check_output(out, overwrite=overwrite, inputs=[annotations])
     receipt = Receipt("")
-    images_to_coco(
-        read_cvat(annotations, receipt, skip_errors=on_error is OnError.skip),
-        out,
-        defects=read_cvat_classes(annotations),
-        description="instances of a CVAT task",
-        receipt=receipt,
-        segmentation=segmentation_options(segmentation, tolerance),
-        overwrite=overwrite,
-    )
-    keep_receipt(receipt, out)
+    with together(out):
+        images_to_coco(
+            read_cvat(annotations, receipt, skip_errors=on_error is OnError.skip),
+            out,
+            defects=read_cvat_classes(annotations),
+            description="instances of a CVAT task",
+            receipt=receipt,
+            segmentation=segmentation_options(segmentation, tolerance),
+            overwrite=overwrite,
+        )
+        keep_receipt(receipt, out)
     report("convert cvat-to-coco", annotations, [out], receipt, min_iou, as_json)
 
 
@@ -210,19 +218,21 @@ def voc_to_coco(
     from mvtec.convert.receipt import Receipt
     from mvtec.convert.voc_reading import read_voc, read_voc_classes
     from mvtec.files import check_output
+    from mvtec.staging import together
 
     check_output(out, overwrite=overwrite, inputs=[directory])
     receipt = Receipt("")
-    images_to_coco(
-        read_voc(directory, receipt, from_zero=from_zero, skip_errors=on_error is OnError.skip),
-        out,
-        defects=read_voc_classes(directory),
-        description="instances of Pascal VOC annotations",
-        receipt=receipt,
-        segmentation=segmentation_options(segmentation, tolerance),
-        overwrite=overwrite,
-    )
-    keep_receipt(receipt, out)
+    with together(out):
+        images_to_coco(
+            read_voc(directory, receipt, from_zero=from_zero, skip_errors=on_error is OnError.skip),
+            out,
+            defects=read_voc_classes(directory),
+            description="instances of Pascal VOC annotations",
+            receipt=receipt,
+            segmentation=segmentation_options(segmentation, tolerance),
+            overwrite=overwrite,
+        )
+        keep_receipt(receipt, out)
     report("convert voc-to-coco", directory, [out], receipt, min_iou, as_json)
 
 
@@ -275,17 +285,19 @@ def semantic_to_coco(
     from mvtec.convert.receipt import Receipt
     from mvtec.convert.semantic import read_classes, read_semantic
     from mvtec.files import check_output
+    from mvtec.staging import together
 
     check_output(out, overwrite=overwrite, inputs=[directory])
     receipt = Receipt("")
-    images_to_coco(
-        read_semantic(directory, receipt, skip_errors=on_error is OnError.skip),
-        out,
-        defects=read_classes(directory),
-        description="instances of semantic masks",
-        receipt=receipt,
-        segmentation=segmentation_options(segmentation, tolerance),
-        overwrite=overwrite,
-    )
-    keep_receipt(receipt, out)
+    with together(out):
+        images_to_coco(
+            read_semantic(directory, receipt, skip_errors=on_error is OnError.skip),
+            out,
+            defects=read_classes(directory),
+            description="instances of semantic masks",
+            receipt=receipt,
+            segmentation=segmentation_options(segmentation, tolerance),
+            overwrite=overwrite,
+        )
+        keep_receipt(receipt, out)
     report("convert semantic-to-coco", directory, [out], receipt, min_iou, as_json)

@@ -1,61 +1,45 @@
-"""The command `mvtec`: gathers the groups, and is the one place where an error becomes a line and an exit code."""
+"""Begins and ends `mvtec`, and is the one place where an error becomes a line and an exit code.
+
+What takes time to load is loaded in `main`, so that Ctrl-C in the first tenths of a second ends it as any later one.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
 
-import typer
-
-from mvtec import __version__
-from mvtec.cli import annotate, anomaly, classify, convert_leaves, datasets, demo, detect, imbalance, segment
-from mvtec.cli.console import fail
-from mvtec.cli.process import interruptible, open_closed_streams, prefer_plain_output
-
-app = typer.Typer(
-    name="mvtec",
-    help="From annotation to model: MVTec-layout defect photos in, a measured detector out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+from mvtec.cli.process import (
+    interruptible,
+    open_closed_streams,
+    prefer_plain_output,
+    say_interrupted,
+    warnings_as_lines,
 )
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(convert_leaves.app, name="convert")
-app.add_typer(segment.app, name="segment")
-app.add_typer(imbalance.app, name="evaluate")
-app.command("annotate")(annotate.annotate)
-app.command("train-detector")(detect.train_detector)
-app.command("train-classifier")(classify.train_classifier)
-app.command("train-anomaly")(anomaly.train_anomaly)
-app.command("predict")(detect.predict)
-app.command("demo")(demo.demo)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"mvtec {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    del version
 
 
 def main() -> None:
     """Run the command line."""
     open_closed_streams()
     prefer_plain_output()
+    try:
+        with interruptible(), warnings_as_lines():
+            _run()
+    except KeyboardInterrupt:  # before Typer, or while an error is said
+        say_interrupted()
+        raise SystemExit(130) from None
+
+
+def _run() -> None:
+    from mvtec.cli.commands import app
+    from mvtec.cli.console import fail
     from mvtec.errors import MvtecError, whose_memory_is_full
 
     try:
-        with interruptible():
-            app()
+        app()
     except MvtecError as error:
+        _repair_beside(error.file)
         fail(str(error))
     except BrokenPipeError:
         raise SystemExit(1) from None
@@ -67,6 +51,8 @@ def main() -> None:
             "pip install --force-reinstall --no-deps opencv-python-headless"
         )
     except OSError as error:  # a full disk, a folder that vanished
+        if error.errno == errno.ENAMETOOLONG:
+            fail(f"{str(error.filename)[:80]}…: is too long for the name of a file. Give a shorter name.")
         fail(f"{error.filename or 'disk'}: {error.strerror or error}. Check the disk and the permissions.")
     except (MemoryError, RuntimeError) as error:
         full = whose_memory_is_full(error)
@@ -76,3 +62,16 @@ def main() -> None:
             "--device cpu, smaller photos or a smaller model" if full == "GPU" else "smaller photos or a smaller model"
         )
         fail(f"memory: that of the {full} is full. Give {ways}, or end other programs that use it.")
+
+
+def _repair_beside(file: str) -> None:
+    """Where a file is missing that a killed command had moved away, put it back, and say so."""
+    from mvtec.staging import repair
+
+    with suppress(OSError, ValueError):  # what is at fault may be an option or an address
+        path = Path(os.path.abspath(file))  # noqa: PTH100, which keeps links as they are named
+        while not os.path.lexists(path):
+            path = path.parent
+            if path.is_dir():
+                repair(path)
+                return

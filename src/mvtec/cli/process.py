@@ -6,10 +6,10 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-
-import typer
+from typing import Any
 
 
 def prefer_plain_output() -> None:
@@ -56,9 +56,33 @@ def interruptible() -> Iterator[None]:
         yield
     except SystemExit as end:
         if end.code == 128 + signal.SIGINT:
-            with suppress(OSError):
-                typer.echo("interrupted", err=True)
+            say_interrupted()
         raise
     finally:
         for number in heard:
             signal.signal(number, signal.SIG_DFL)
+
+
+def say_interrupted() -> None:
+    """Print how a command ended that a signal has ended."""
+    with suppress(OSError):
+        print("interrupted", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print what the package warns of as the lines of the command line; warnings of libraries stay what they are."""
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            from mvtec.cli.console import warn
+            from mvtec.errors import MvtecWarning
+
+            if issubclass(category, MvtecWarning):
+                warn(str(message))
+            else:
+                before(message, category, *where, **more)
+
+        warnings.showwarning = show
+        yield

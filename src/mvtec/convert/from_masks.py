@@ -8,6 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Literal, TypeVar
@@ -21,7 +22,7 @@ from mvtec.datasets.images import MaskLayer, MaskMemory, photo_size_wh
 from mvtec.datasets.masks import NEARLY_ALL, Grey, empty_mask, grey_of, read_layers
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.usable import LeftOut, check_names, doubled_names, mask_for_good, orphans, suspect_error, suspects
-from mvtec.errors import InputError
+from mvtec.errors import InputError, MvtecError
 
 OnError = Literal["fail", "skip"]
 Made = TypeVar("Made")
@@ -225,6 +226,9 @@ def _spread(
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
+        except BrokenProcessPool as error:
+            problem, hint = "a process was killed, as when memory is full", "Give fewer, or end other programs"
+            raise MvtecError("--workers", problem, hint) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,10 @@ from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.datasets.samples import Dataset
-from mvtec.datasets.split import PARTS, Split, select
-from mvtec.errors import InputError
+from mvtec.datasets.split import PARTS, Part, Split, select
+from mvtec.errors import OutputError
 from mvtec.files import check_output
-from mvtec.reading import read_json
+from mvtec.staging import together
 
 
 def coco_info(dataset: Dataset, split: Split | None = None, part: str | None = None) -> dict[str, str]:
@@ -31,13 +32,31 @@ def part_file(out: Path, part: str) -> Path:
     return out.with_name(f"{out.stem}_{part}{out.suffix}")
 
 
-def _is_of_a_split(path: Path) -> bool:
-    """Whether a file is one that `masks_to_coco` wrote of a part of a split."""
-    try:
-        info = read_json(path, "a COCO annotation file")["info"]
-        return {"split", "part"} <= info.keys()
-    except (InputError, LookupError, TypeError, AttributeError):
-        return False
+def parts_of(split: Split) -> list[Part]:
+    """The parts that have photos."""
+    return [part for part in PARTS if split.part(part)]
+
+
+def check_parts(out: Path, parts: Collection[Part], *, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Refuse the output places of the parts of a set before any work is done.
+
+    Args:
+        out: What the files are named after.
+        parts: Those that will be written.
+        overwrite: Replace what is there.
+        inputs: What the work reads.
+
+    Raises:
+        OutputError: See `check_output`; or a file of a part that will not be written is there: it is of another set,
+            and would lie beside the new files as if it belonged to them.
+    """
+    inputs = list(inputs)
+    for part in parts:
+        check_output(part_file(out, part), overwrite=overwrite, inputs=inputs)
+    for part in PARTS:
+        if part not in parts and os.path.lexists(part_file(out, part)):
+            problem = f"is there, and the new set has no {part} part: it would lie beside the new files as one of them"
+            raise OutputError(part_file(out, part), problem, "Move it away, or choose another --out")
 
 
 def masks_to_coco(
@@ -63,27 +82,24 @@ def masks_to_coco(
         on_sample: Called after each sample.
 
     Returns:
-        Each file written with its number of photos, and the receipt.
+        Each file written with its number of photos, and the receipt. The files come into place together.
 
     Raises:
         InputError: A photo or mask breaks a rule, or the split is of another data set.
-        OutputError: A file exists already or cannot be written.
+        OutputError: A file exists already or cannot be written; with a split, see `check_parts`.
     """
     segmentation = segmentation or SegmentationOptions()
     receipt = Receipt(segmentation.reader)
     if split is None:
+        check_output(out, overwrite=overwrite, inputs=[dataset.root])
         jobs = [(out, dataset.labelled, coco_info(dataset))]
     else:
-        jobs = [
-            (part_file(out, part), select(dataset, split, part), coco_info(dataset, split, part))
-            for part in PARTS
-            if split.part(part)
-        ]
-    for path, _, _ in jobs:
-        check_output(path, overwrite=overwrite, inputs=[dataset.root])
+        parts = parts_of(split)
+        check_parts(out, parts, overwrite=overwrite, inputs=[dataset.root])
+        jobs = [(part_file(out, part), select(dataset, split, part), coco_info(dataset, split, part)) for part in parts]
     make = partial(coco_labels, options=segmentation)
     written: dict[Path, int] = {}
-    with ExitStack() as files:  # all of them come into place when all are done
+    with together(out), ExitStack() as files:
         for path, samples, info in jobs:
             file = files.enter_context(coco_file(path, dataset.defects, info, overwrite=overwrite))
             for labels, ious in label_samples(dataset, samples, options, receipt, make, on_sample):
@@ -91,8 +107,4 @@ def masks_to_coco(
                 receipt.add(labels.path, labels.defects, ious)
             written[path] = file.image_count
         receipt.check_not_empty(out)
-    if split is not None and overwrite:  # a part of an older split must not stay beside the new ones
-        for path in {part_file(out, part) for part in PARTS} - set(written):
-            if _is_of_a_split(path):
-                path.unlink()
     return written, receipt

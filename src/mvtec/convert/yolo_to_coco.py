@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mvtec.convert.coco import coco_file
-from mvtec.convert.masks_to_coco import part_file
+from mvtec.convert.masks_to_coco import check_parts, part_file
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos, leave_out_orphans
 from mvtec.datasets.split import PARTS
-from mvtec.files import check_output
+from mvtec.staging import together
 
 
 def yolo_to_coco(
@@ -27,6 +27,7 @@ def yolo_to_coco(
     """Write one file for each part that has photos; file names in it are relative to the folder of `data.yaml`.
 
     Categories are in the order of the class numbers, from id 1.
+    The files come into place together.
 
     Args:
         folder: The YOLO data set.
@@ -38,16 +39,15 @@ def yolo_to_coco(
 
     Raises:
         InputError: A photo or label cannot be read, or a label file has no photo.
-        OutputError: A file exists already or cannot be written.
+        OutputError: A file exists already or cannot be written; see `check_parts`.
     """
     segmentation = segmentation or SegmentationOptions()
     receipt = Receipt(segmentation.reader, notes=list(folder.notes))
     parts = [part for part in PARTS if folder.images[part]]
     written = [part_file(out, part) for part in parts]
-    for path in written:
-        check_output(path, overwrite=overwrite, inputs=[folder.data_yaml.parent])
+    check_parts(out, parts, overwrite=overwrite, inputs=[folder.data_yaml.parent])
     leave_out_orphans(folder, receipt, skip_errors=skip_errors)
-    with ExitStack() as files:  # all of them come into place when all are done
+    with together(out), ExitStack() as files:
         for part, path in zip(parts, written, strict=True):
             info = {"description": "instances of YOLO labels", "part": part}
             file = files.enter_context(coco_file(path, folder.names, info, overwrite=overwrite))

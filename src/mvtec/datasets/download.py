@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import lzma
 import shutil
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +27,9 @@ LICENCE = (
 )
 _SHARE = "https://www.mydrive.ch/shares/38536/3830184030e49fe74747669442f0f282/download"
 _MAX_BYTES = 8 << 30  # the largest category unpacks to about 1 GB; a bomb does not
+_BLOCK = 1 << 20
+# What a system says of a name that no file can have, or that a file has where a folder is to be.
+_NAME_ERRORS = frozenset({errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.EILSEQ})
 
 
 @dataclass(frozen=True)
@@ -90,26 +95,28 @@ def download(
     published = CATEGORIES.get(category)
     if url is None:
         if published is None:
-            raise InputError(category, "is no category of MVTec AD", f"Choose one of {', '.join(CATEGORIES)}")
+            raise InputError(category, "is not a category of MVTec AD", f"Choose one of {', '.join(CATEGORIES)}")
         url = f"{_SHARE}/{published.key}/{category}.tar.xz"
     else:
         published = None
     check_output(out, overwrite=overwrite)
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
     of_this_address = hashlib.sha256(url.encode()).hexdigest()[:8]
     archive = out.absolute().with_name(f".{out.name}.{of_this_address}.tar.xz")
-    digest = fetch(url, archive, sha256=sha256, on_bytes=on_bytes, pause_s=pause_s)
-    try:
-        with staged_folder(out, overwrite=overwrite) as staged:
+    part = archive.with_name(archive.name + ".part")
+    with staged_folder(out, overwrite=overwrite) as staged:
+        if archive.exists():  # of a run that was killed while it unpacked
+            archive.replace(part)
+        digest = fetch(url, archive, sha256=sha256, on_bytes=on_bytes, pause_s=pause_s)
+        try:
             _unpack(archive, staged, url)
             _lift_single_folder(staged)
             _check_counts(staged, published, url)
-    except InputError:
-        archive.unlink()
-        raise
-    except BaseException:  # a full disk, an interruption: the archive is whole, and the next run need not fetch it
-        archive.replace(archive.with_name(archive.name + ".part"))
-        raise
+        except InputError:
+            archive.unlink()
+            raise
+        except BaseException:  # a full disk, an interruption: the archive is whole, and the next run need not fetch it
+            archive.replace(part)
+            raise
     archive.unlink()
     return digest
 
@@ -117,37 +124,72 @@ def download(
 def _unpack(archive: Path, target: Path, url: str) -> None:
     """Write the folders and plain files of an archive below `target`; anything else in it is refused.
 
+    The archive is read to its end, beyond that of its last file: there the checksum of xz, gzip and bzip2 stands.
+
     Raises:
-        InputError: The archive is cut off, corrupt, holds a path that leads out, a link or a device, or is a bomb.
+        InputError: The archive is cut off, corrupt, holds a path that leads out or that no file can have, a path
+            twice, a link or a device, or is a bomb.
     """
     left = _MAX_BYTES
     try:
         with tarfile.open(archive, "r:*") as tar:
             for member in tar:
-                path = PurePosixPath(member.name)
-                outside = path.is_absolute() or ".." in path.parts or "\\" in member.name or ":" in member.name
-                if outside or not (member.isdir() or member.isfile()):
-                    raise InputError(
-                        url, f"the archive holds {member.name!r}, which is unsafe", "Do not trust this address"
-                    )
+                place = target.joinpath(*_safe_path(member, url).parts)
                 left -= member.size
                 if left < 0:
-                    raise InputError(url, "the archive unpacks to more than 8 GB", "Do not trust this address")
-                place = target.joinpath(*path.parts)
-                if member.isdir():
-                    place.mkdir(parents=True, exist_ok=True)
-                    continue
-                place.parent.mkdir(parents=True, exist_ok=True)
-                content = tar.extractfile(member)
-                if content is not None:
-                    with content, place.open("wb") as stream:
-                        shutil.copyfileobj(content, stream)
+                    raise _bomb(url)
+                try:
+                    _unpack_member(tar, member, place)
+                except OSError as error:
+                    if error.errno not in _NAME_ERRORS:
+                        raise
+                    problem = f"the archive holds {_shown(member.name)}, a name that is taken or that no file can have"
+                    raise InputError(url, problem, "Do not trust this address") from error
+            assert tar.fileobj is not None
+            while rest := tar.fileobj.read(_BLOCK):
+                left -= len(rest)
+                if left < 0:
+                    raise _bomb(url)
+                if any(rest):  # tar fills up with zeros
+                    raise tarfile.ReadError("there is something behind the end of its list of files")
     except OSError as error:
         if error.errno is not None:
             raise OutputError(target, f"cannot be written ({error.strerror})", "Free some space") from error
         raise _broken(url, error) from error
-    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError) as error:
         raise _broken(url, error) from error
+
+
+def _safe_path(member: tarfile.TarInfo, url: str) -> PurePosixPath:
+    """Where a folder or plain file lies in the archive.
+
+    Raises:
+        InputError: The path leads out of the archive or is empty, or the member is something else.
+    """
+    path = PurePosixPath(member.name)
+    outside = path.is_absolute() or ".." in path.parts or any(sign in member.name for sign in "\\:\0")
+    if outside or not (member.isdir() or (member.isfile() and path.parts)) or member.size < 0:
+        raise InputError(url, f"the archive holds {_shown(member.name)}, which is unsafe", "Do not trust this address")
+    return path
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
+    if member.isdir():
+        place.mkdir(parents=True, exist_ok=True)
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    if content is not None:
+        with content, place.open("xb") as stream:
+            shutil.copyfileobj(content, stream)
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 80 else f"{name[:80]}…")
+
+
+def _bomb(url: str) -> InputError:
+    return InputError(url, "the archive unpacks to more than 8 GB", "Do not trust this address")
 
 
 def _broken(url: str, error: Exception) -> InputError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mvtec.errors import OutputError
-from mvtec.files import give_default_mode
+from mvtec.files import staged_file
 from mvtec.segment.model import EMBEDDING, SamModel
 
 if TYPE_CHECKING:
@@ -69,17 +68,10 @@ class EmbeddingCache:
 
     def put(self, key: str, embedding: torch.Tensor) -> None:
         """Keep an embedding; a full disk costs the cache, not the work."""
-        with suppress(OSError):
-            descriptor, name = tempfile.mkstemp(suffix=".tmp", dir=self.folder)
-            try:
-                with os.fdopen(descriptor, "wb") as stream:
-                    np.save(stream, embedding.numpy(), allow_pickle=False)
-                give_default_mode(Path(name), 0o666)
-                size = Path(name).stat().st_size
-                Path(name).replace(self.folder / f"{key}.npy")
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
+        with suppress(OSError, OutputError):  # an OutputError: another process keeps the same one just now
+            with staged_file(self.folder / f"{key}.npy", overwrite=True) as staged, staged.open("wb") as stream:
+                np.save(stream, embedding.numpy(), allow_pickle=False)
+                size = stream.tell()
             self._bytes += size
             if self._bytes > self._most:
                 self._drop_oldest()

@@ -33,6 +33,7 @@ from mvtec.files import check_output, json_bytes, sha256_file, write_json
 from mvtec.reading import read_json
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.model import Answer, Choose, Photo, SamModel, check_shape
+from mvtec.staging import together
 from mvtec.views import VIEWS, turn
 
 if TYPE_CHECKING:
@@ -162,9 +163,11 @@ def refine(
             content.info["seen_in_training"] = _seen(content.info.get("seen_in_training", []), jobs, model)
         write_coco(out, content, overwrite=overwrite)
     else:
-        write_json(out, [result.model_dump(mode="json", exclude_none=True) for result in content], overwrite=overwrite)
         assert provenance is not None
-        write_json(beside, provenance.to_json(), overwrite=True)
+        results = [result.model_dump(mode="json", exclude_none=True) for result in content]
+        with together(out):
+            write_json(out, results, overwrite=overwrite)
+            write_json(beside, provenance.to_json(), overwrite=True)
     return done
 
 
