@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fuzz bench starter study clean
+.PHONY: demo test lint fuzz faults bench starter study clean
 
 demo: $(VENV)/.ready
 	$(BIN)/mvtec demo --out demo-out --overwrite
@@ -19,6 +19,9 @@ lint: $(VENV)/.ready
 
 fuzz: $(VENV)/.ready
 	MVTEC_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
+
+faults: $(VENV)/.ready
+	MVTEC_FAULTS_EVERY=1 $(BIN)/python -m pytest tests/faults -k all
 
 bench: $(VENV)/.ready
 	$(BIN)/python benchmarks/convert.py

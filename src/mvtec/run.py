@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from mvtec.errors import InputError, MvtecWarning, OutputError, WeightsError
 from mvtec.files import check_output, json_bytes, remove, sha256_file, write_json
 from mvtec.reading import read_json
-from mvtec.staging import is_locked, locked
+from mvtec.staging import is_locked, locked, repair
 
 _LIBRARIES = (
     *("mvtec-workflow", "torch", "torchvision", "ultralytics", "segment-anything", "numpy", "pillow", "pycocotools"),
@@ -134,6 +134,8 @@ def prepare_run(
         if read_json(out / "plan.json", "a plan").get("work") != work:
             raise OutputError(out, "is the unfinished work of another command", "Choose another --out")
         _hold(out)
+        for folder in (out, out / "weights"):
+            repair(folder)
         return
     if unfinished and not overwrite:
         raise OutputError(out, "is an unfinished run", "Pass --resume to go on, or --overwrite to begin anew")
