@@ -26,8 +26,7 @@ def yolo_to_coco(
 ) -> tuple[list[Path], Receipt]:
     """Write one file for each part that has photos; file names in it are relative to the folder of `data.yaml`.
 
-    Categories are in the order of the class numbers, from id 1.
-    The files come into place together.
+    Categories are in the order of the class numbers, from id 1. The files come into place together.
 
     Args:
         folder: The YOLO data set.
