@@ -7,6 +7,7 @@ from pathlib import Path
 from mvtec.errors import InputError
 
 MOST_PIXELS = 1 << 28  # of a photo or mask: 16,384 × 16,384; decoded with three channels it takes 0.8 GB
+MOST_MARKED = 1 << 30  # pixels in the boxes of all masks of one photo; each takes a byte
 MOST_SIDE = 1 << 20  # pixels; what OpenCV opens
 MOST_JSON_BYTES = 2 << 30  # of a JSON or XML file
 MOST_TEXT_BYTES = 64 << 20  # of a YAML file, a label file, a list

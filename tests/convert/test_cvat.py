@@ -15,6 +15,7 @@ from mvtec.convert.coco import CocoAnnotation, read_coco
 from mvtec.convert.cvat import read_cvat
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import decode_rle
+from mvtec.errors import InputError
 
 WIDTH, HEIGHT = 60, 45
 PLAIN = '<box label="dent" xtl="20" ytl="15" xbr="35" ybr="25"/>'
@@ -177,6 +178,14 @@ def test_a_file_that_is_not_one_of_cvat_is_refused_in_one_line(tmp_path: Path, m
     done = mvtec("convert", "cvat-to-coco", tmp_path / "c.xml", "--out", tmp_path / "o.json")
     assert (done.code, len(done.err.splitlines())) == (2, 1)
     assert complaint in done.err
+
+
+def test_many_large_masks_of_one_photo_are_refused_before_memory_is_full(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("mvtec.convert.instances.MOST_MARKED", 250)
+    mask = '<mask label="dent" rle="0, 100" left="0" top="0" width="10" height="10"/>'
+    with pytest.raises(InputError, match="take more than 250 pixels together"):
+        list(read_cvat(cvat(tmp_path / "c.xml", image("a.png", mask * 3)), Receipt("")))
+    assert len(list(read_cvat(cvat(tmp_path / "c.xml", image("a.png", mask * 2)), Receipt("")))) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

@@ -15,10 +15,10 @@ import numpy as np
 
 from mvtec.convert.attributes import LostAttributes
 from mvtec.convert.class_names import check_class_names, check_file_name
-from mvtec.convert.cvat_shapes import WRITTEN_ATTRIBUTES, attributes_to_write, read_shape
+from mvtec.convert.cvat_shapes import SHAPES, WRITTEN_ATTRIBUTES, attributes_to_write, read_shape
 from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.geometry import Region
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, gathered
 from mvtec.convert.photo_labels import PhotoLabels
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.recognise import CVAT, named_format
@@ -125,8 +125,8 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
         labels = [tag.get("label", "") for tag in element.findall("tag")]
         tags.check(path, name, labels, has_shapes=bool(shapes), receipt=receipt, skip_errors=skip_errors)
         found = (_instance(shape, path, name, size_wh, receipt, skip_errors) for shape in shapes)
-        instances = tuple(instance for instance in found if instance is not None)
-        yield from cut_boxes(LabelledImage(name, None, size_wh, instances), path, receipt, skip_errors=skip_errors)
+        image = LabelledImage(name, None, size_wh, gathered(found, path, name))
+        yield from cut_boxes(image, path, receipt, skip_errors=skip_errors)
     tags.note(receipt)
 
 
@@ -150,8 +150,9 @@ def _instance(
     except (KeyError, ValueError) as error:
         reason = f"its {error.args[0]} is missing" if isinstance(error, KeyError) else error
         problem = f"a {shape.tag} of {name} cannot be read ({reason})"
+        advice = "Correct or remove it" if shape.tag in SHAPES else "Draw it as a polygon or a mask"
         receipt.leave_out(
-            InputError(path, problem, "Draw it as a polygon or a mask, or remove it"),
+            InputError(path, problem, advice),
             skip_errors=skip_errors,
             kind=f"{shape.tag} not read",
             photo=name,

@@ -18,7 +18,7 @@ from mvtec.convert.geometry import BoxFloat, BoxXYWH, Region
 from mvtec.convert.instances import Instance
 from mvtec.convert.row_runs import region_of_row_runs
 from mvtec.convert.segmentation import region_of_polygons
-from mvtec.convert.shapes import ellipse_region, hull, outlined, turned_box
+from mvtec.convert.shapes import ellipse_region, hull, outlined, turned
 
 _TURNING = {"box", "ellipse"}
 _FLAGS = ("occluded",)
@@ -37,7 +37,7 @@ def read_shape(shape: ET.Element, size_wh: tuple[int, int]) -> Instance:
         KeyError: A part is missing.
         ValueError: It is not a shape that has an area, or marks no pixel of the image.
     """
-    if shape.tag not in _SHAPES:
+    if shape.tag not in SHAPES:
         raise ValueError("it is not a box, polygon, ellipse or mask")
     rotation = float(shape.get("rotation") or 0)
     if not abs(rotation) < inf or (rotation and shape.tag not in _TURNING):
@@ -45,7 +45,7 @@ def read_shape(shape: ET.Element, size_wh: tuple[int, int]) -> Instance:
     label = shape.attrib["label"].strip()
     if not label:
         raise ValueError("its label is empty")
-    instance = _SHAPES[shape.tag](label, shape, size_wh, rotation)
+    instance = SHAPES[shape.tag](label, shape, size_wh, rotation)
     if instance is None:
         raise ValueError("it marks no pixel of the image")
     return replace(instance, attributes=_attributes_of(shape))
@@ -75,10 +75,7 @@ def _box(label: str, shape: ET.Element, size_wh: tuple[int, int], rotation: floa
     if not (right > left and bottom > top and max(map(abs, (left, top, right, bottom))) < inf):
         raise ValueError("a box without area, or without end")
     box: BoxFloat = (left, top, right - left, bottom - top)
-    if not rotation:
-        return Instance(label, box)
-    corners = turned_box(box, rotation, ((left + right) / 2, (top + bottom) / 2))
-    return outlined(label, region_of_polygons([corners], size_wh[::-1]), hull(corners), size_wh)
+    return turned(label, box, rotation, ((left + right) / 2, (top + bottom) / 2), size_wh)
 
 
 def _ellipse(label: str, shape: ET.Element, size_wh: tuple[int, int], rotation: float) -> Instance | None:
@@ -109,4 +106,4 @@ def _region_of_runs(text: str, place: BoxXYWH, size_wh: tuple[int, int]) -> Regi
     return region_of_row_runs(ends[:-1:2], ends[1::2], width, (left, top))
 
 
-_SHAPES = {"box": _box, "ellipse": _ellipse, "polygon": _polygon, "mask": _mask}
+SHAPES = {"box": _box, "ellipse": _ellipse, "polygon": _polygon, "mask": _mask}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mvtec.convert.geometry import BoxFloat, Region, box_iou
+from mvtec.errors import InputError
+from mvtec.limits import MOST_MARKED
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,30 @@ class Instance:
     def area(self) -> float:
         """The number of its pixels; of the box where only that is known."""
         return self.box_xywh[2] * self.box_xywh[3] if self.region is None else self.region.area
+
+
+def gathered(found: Iterable[Instance | None], source: Path, photo: str) -> tuple[Instance, ...]:
+    """The instances of a photo as they are read, without those that are None, within the limit of memory.
+
+    Args:
+        found: The instances, each read when it is asked for.
+        source: The file they come from, for the error line.
+        photo: The photo.
+
+    Raises:
+        InputError: The boxes of their masks hold more than `MOST_MARKED` pixels together.
+    """
+    instances: list[Instance] = []
+    pixels = 0
+    for instance in found:
+        if instance is None:
+            continue
+        pixels += 0 if instance.region is None else instance.region.crop.size
+        if pixels > MOST_MARKED:
+            problem = f"the masks of {photo} take more than {MOST_MARKED:,} pixels together"
+            raise InputError(source, problem, "Divide the photo into tiles, or remove masks")
+        instances.append(instance)
+    return tuple(instances)
 
 
 def boxes_agree(one_xywh: BoxFloat, other_xywh: BoxFloat) -> bool:

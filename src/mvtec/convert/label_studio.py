@@ -21,16 +21,16 @@ from mvtec.convert.brush import encode_brush
 from mvtec.convert.class_names import check_class_names
 from mvtec.convert.coco import first_complaint
 from mvtec.convert.fitting import fitted, photo_named
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, gathered
 from mvtec.convert.label_studio_shapes import is_shape, labels_of, read_result
 from mvtec.convert.label_studio_tasks import (
     LABELS_OF_A_PHOTO,
     Result,
-    Task,
     photo_names,
     read_tasks,
     the_annotation,
 )
+from mvtec.convert.photo_finder import PhotoFinder
 from mvtec.convert.photo_labels import PhotoLabels
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.images import photo_size_wh
@@ -156,13 +156,14 @@ def read_label_studio(
         InputError: The file is not an export of Label Studio, two tasks name one photo, a result cannot be read, a
             photo is not there or its size is not known.
     """
+    finder = None if photos is None else PhotoFinder(path, photos)
     task_of: dict[str, int] = {}
     open_tasks: list[str] = []
     several: list[str] = []
     choices = PhotoLabels("choice")
     said: Counter[str] = Counter()
     for number, task in enumerate(read_tasks(path), start=1):
-        name, is_there = _photo_of(path, number, task, photos)
+        name, photo, missing = _photo_of(photo_names(path, number, task), photos, finder)
         if (other := task_of.setdefault(name, number)) != number:
             raise InputError(
                 path, f"tasks {other} and {number} both name {name}", "Keep one of them, or give --images, its folder"
@@ -182,9 +183,9 @@ def read_label_studio(
         shapes = _shapes(results)
         lost = [label for result, beside in shapes for label in _labels(result, beside) or [_UNKNOWN]]
         try:
-            if not is_there and photos is not None:
-                raise InputError(photos / name, "no such photo", f"Give the folder of {path.name}'s photos as --images")
-            size_wh = _size_wh(path, name, photos, results)
+            if missing is not None:
+                raise missing
+            size_wh = _size_wh(path, name, photo, results)
         except InputError as error:
             receipt.leave_out(error, skip_errors=skip_errors, kind="photo missing", photo=name, lost=lost)
             continue
@@ -193,9 +194,10 @@ def read_label_studio(
         said.update(result.type for result in of_photo if result.type not in LABELS_OF_A_PHOTO)
         choices.check(path, name, labels, has_shapes=bool(shapes), receipt=receipt, skip_errors=skip_errors)
         found = (_instance(path, name, *shape, size_wh, receipt, skip_errors) for shape in shapes)
-        instances = tuple(instance for instance in found if instance is not None)
-        photo = None if photos is None else photos / name
-        yield from fitted(LabelledImage(name, photo, size_wh, instances), path, receipt, skip_errors=skip_errors)
+        image = LabelledImage(name, photo, size_wh, gathered(found, path, name))
+        yield from fitted(image, path, receipt, skip_errors=skip_errors)
+    if finder is not None:
+        finder.note(receipt)
     if open_tasks:
         receipt.notes.append(f"{counted(len(open_tasks), 'task')} without an annotation: the photos count as good")
     if several:
@@ -208,23 +210,30 @@ def read_label_studio(
         receipt.notes.append(f"results that are not shapes are not kept: {kinds}")
 
 
-def _photo_of(path: Path, number: int, task: Task, photos: Path | None) -> tuple[str, bool]:
-    """What the photo of a task is called, and whether it is in the folder of the photos."""
-    names = photo_names(path, number, task)
-    there = () if photos is None else (photo_named(photos, name) for name in names)
-    found = next((name for name in there if name is not None), None)
-    return found or names[-1], found is not None
+def _photo_of(
+    names: Sequence[str], photos: Path | None, finder: PhotoFinder | None
+) -> tuple[str, Path | None, InputError | None]:
+    """What the photo of a task is called, where it lies, and the error where it is not in the folder of the photos."""
+    if photos is None or finder is None:
+        return names[-1], None, None
+    for name in names:
+        if (found := photo_named(photos, name)) is not None:
+            return found, photos / found, None
+    try:
+        return *finder.find(names[0]), None
+    except InputError as error:
+        return names[-1], None, error
 
 
-def _size_wh(path: Path, name: str, photos: Path | None, results: Sequence[Result]) -> tuple[int, int]:
+def _size_wh(path: Path, name: str, photo: Path | None, results: Sequence[Result]) -> tuple[int, int]:
     for result in results:
         if result.original_width and result.original_height:
             size_wh = result.original_width, result.original_height
             check_size(path, name, size_wh)
             return size_wh
-    if photos is None:
+    if photo is None:
         raise InputError(path, f"does not tell the size of {name}", "Give the photos' folder as --images")
-    return photo_size_wh(photos / name)
+    return photo_size_wh(photo)
 
 
 def _shapes(results: Sequence[Result]) -> list[tuple[Result, list[Result]]]:

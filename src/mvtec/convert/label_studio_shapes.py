@@ -17,7 +17,7 @@ from mvtec.convert.coco import FiniteFloat
 from mvtec.convert.instances import Instance
 from mvtec.convert.label_studio_tasks import OF_A_PHOTO, Result
 from mvtec.convert.segmentation import region_of_polygons
-from mvtec.convert.shapes import ellipse_region, hull, outlined, turned_box
+from mvtec.convert.shapes import ellipse_region, hull, outlined, turned
 
 
 class _Value(BaseModel):
@@ -100,10 +100,7 @@ def _read_rectangle(label: str, value: _Value, size_wh: tuple[int, int]) -> Inst
         raise ValueError("is a rectangle without area")
     scale_x, scale_y = size_wh[0] / 100, size_wh[1] / 100
     left, top, w, h = (round(number, 4) for number in (x * scale_x, y * scale_y, width * scale_x, height * scale_y))
-    if not value.rotation:
-        return Instance(label, (left, top, w, h))
-    corners = turned_box((left, top, w, h), value.rotation, (left, top))
-    return outlined(label, region_of_polygons([corners], size_wh[::-1]), hull(corners), size_wh)
+    return turned(label, (left, top, w, h), value.rotation, (left, top), size_wh)
 
 
 def _read_ellipse(label: str, value: _Value, size_wh: tuple[int, int]) -> Instance | None:

@@ -13,6 +13,7 @@ import numpy as np
 from mvtec.convert.geometry import BoxFloat, Region, cut_box
 from mvtec.convert.instances import Instance
 from mvtec.convert.row_runs import region_of_row_runs
+from mvtec.convert.segmentation import region_of_polygons
 
 _LEAST, _MOST = 1e-3, 1e7  # pixels; outside of them an ellipse is not one of a photo
 
@@ -47,6 +48,23 @@ def outlined(label: str, region: Region | None, hull_xywh: BoxFloat, size_wh: tu
     if cut_box(hull_xywh, size_wh) == hull_xywh:
         return Instance.of(label, region)
     return Instance(label, hull_xywh, region)
+
+
+def turned(
+    label: str, box_xywh: BoxFloat, degrees: float, about_xy: tuple[float, float], size_wh: tuple[int, int]
+) -> Instance | None:
+    """A box that is turned: by quarters a box again, else the pixels of its polygon; None if it marks none.
+
+    Raises:
+        ValueError: It is too far from the photo.
+    """
+    if not degrees:
+        return Instance(label, box_xywh)
+    corners = turned_box(box_xywh, degrees, about_xy)
+    if degrees % 90 == 0:
+        x, y, w, h = (round(side, 4) for side in hull(corners))
+        return Instance(label, (x, y, w, h))
+    return outlined(label, region_of_polygons([corners], size_wh[::-1]), hull(corners), size_wh)
 
 
 def ellipse_region(

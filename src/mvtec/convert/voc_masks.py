@@ -16,7 +16,7 @@ import numpy as np
 
 from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import region_of, split_mask
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, gathered
 from mvtec.convert.palette_png import VOID, Colour, Numbers, read_numbers
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.voc_photos import PHOTOS, Photos, plain_photo
@@ -107,23 +107,23 @@ def _read_one(root: Path, file: Path, name: str, colours: dict[str, Colour]) -> 
     height, width = classes.shape
     names = [None if name.casefold() == BACKGROUND else name for name in colours]
     if (root / OBJECTS).is_dir():
-        instances = _of_objects(objects_file, read_numbers(objects_file, size_wh=(width, height)), classes, names)
+        found = _of_objects(objects_file, read_numbers(objects_file, size_wh=(width, height)), classes, names)
     else:
-        instances = [
+        found = (
             Instance.of(label, region)
             for number, label in enumerate(names)
             if label is not None
             for region in split_mask(classes == number)
-        ]
+        )
     photo = root / name
-    return LabelledImage(name, photo if photo.is_file() else None, (width, height), tuple(instances))
+    instances = gathered(found, file, name)
+    return LabelledImage(name, photo if photo.is_file() else None, (width, height), instances)
 
 
-def _of_objects(file: Path, objects: Numbers, classes: Numbers, names: list[str | None]) -> list[Instance]:
+def _of_objects(file: Path, objects: Numbers, classes: Numbers, names: list[str | None]) -> Iterator[Instance]:
     marked = [number for number, name in enumerate(names) if name is not None]
     if np.isin(classes[objects == 0], marked).any():
         raise InputError(file, f"has no object for some pixels of {CLASSES}", "Export both again")
-    instances = []
     for number in np.unique(objects).tolist():
         if number in (0, VOID):
             continue
@@ -132,5 +132,4 @@ def _of_objects(file: Path, objects: Numbers, classes: Numbers, names: list[str 
         region = region_of(pixels)
         if len(found) != 1 or found[0] is None or region is None:
             raise InputError(file, f"object {number} has {len(found)} classes in {CLASSES}", "Export both again")
-        instances.append(Instance.of(found[0], region))
-    return instances
+        yield Instance.of(found[0], region)

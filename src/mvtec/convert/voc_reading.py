@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import box_iou, region_of
-from mvtec.convert.instances import LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, gathered
 from mvtec.convert.palette_png import Numbers, read_numbers
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.recognise import VOC, named_format
@@ -84,25 +84,10 @@ def read_voc(
         except InputError as error:
             receipt.leave_out(error, skip_errors=skip_errors, kind="file not understood", photo=name, lost=lost)
             continue
-        instances = []
-        for number, element in enumerate(tree.findall("object"), start=1):
-            try:
-                instance = read_object(element, odd, from_zero=from_zero)
-            except ValueError as error:
-                unread = InputError(path, f"object {number} cannot be read ({error})", "Correct or remove it")
-                lost_one = [lost[number - 1]]
-                receipt.leave_out(unread, skip_errors=skip_errors, kind="object not read", photo=name, lost=lost_one)
-                continue
-            region = None if objects is None else region_of(objects == number)
-            if region is not None and box_iou(region.box_xywh, instance.box_xywh) < _SAME_OBJECT:
-                receipt.notes.append(
-                    f"{path}: object {number} is not where SegmentationObject has it; only its box is kept"
-                )
-            elif region is not None:
-                instance = replace(instance, region=region)
-            instances.append(instance)
+        found = _instances(path, name, tree, objects, receipt, odd, from_zero=from_zero, skip_errors=skip_errors)
         photo = root / name
-        image = LabelledImage(name, photo if photo.is_file() else None, size_wh, tuple(instances))
+        instances = gathered(found, path, name)
+        image = LabelledImage(name, photo if photo.is_file() else None, size_wh, instances)
         yield from fitted(image, path, receipt, skip_errors=skip_errors)
     without = photos.unlabelled({*label_of, *_own_photos(root, files, photos)})
     if without:
@@ -111,6 +96,34 @@ def read_voc(
         yield from plain_photo(root, photo_path, receipt, skip_errors=skip_errors)
     _note_photos(root, odd, receipt)
     note_odd(odd, receipt)
+
+
+def _instances(
+    path: Path,
+    photo: str,
+    tree: ET.Element,
+    objects: Numbers | None,
+    receipt: Receipt,
+    odd: Counter[str],
+    *,
+    from_zero: bool,
+    skip_errors: bool,
+) -> Iterator[Instance]:
+    for number, element in enumerate(tree.findall("object"), start=1):
+        try:
+            instance = read_object(element, odd, from_zero=from_zero)
+        except ValueError as error:
+            problem = InputError(path, f"object {number} cannot be read ({error})", "Correct or remove it")
+            lost = [object_names(tree)[number - 1] or _UNKNOWN]
+            receipt.leave_out(problem, skip_errors=skip_errors, kind="object not read", photo=photo, lost=lost)
+            continue
+        region = None if objects is None else region_of(objects == number)
+        if region is not None and box_iou(region.box_xywh, instance.box_xywh) < _SAME_OBJECT:
+            receipt.notes.append(
+                f"{path}: object {number} is not where SegmentationObject has it; only its box is kept"
+            )
+            region = None
+        yield replace(instance, region=region)
 
 
 def _photo_name(root: Path, path: Path, tree: ET.Element, photos: Photos, odd: Counter[str]) -> str:
