@@ -23,7 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.yolo_dataset import read_yolo_folder
+from mvtec.convert.yolo_dataset import check_labels_for_training, read_yolo_folder
 from mvtec.detect.model import (
     build_model,
     finish_checkpoint,
@@ -84,6 +84,7 @@ def train(
     began_with = resumed_plan(folder, out) if resume else None
     imgsz = recipe.imgsz if began_with is None else int(began_with.settings["imgsz"])
     chosen_device = choose_device(device)
+    check_labels_for_training(folder)
     instances = check_sides(folder, imgsz, turned=has_polygons(folder), warn=warn)
     import torch
 
