@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mvtec import __version__
-from mvtec.cli import annotate, anomaly, classify, convert_leaves, datasets, demo, detect, imbalance, segment
+from mvtec.cli import annotate, anomaly, classify, convert_leaves, datasets_made, demo, detect, imbalance, segment
 
 app = typer.Typer(
     name="mvtec",
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(datasets.app, name="datasets")
+app.add_typer(datasets_made.app, name="datasets")
 app.add_typer(convert_leaves.app, name="convert")
 app.add_typer(segment.app, name="segment")
 app.add_typer(imbalance.app, name="evaluate")
