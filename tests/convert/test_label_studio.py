@@ -150,7 +150,7 @@ def test_a_result_that_cannot_be_read_stops_and_can_be_left_out(kind: str, tmp_p
     done = mvtec(*words, "--on-error", "skip")
     assert done.code == 0, done.err
     assert [one.file_name for one in read_coco(tmp_path / "o.json").images] == ["b.png"]
-    assert "left out: " in done.err
+    assert "a.png: is 60×45" in done.err if kind == "other_size" else "a.png lost all its objects" in done.err
 
 
 def test_a_label_drawn_apart_and_what_is_said_of_a_shape_are_its_own(tmp_path: Path, mvtec):
@@ -246,3 +246,13 @@ def test_a_brush_of_many_pixels_takes_memory_for_what_is_marked_alone(tmp_path: 
     tracemalloc.stop()
     assert [one.box_xywh for one in found.instances] == [(7, 100, 5, 1)]
     assert peak < 4 << 20
+
+
+def test_a_photo_whose_path_leads_nowhere_is_found_by_its_name_and_this_is_said(tmp_path: Path, mvtec):
+    write_png(tmp_path / "p" / "line 2" / "a.png", np.zeros((45, 60, 3)))
+    source = export(tmp_path / "ls.json", task(rectangle(), name="/data/local-files/?d=server/9/a.png"))
+    words = ["convert", "labelstudio-to-coco", source, "--images", tmp_path / "p", "--out", tmp_path / "o.json"]
+    done = mvtec(*words)
+    assert done.code == 0, done.err
+    assert [image.file_name for image in read_coco(tmp_path / "o.json").images] == ["line 2/a.png"]
+    assert "server/9/a.png leads nowhere, line 2/a.png is taken" in done.err
