@@ -209,11 +209,13 @@ def read_tensors(path: Path, mend: str) -> dict[str, Any]:
         mend: What to give instead, for the error line.
 
     Raises:
-        WeightsError: It is cut off, no file of torch, holds other objects than plain ones and tensors, or no
-            dictionary.
+        WeightsError: It is cut off, compressed, no file of torch, holds other objects than plain ones and tensors, or
+            no dictionary.
     """
     import torch
 
+    if _is_packed(path):
+        raise WeightsError(path, "unpacks to more bytes than it has, which no file of torch does", mend)
     try:
         # torch calls the classes that a program has told it to trust; here it is to call those it trusts by itself
         trusted = torch.serialization.get_safe_globals()
@@ -234,6 +236,15 @@ def read_tensors(path: Path, mend: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise WeightsError(path, "holds no tensors by name", mend)
     return content
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether a file is a compressed archive: torch writes none, and would unpack one of any size."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(member.file_size for member in archive.infolist()) > path.stat().st_size
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
+        return False  # it is no archive, or a broken one, which torch will say
 
 
 def sha256_file(path: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import torch
 from conftest import Category, noise, write_png
 
 from mvtec.annotate.photos import PhotoFolder
+from mvtec.annotate.pool import BusyError, Pool
 from mvtec.annotate.records import Prompt
 from mvtec.annotate.sam import Sam, SamMissingError
 from mvtec.datasets.images import BadPhotoError
@@ -65,3 +68,76 @@ def test_a_strip_and_a_box_beside_the_photo_are_said(tmp_path: Path):
         with pytest.raises(InputError, match="not in the photo"):
             sam.answer("photo.png", Prompt(box=box))
     sam.close()
+
+
+def test_closing_waits_for_the_photo_that_is_encoded_and_begins_no_other(category: Category, tmp_path: Path):
+    """A process that ends while a thread is inside torch is aborted."""
+    begun, go_on, ended = threading.Event(), threading.Event(), []
+
+    class Model:
+        encoder_digest = "0" * 64
+
+        def encode(self, _photo: object) -> object:
+            begun.set()
+            go_on.wait(10)
+            ended.append(1)
+            return torch.zeros(1)
+
+    sam = Sam(PhotoFolder(category.root), Model, EmbeddingCache(tmp_path / "cache"), "x")
+    sam.prepare(["test/good/000.png", "test/good/001.png"])
+    assert begun.wait(10)
+    closing = threading.Thread(target=sam.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    go_on.set()
+    closing.join(10)
+    assert (closing.is_alive(), ended) == (False, [1])
+    sam.prepare(["test/good/002.png"])
+    assert ended == [1]
+
+
+def test_a_client_has_one_request_waiting_and_the_newest_stays():
+    pool = Pool(1, 10, "SAM")
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> int:
+        begun.set()
+        go_on.wait(10)
+        done.append(number)
+        return number
+
+    async def ask() -> list[object]:
+        asked = []
+        for number, client in enumerate(["one", "one", "two", "one", "one"]):
+            asked.append(asyncio.create_task(pool.run(lambda number=number: work(number), client)))
+            await asyncio.sleep(0)
+            begun.wait(10)
+        go_on.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    answers = asyncio.run(ask())
+    pool.close()
+    assert done == [0, 2, 4]
+    assert [answer for answer in answers if isinstance(answer, int)] == [0, 2, 4]
+    assert [isinstance(answer, BusyError) and "newer" in str(answer) for answer in answers] == [
+        number in (1, 3) for number in range(5)
+    ]
+
+
+def test_a_request_is_told_when_it_waits_too_long_or_too_many_wait():
+    pool = Pool(1, 0.05, "SAM")
+    go_on = threading.Event()
+
+    async def ask() -> tuple[object, list[object]]:
+        first = (await asyncio.gather(pool.run(lambda: go_on.wait(10)), return_exceptions=True))[0]
+        many = await asyncio.gather(*(pool.run(int, f"{number}") for number in range(40)), return_exceptions=True)
+        return first, many
+
+    first, many = asyncio.run(ask())
+    go_on.set()
+    pool.close()
+    assert isinstance(first, BusyError)
+    assert "has not answered within" in str(first)
+    assert sum("too many requests" in str(answer) for answer in many) == 40 - 32
+    assert all(isinstance(answer, BusyError) for answer in many)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,20 @@ def test_what_is_no_checkpoint_is_said(tmp_path: Path):
     torch.save({1: torch.zeros(1)}, tmp_path / "numbers.pt")
     with pytest.raises(WeightsError, match="no tensors by name"):
         load_sam(tmp_path / "numbers.pt")
+
+
+def test_a_checkpoint_that_unpacks_to_more_than_it_has_is_refused_before(tmp_path: Path, monkeypatch):
+    import torch
+
+    torch.save({"a": torch.zeros(100_000)}, tmp_path / "plain.pt")
+    with zipfile.ZipFile(tmp_path / "plain.pt") as plain, zipfile.ZipFile(tmp_path / "packed.pt", "w") as packed:
+        for member in plain.infolist():
+            packed.writestr(member.filename, plain.read(member), zipfile.ZIP_DEFLATED)
+    with pytest.raises(WeightsError, match="is of no SAM"):
+        load_sam(tmp_path / "plain.pt")
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(WeightsError, match=r"packed\.pt: unpacks to more bytes than it has"):
+        load_sam(tmp_path / "packed.pt")
 
 
 def test_the_digest_is_of_the_encoders_bytes_whatever_their_type():

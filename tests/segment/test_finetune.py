@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from conftest import Category, make_category
 
 from mvtec.convert.geometry import region_of
 from mvtec.convert.instances import LabelledImage
+from mvtec.datasets.images import read_photo
 from mvtec.datasets.split import Split, make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError, OutputError
@@ -29,6 +31,7 @@ from mvtec.segment.training import mask_loss
 from mvtec.views import turn
 
 QUICK = FinetuneRecipe(epochs=3, views=2)
+ONCE = FinetuneRecipe(epochs=1, views=1)
 
 
 def small_sam() -> SamModel:
@@ -185,6 +188,73 @@ def test_interrupted_and_resumed_is_as_if_nothing_had_happened(
         if not torch.equal(tensor, before[key]):
             changed.add(".".join(key.split(".")[:2]) if key.startswith("image") else key.split(".")[0])
     assert changed == {"mask_decoder"} | ({"image_encoder.neck"} if train == "decoder+neck" else set())
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_the_model_is_given_back_as_it_was(
+    stopped: bool, spots: Category, split: Split, checkpoint: Path, tmp_path: Path
+):
+    """Its digest names its first weights: embeddings of others would be kept, and believed, under that name."""
+    import torch
+
+    model, photo = small_sam(), read_photo(spots.photo("dot", 0))
+    before = model.encode(photo)
+
+    def stop(*_: object) -> None:
+        if stopped:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) if stopped else nullcontext():
+        run_finetune(spots, split, checkpoint, tmp_path / "run", model=model, on_epoch=stop, recipe=ONCE)
+    assert torch.equal(model.encode(photo), before)
+    for key, tensor in small_sam().network.state_dict().items():
+        assert torch.equal(model.network.state_dict()[key], tensor), key
+    assert not any(weight.requires_grad for weight in model.network.parameters())
+    if not stopped:
+        tuned = torch.load(tmp_path / "run" / "weights" / "sam.pt", weights_only=True)["model"]
+        assert not torch.equal(tuned["image_encoder.neck.weight"], model.network.image_encoder.neck.weight)
+
+
+def test_photos_that_find_no_room_in_the_cache_are_said_before_the_first_epoch(
+    spots: Category, split: Split, checkpoint: Path, tmp_path: Path
+):
+    size = 32 * 64 * 64 * 2 + 132  # bytes of a view, before the neck
+    said, views = [], []
+    cache = EmbeddingCache(tmp_path / "small", most_bytes=size * 10)
+    recipe = FinetuneRecipe(epochs=1, views=2)
+    run_finetune(
+        spots,
+        split,
+        checkpoint,
+        tmp_path / "run",
+        recipe=recipe,
+        cache=cache,
+        on_note=said.append,
+        on_view=lambda *at: views.append(at),
+        on_epoch=lambda *_: said.append("epoch"),
+    )
+    assert views[-1] == (9, 9)  # nine tenths of the cache, in 8 photos of 2 views
+    assert said == [
+        "the cache has room for about 4 of the 8 photos (16 views of 0.3 MB): the others are encoded again in each "
+        "epoch, which takes long. --cache-size 1 keeps them all; with fewer --views more fit",
+        "epoch",
+    ]
+    assert EmbeddingCache(tmp_path / "large", most_bytes=size * 18).room(size - 132) == 16
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    spots: Category, split: Split, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    said: list[str] = []
+    monkeypatch.setattr(EmbeddingCache, "_write", full)
+    cache = EmbeddingCache(tmp_path / "cache")
+    run_finetune(spots, split, checkpoint, tmp_path / "run", recipe=ONCE, cache=cache, on_note=said.append)
+    assert said == [
+        f"{tmp_path / 'cache'} cannot be written (No space left on device): each epoch encodes the photos again"
+    ]
 
 
 def test_it_stops_when_val_gets_no_better(spots: Category, split: Split, checkpoint: Path, tmp_path: Path):

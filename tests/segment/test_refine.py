@@ -14,9 +14,10 @@ from pycocotools import mask as coco_mask
 
 from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError, OutputError
+from mvtec.segment.answers import RefineOptions
 from mvtec.segment.embeddings import EmbeddingCache
 from mvtec.segment.model import EMBEDDING, Answer
-from mvtec.segment.refine import RefineOptions, refine
+from mvtec.segment.refine import refine
 
 
 @dataclass
@@ -219,6 +220,42 @@ def test_a_second_run_encodes_nothing(annotations: Path, category: Category, tmp
     assert refine(annotations, tmp_path / "d.json", photos=category.root, model=other, cache=cache).encoded == 10
 
 
+@pytest.mark.parametrize("spoil", ["nan", "bit", "cut", "huge", "shape", "plain"])
+def test_a_spoilt_embedding_is_made_again(spoil: str, annotations: Path, category: Category, tmp_path: Path):
+    cache, model = EmbeddingCache(tmp_path / "cache"), Corner()
+    refine(annotations, tmp_path / "a.json", photos=category.root, model=model, cache=cache)
+    file = sorted((tmp_path / "cache").glob("*.npy"))[0]
+    content = file.read_bytes()
+    array = np.load(file)
+    array[0, 0, 0] = np.nan
+    if spoil == "nan":
+        np.save(file, array)
+    elif spoil == "bit":
+        file.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+    elif spoil == "cut":
+        file.write_bytes(content[:-5])
+    elif spoil == "huge":
+        file.write_bytes(content.replace(b"(256, 64, 64)", b"(9999999,9,9)"))
+    elif spoil == "shape":
+        np.save(file, np.zeros((1, 64, 64), np.float16))
+    else:
+        np.save(file, np.zeros(EMBEDDING, np.float16))  # right, and not written by us
+    done = refine(annotations, tmp_path / "b.json", photos=category.root, model=model, cache=cache)
+    assert (done.encoded, done.spoilt, model.encoded) == (1, 1, 11)
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert file.read_bytes() == content
+    again = refine(annotations, tmp_path / "c.json", photos=category.root, model=model, cache=cache)
+    assert (again.encoded, again.spoilt) == (0, 0)
+
+
+def test_numbers_that_are_not_finite_are_not_kept(tmp_path: Path):
+    import torch
+
+    cache = EmbeddingCache(tmp_path)
+    cache.put("a", torch.full(EMBEDDING, torch.inf, dtype=torch.float16))
+    assert (list(tmp_path.iterdir()), cache.get("a"), cache.spoilt) == ([], None, 0)
+
+
 def test_a_full_cache_drops_what_was_not_used_for_longest(tmp_path: Path):
     import torch
 
@@ -369,6 +406,84 @@ def test_what_the_command_says_and_when(annotations, category, tmp_path, mvtec, 
     done = mvtec(*words)
     assert done.code == 0
     assert done.err.splitlines() == [
-        "warning: 1 instance keeps its old shape; look for attributes.needs_review",
+        "warning: 1 instance keeps its old shape; look for attributes.needs_review: "
+        "test/crack/000.png, annotation 1: its box is not in the photo",
         f"warning: 1 crowd annotation left as in {annotations}: SAM draws single objects",
     ]
+    assert "12 masks, 0 of them in several pieces; none reaches out of its box" in done.out
+    as_json = json.loads(mvtec(*words, "--overwrite", "--json").out)
+    assert (as_json["masks"], as_json["in_pieces"], as_json["grown"], as_json["kept"]) == (12, 0, 0, 1)
+    assert as_json["unrefined"] == ["test/crack/000.png, annotation 1: its box is not in the photo"]
+
+
+class Specks(Corner):
+    """Answers each box with itself, moved by 2 pixels to the right, with a hole, and specks around it."""
+
+    def answer(self, _embeddings, size_hw, boxes_xyxy, _points_xy=None, **_how):
+        answers = []
+        for x1, y1, x2, y2 in boxes_xyxy.astype(int):
+            mask = np.zeros(size_hw, bool)
+            mask[y1:y2, x1 + 2 : x2 + 2] = True
+            mask[y1 + 1, x1 + 4] = False
+            mask[0, 0] = mask[38:40, 46:48] = True
+            answers.append(Answer(mask, 0.9, 0.8))
+        return answers
+
+
+def test_pieces_and_growth_are_counted_and_small_ones_dropped_on_demand(annotations, category, tmp_path):
+    content = json.loads(annotations.read_text())
+    content["annotations"] = content["annotations"][:1]
+    content["annotations"][0]["bbox"] = [10, 10, 12, 8]
+    annotations.write_text(json.dumps(content))
+    out = tmp_path / "refined.json"
+    done = refine(annotations, out, photos=category.root, model=Specks())
+    name = "test/crack/000.png, annotation 1"
+    assert (done.masks, done.in_pieces, done.tidied, done.grown) == (1, 1, 0, [(26, name)])
+    assert (by_id(out)[1]["bbox"], by_id(out)[1]["area"]) == ([0, 0, 48, 40], 12 * 8 - 1 + 1 + 4)
+    assert done.shapes() == (
+        "1 mask, 1 of them in several pieces; 1 reaches out of the box, by 26 px (median), 26 at most: " + name
+    )
+    options = RefineOptions(min_region_area=5, min_hole_area=2)
+    tidy = refine(annotations, out, photos=category.root, model=Specks(), options=options, overwrite=True)
+    assert (tidy.in_pieces, tidy.tidied, tidy.grown) == (1, 1, [(2, name)])
+    assert (by_id(out)[1]["bbox"], by_id(out)[1]["area"]) == ([12, 10, 12, 8], 12 * 8)
+    assert by_id(out)[1]["attributes"]["prompt_bbox"] == [10, 10, 12, 8]
+    for option in ("min_region_area", "min_hole_area"):
+        with pytest.raises(InputError, match=option.replace("_", "-")):
+            RefineOptions(**{option: -1})
+
+
+def test_a_mask_beside_its_box_is_not_taken(annotations: Path, category: Category, tmp_path: Path):
+    class Beside(Corner):
+        def answer(self, _embeddings, size_hw, boxes_xyxy, _points_xy=None, **_how):
+            mask = np.zeros(size_hw, bool)
+            mask[0, 0] = mask[39, 47] = True  # its tight box holds every other, and no pixel is in one
+            return [Answer(mask, 0.9, 0.8)] * len(boxes_xyxy)
+
+    content = json.loads(annotations.read_text())
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [10, 10, 5.5, 5]
+    annotations.write_text(json.dumps(content))
+    done = refine(annotations, tmp_path / "refined.json", photos=category.root, model=Beside())
+    before, after = by_id(annotations), by_id(tmp_path / "refined.json")
+    assert (done.masks, done.kept) == (0, len(before))
+    assert after[1]["attributes"]["review_reason"] == "SAM's mask is outside of the box"
+    assert after[1]["segmentation"] == before[1]["segmentation"]
+
+
+@pytest.mark.parametrize("attributes", ["dent", ["dent"], 3])
+def test_attributes_that_could_not_be_kept_stop_the_command(attributes, annotations, category, tmp_path):
+    content = json.loads(annotations.read_text())
+    content["annotations"][0]["attributes"] = attributes
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"test/crack/000\.png has attributes that are not an object"):
+        refine(annotations, tmp_path / "refined.json", photos=category.root, model=Corner())
+
+
+def test_a_stated_size_beyond_all_photos_is_refused_before_memory_is_taken(annotations, category, tmp_path):
+    content = json.loads(annotations.read_text())
+    content["images"][0] |= {"width": 1 << 19, "height": 1 << 19}
+    content["annotations"][0]["segmentation"] = {"size": [1 << 19, 1 << 19], "counts": [0, 1 << 38]}
+    annotations.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="has a stated size of 524288×524288 pixels"):
+        refine(annotations, tmp_path / "refined.json", photos=category.root, model=Corner())

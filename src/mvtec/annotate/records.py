@@ -225,8 +225,9 @@ class Point(_Strict):
 
 
 class Prompt(_Strict):
-    """What SAM is shown: a box, points, or both."""
+    """What SAM is shown: a box, points, or both; `client` names the page that asks."""
 
+    client: Key | None = None
     box: Box | None = None
     points: Annotated[list[Point], Field(max_length=200)] = []
 

@@ -1,16 +1,22 @@
-"""SAM behind the page: photos are encoded ahead in a thread of their own, boxes and points are answered at once."""
+"""SAM behind the page: one thread loads the model and encodes photos ahead, another answers boxes and points.
+
+Two threads at most compute, so memory does not grow with the number of pages. The process ends after both have.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTimeError
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mvtec.annotate.photos import PhotoFolder
+from mvtec.annotate.pool import Pool
 from mvtec.annotate.records import Prompt, SamShape, SamState
 from mvtec.annotate.shapes import shape_of
 from mvtec.convert.geometry import cut_box, region_of
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
     from mvtec.segment.model import Choose, SamModel
 
 _IN_MEMORY = 16  # embeddings, 2 MiB each
-_PATIENCE = 120.0  # seconds a prompt waits for the model to be loaded
+_PATIENCE = 120.0  # seconds a prompt waits for its turn, for the model to be loaded, and for its answer
 _WAITING = 8  # photos that wait to be encoded; older wishes are forgotten
 
 
@@ -45,37 +51,51 @@ class Sam:
 
     def __init__(self, photos: PhotoFolder, load: Callable[[], SamModel], cache: EmbeddingCache, name: str) -> None:
         self._photos = photos
-        self._load = load
         self._cache = cache
         self._name = name
-        self._model: SamModel | None = None
-        self._failure: str | None = None
         self._ready: OrderedDict[tuple[str, str], torch.Tensor] = OrderedDict()
         self._wanted: deque[str] = deque(maxlen=_WAITING)
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._encoding = threading.Lock()
-        self._closed = False
-        self._thread = threading.Thread(target=self._work, name="sam", daemon=True)
-        self._thread.start()
+        self._answers = Pool(1, _PATIENCE, "SAM")
+        # Python waits for the threads of an executor at its end. One that is stopped inside torch aborts the process.
+        self._ahead = ThreadPoolExecutor(1, "encode")
+        self._model = self._ahead.submit(load)
 
     def state(self) -> SamState:
         """Whether it is there."""
-        return SamState(available=self._failure is None, model=self._name, reason=self._failure)
+        failed = self._model.done() and not self._model.cancelled() and self._model.exception()
+        reason = (str(failed) or type(failed).__name__) if failed else None
+        return SamState(available=reason is None, model=self._name, reason=reason)
 
     def close(self) -> None:
-        """Encode nothing more."""
-        with self._changed:
-            self._closed = True
+        """Encode and answer nothing more; returns when what is under way has ended."""
+        with self._lock:
             self._wanted.clear()
-            self._changed.notify_all()
+        self._ahead.shutdown(wait=True, cancel_futures=True)
+        self._answers.close()
 
     def prepare(self, names: Sequence[str]) -> None:
         """Encode these photos soon, the first one first; what was asked for before comes after them."""
-        with self._changed:
+        with self._lock:
             older = [name for name in self._wanted if name not in names]
             self._wanted.clear()
             self._wanted.extend([*names, *older][:_WAITING])
-            self._changed.notify_all()
+        with suppress(RuntimeError):  # it is closed
+            self._ahead.submit(self._encode_wanted)
+
+    async def ask(self, find: Callable[[], str], prompt: Prompt, client: str) -> SamShape:
+        """As `answer`, in its turn: one prompt is worked on at a time.
+
+        Args:
+            find: Gives the photo's name.
+            prompt: What is asked.
+            client: Who asks; a newer prompt takes the place of one that waits.
+
+        Raises:
+            BusyError: See `Pool.run`; and see `answer`.
+        """
+        return await self._answers.run(lambda: self.answer(find(), prompt), client)
 
     def answer(self, name: str, prompt: Prompt) -> SamShape:
         """SAM's mask for a box, points, or both.
@@ -117,23 +137,23 @@ class Sam:
         )
 
     def _loaded(self) -> SamModel:
-        with self._changed:
-            self._changed.wait_for(lambda: self._model or self._failure or self._closed, _PATIENCE)
-            if self._model is None:
-                raise SamMissingError(
-                    "SAM", self._failure or "is not ready", "Wait, or start again with other --weights"
-                )
-            return self._model
+        try:
+            return self._model.result(_PATIENCE)
+        except (NotInTimeError, CancelledError) as error:
+            raise SamMissingError("SAM", "is not ready", "Wait, and ask again") from error
+        except Exception as error:  # such as no memory on the GPU: the page must be told, whatever it is
+            problem = str(error) or type(error).__name__
+            raise SamMissingError("SAM", problem, "Start again with other --weights") from error
 
     def _embedding(self, name: str, model: SamModel) -> torch.Tensor:
         """From memory, from disk, or made now."""
         key = (name, self._photos.version(name))
-        with self._changed:
+        with self._lock:
             if key in self._ready:
                 self._ready.move_to_end(key)
                 return self._ready[key]
         with self._encoding:
-            with self._changed:
+            with self._lock:
                 if key in self._ready:
                     return self._ready[key]
             path = self._photos.path(name)
@@ -142,28 +162,19 @@ class Sam:
             if embedding is None:
                 embedding = model.encode(self._photos.read(name))
                 self._cache.put(digest, embedding)
-        with self._changed:
+        with self._lock:
             self._ready[key] = embedding
             while len(self._ready) > _IN_MEMORY:
                 self._ready.popitem(last=False)
         return embedding
 
-    def _work(self) -> None:
-        try:
-            model = self._load()
-        except Exception as error:  # such as no memory on the GPU: the page must be told, whatever it is
-            with self._changed:
-                self._failure = str(error) or type(error).__name__
-                self._changed.notify_all()
+    def _encode_wanted(self) -> None:
+        if self._model.exception() is not None:
             return
-        with self._changed:
-            self._model = model
-            self._changed.notify_all()
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._wanted or self._closed)
-                if self._closed:
+            with self._lock:
+                if not self._wanted:
                     return
                 name = self._wanted.popleft()
             with suppress(Exception):  # the page is told when it asks
-                self._embedding(name, model)
+                self._embedding(name, self._model.result())

@@ -21,6 +21,7 @@ from mvtec.annotate import records
 from mvtec.annotate.contents import count_dropped
 from mvtec.annotate.kept import Kept
 from mvtec.annotate.lists import Filter, count_photos, order_of_photos, rows_of
+from mvtec.annotate.pool import BusyError
 from mvtec.annotate.records import Id, Only, Order
 from mvtec.annotate.revisions import Conflict, at_revision, save_edit
 from mvtec.annotate.sam import SamMissingError
@@ -92,7 +93,8 @@ def _save_again_and_again(work: Workplace, over: threading.Event, every: float) 
 def _answer_errors(app: FastAPI, work: Workplace) -> None:
     @app.exception_handler(MvtecError)
     def bad(_: Request, error: MvtecError) -> JSONResponse:
-        status = 507 if isinstance(error, OutputError) else 503 if isinstance(error, SamMissingError) else 422
+        is_later = isinstance(error, (SamMissingError, BusyError))
+        status = 507 if isinstance(error, OutputError) else 503 if is_later else 422
         return JSONResponse({"detail": str(error)}, status_code=status)
 
     @app.exception_handler(RequestValidationError)
@@ -253,11 +255,12 @@ def _add_shapes(app: FastAPI, work: Workplace) -> None:
             work.sam.prepare(names)
 
     @app.post("/api/photos/{number}/sam")
-    def sam(number: Id, prompt: records.Prompt) -> records.SamShape:
-        """SAM's mask for a box, points, or both. Nothing is stored."""
+    async def sam(number: Id, prompt: records.Prompt, request: Request) -> records.SamShape:
+        """SAM's mask for a box, points, or both. Nothing is stored. Of a page's waiting questions the newest stays."""
         if work.sam is None:
             raise HTTPException(503, work.no_sam)
-        return work.sam.answer(_photo(work, number).name, prompt)
+        client = prompt.client or (request.client.host if request.client else "")
+        return await work.sam.ask(lambda: str(_photo(work, number).name), prompt, client)
 
     few = CapacityLimiter(_SHAPES_AT_ONCE)
 

@@ -177,7 +177,7 @@ class Workplace:
         if self._closed:
             return
         self._closed = True
-        if self.sam is not None:
-            self.sam.close()
         self.file.save()
         self.store.close()
+        if self.sam is not None:
+            self.sam.close()  # last: it waits for the photo that is encoded

@@ -24,9 +24,10 @@ from mvtec.detect.source import read_source
 from mvtec.evaluate.anomaly import DEFECT
 from mvtec.evaluate.heat import scale_heat
 from mvtec.files import check_output, sha256_file
+from mvtec.segment.answers import Refined, RefineOptions
 from mvtec.segment.embeddings import EmbeddingCache
 from mvtec.segment.model import SamModel
-from mvtec.segment.refine import Refined, RefineOptions, refine
+from mvtec.segment.refine import refine
 
 
 @dataclass(frozen=True)

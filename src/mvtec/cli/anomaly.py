@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +26,7 @@ from mvtec.cli.console import (
 )
 from mvtec.cli.evaluate import app as evaluate_app
 from mvtec.cli.photo_warnings import warn_of_photos
-from mvtec.cli.segment import Cache, Device, Model
+from mvtec.cli.segment import Cache, Device, MinHoleArea, MinRegionArea, Model, refined_figures, warn_of_refined
 from mvtec.cli.segment import app as segment_app
 from mvtec.words import counted
 
@@ -126,6 +127,8 @@ def propose(
     min_overlap: Annotated[
         float, typer.Option(metavar="IOU", help="Take no mask of SAM whose tight box has a lower IoU with the box.")
     ] = 0.0,
+    min_region_area: MinRegionArea = 0,
+    min_hole_area: MinHoleArea = 0,
     device: Device = "auto",
     cache: Cache = None,
     overwrite: Overwrite = False,
@@ -140,25 +143,25 @@ def propose(
     from mvtec.cache import cache_folder
     from mvtec.errors import InputError
     from mvtec.files import check_output
+    from mvtec.segment.answers import Refined, RefineOptions
     from mvtec.segment.checkpoint import load_sam
     from mvtec.segment.embeddings import EmbeddingCache
-    from mvtec.segment.refine import RefineOptions
     from mvtec.segment.weights import find_checkpoint
 
     if no_sam:
-        for name in ("model", "weights", "min_overlap", "device"):
+        for name in ("model", "weights", "min_overlap", "min_region_area", "min_hole_area", "device"):
             if is_typed(context, name):
                 option = f"--{name.replace('_', '-')}"
                 raise InputError(option, "is of SAM, which --no-sam does without", "Leave out one of the two")
     check_output(out, overwrite=overwrite, inputs=[directory, run])
-    options = RefineOptions(min_overlap=min_overlap)
     warn_of_photos(directory)
+    options = RefineOptions(min_overlap=min_overlap, min_region_area=min_region_area, min_hole_area=min_hole_area)
     asked = load_run(run)
     checkpoint = None if no_sam else find_checkpoint(model, weights)
     check_output(out, overwrite=overwrite, inputs=[checkpoint] if checkpoint else [])
     sam = None if checkpoint is None else load_sam(checkpoint, device)
     if sam is not None and sam.tuned:
-        options = RefineOptions(choose="single", min_overlap=min_overlap)
+        options = replace(options, choose="single")
     with bar("looking at photos", None) as update:
         done = propose_file(
             asked,
@@ -179,17 +182,15 @@ def propose(
             photos=done.photos,
             with_proposals=done.with_proposals,
             proposals=done.proposals,
-            masks=done.refined.masks if done.refined else 0,
-            kept=done.refined.kept if done.refined else 0,
+            **refined_figures(done.refined or Refined()),
             seen_in_training=done.seen,
         )
         return
     if done.seen:
         warn(f"the detector has learnt from {done.seen} of these {done.photos} photos; it finds nothing odd in them")
-    if done.refined is not None and done.refined.kept:
-        verb = "keeps" if done.refined.kept == 1 else "keep"
-        kept = counted(done.refined.kept, "proposal")
-        warn(f"{kept} {verb} the hot region as shape; look for attributes.needs_review")
+    if done.refined is not None:
+        warn_of_refined(done.refined, counted(done.refined.kept, "proposal"))
+        say(done.refined.shapes())
     say(f"{counted(done.proposals, 'proposal')} on {done.with_proposals} of {counted(done.photos, 'photo')}")
     say(str(out))
 

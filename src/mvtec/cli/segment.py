@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -26,6 +26,9 @@ from mvtec.cli.console import (
 from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.words import counted
+
+if TYPE_CHECKING:
+    from mvtec.segment.answers import Refined
 
 app = typer.Typer(help="SAM: turn boxes into masks, and teach it the part.", no_args_is_help=True)
 
@@ -50,6 +53,11 @@ class Multimask(str, Enum):
 
 Model = Annotated[str, typer.Option(help="auto, mobile_sam, vit_b, vit_l or vit_h; auto takes the first that is here.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, mps, or a GPU's number.")]
+MinRegionArea = Annotated[
+    int,
+    typer.Option(metavar="PX", min=0, help="Drop the pieces of SAM's mask with fewer pixels, but for the largest."),
+]
+MinHoleArea = Annotated[int, typer.Option(metavar="PX", min=0, help="Fill the holes of SAM's mask with fewer pixels.")]
 Cache = Annotated[Path | None, typer.Option(help="Keep image embeddings here; by default in mvtec's cache folder.")]
 
 
@@ -67,6 +75,29 @@ def _encodings_stay(run: Path | None = None) -> Iterator[None]:
         if run is None or not is_begun(run):
             warn("the photos encoded so far are kept, and the same command need not encode them again")
         raise
+
+
+def refined_figures(done: Refined) -> dict[str, Any]:
+    """What SAM's masks are like, for the JSON of a command."""
+    return {
+        "masks": done.masks,
+        "in_pieces": done.in_pieces,
+        "tidied": done.tidied,
+        "grown": len(done.grown),
+        "grown_most_px": max(done.grown)[0] if done.grown else 0,
+        "kept": done.kept,
+        "unrefined": done.unrefined,
+        "spoilt": done.spoilt,
+    }
+
+
+def warn_of_refined(done: Refined, kept: str) -> None:
+    """Say what SAM has not given a mask, and what was spoilt; `kept` counts the former."""
+    if done.unrefined:
+        verb = "keeps its" if done.kept == 1 else "keep their"
+        warn(f"{kept} {verb} old shape; look for attributes.needs_review: {done.examples()}")
+    if done.spoilt:
+        warn(f"{counted(done.spoilt, 'file')} of the cache changed on the disk, and the photos were encoded again")
 
 
 @app.command()
@@ -92,6 +123,8 @@ def refine(
     min_overlap: Annotated[
         float, typer.Option(metavar="IOU", help="Take no mask whose tight box has a lower IoU with the box.")
     ] = 0.0,
+    min_region_area: MinRegionArea = 0,
+    min_hole_area: MinHoleArea = 0,
     views: Annotated[
         int, typer.Option(help="Ask in so many views of the photo, turned and mirrored, up to 8; take the mean.")
     ] = 1,
@@ -107,16 +140,22 @@ def refine(
     """
     from mvtec.cache import cache_folder
     from mvtec.files import check_output
+    from mvtec.segment.answers import RefineOptions
     from mvtec.segment.checkpoint import load_sam
     from mvtec.segment.embeddings import EmbeddingCache
     from mvtec.segment.model import Choose
-    from mvtec.segment.refine import RefineOptions
     from mvtec.segment.refine import refine as refine_file
     from mvtec.segment.weights import find_checkpoint
 
     check_output(out, overwrite=overwrite, inputs=[annotations, *([] if images is None else [images])])
     options = RefineOptions(
-        prompt=prompt.value, min_score=min_score, min_overlap=min_overlap, views=views, workers=workers
+        prompt=prompt.value,
+        min_score=min_score,
+        min_overlap=min_overlap,
+        min_region_area=min_region_area,
+        min_hole_area=min_hole_area,
+        views=views,
+        workers=workers,
     )
     warn_of_photos(annotations.parent if images is None else images)
     checkpoint = find_checkpoint(model, weights)
@@ -143,23 +182,20 @@ def refine(
             outputs=[out],
             photos=done.photos,
             encoded=done.encoded,
-            masks=done.masks,
-            kept=done.kept,
+            **refined_figures(done),
             crowds=done.crowds,
             seen_in_training=done.seen,
             seconds=round(done.seconds, 2),
         )
         return
-    if done.kept:
-        verb = "keeps its" if done.kept == 1 else "keep their"
-        warn(f"{counted(done.kept, 'instance')} {verb} old shape; look for attributes.needs_review")
+    warn_of_refined(done, counted(done.kept, "instance"))
     if done.crowds:
         warn(f"{counted(done.crowds, 'crowd annotation')} left as in {annotations}: SAM draws single objects")
     if done.seen:
         warn(f"the model was fine-tuned on {done.seen} of these {done.photos} photos; figures on them mean little")
     rate = f"{done.photos / done.seconds:.1f} photos a second" if done.seconds else "nothing to do"
-    masks, photos = counted(done.masks, "mask"), counted(done.photos, "photo")
-    say(f"{masks} on {photos}, {done.encoded or 'none'} of them newly encoded; {rate}")
+    say(done.shapes())
+    say(f"{counted(done.photos, 'photo')}, {done.encoded or 'none'} of them newly encoded; {rate}")
     say(str(out))
 
 
@@ -194,6 +230,9 @@ def finetune(
     ] = FinetuneRecipe.patience,
     device: Device = "auto",
     cache: Cache = None,
+    cache_size: Annotated[
+        int, typer.Option(metavar="GB", min=1, help="How large the cache may grow; photos beyond it are encoded anew.")
+    ] = 8,
     seed: SeedOfTraining = 0,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the unfinished run in --out, as it began.")
@@ -210,7 +249,7 @@ def finetune(
     from mvtec.datasets.tree import read_tree
     from mvtec.errors import InputError
     from mvtec.segment.checkpoint import load_sam
-    from mvtec.segment.embeddings import EmbeddingCache
+    from mvtec.segment.embeddings import GIGABYTE, EmbeddingCache
     from mvtec.segment.finetune import finetune as train_model
     from mvtec.segment.weights import find_checkpoint
 
@@ -218,12 +257,13 @@ def finetune(
     if fold is not None and split_file is None:
         raise InputError("--fold", "a fold of which split", "Give --split, too")
     dataset = read_tree(directory)
+    warn_of_photos(directory)
     split = make_split(dataset) if split_file is None else read_split(split_file)
     split = split if fold is None else split.fold(fold)
     checkpoint = find_checkpoint(model, weights)
     inputs = [directory, checkpoint, *([split_file] if split_file else [])]
     with run_folder(out, resume=resume, overwrite=overwrite, inputs=inputs):
-        kept = EmbeddingCache(cache or cache_folder() / "embeddings")
+        kept = EmbeddingCache(cache or cache_folder() / "embeddings", cache_size * GIGABYTE)
         sam = load_sam(checkpoint, device)
         with _encodings_stay(out), bar("encoding", None) as update:
 
@@ -243,6 +283,7 @@ def finetune(
                 command=command_words(),
                 on_view=lambda done, total: update(completed=done, total=total),
                 on_epoch=show,
+                on_note=warn,
             )
     result = out / "weights" / "sam.pt"
     figures = record.figures

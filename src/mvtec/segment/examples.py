@@ -86,17 +86,31 @@ class Features:
             self._cache.put(key, found)
         return found
 
-    def prepare(self, wanted: Sequence[tuple[Sequence[Example], int]], on_view: Callable[[int, int], None]) -> None:
-        """Compute what is missing.
+    def prepare(
+        self,
+        wanted: Sequence[tuple[Sequence[Example], int]],
+        on_view: Callable[[int, int], None],
+        on_excess: Callable[[int, int, int], None],
+    ) -> None:
+        """Compute what is missing, as far as the cache has room; the rest is computed again whenever it is asked for.
 
         Args:
-            wanted: Examples, and the number of views of each.
-            on_view: Is told the number done and the number there are.
+            wanted: Examples, and the number of views of each; the most important first.
+            on_view: Is told the number done and the number that have room.
+            on_excess: Is told, after the first one, if not all have room: how many have, how many there are, and the
+                bytes of each.
         """
         todo: dict[tuple[str, int], Example] = {}
         for examples, views in wanted:
             for example in examples:
                 todo |= {(example.digest, view): example for view in range(views)}
+        room = len(todo)
         for done, ((_, view), example) in enumerate(todo.items(), start=1):
-            self.of(example, view)
-            on_view(done, len(todo))
+            if done > room:
+                return
+            found = self.of(example, view)
+            if done == 1:
+                room = max(1, min(room, self._cache.room(found.nbytes)))
+                if room < len(todo):
+                    on_excess(room, len(todo), found.nbytes)
+            on_view(done, room)

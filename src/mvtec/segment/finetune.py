@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from mvtec.files import read_tensors, sha256_file, sha256_json, staged_file, wri
 from mvtec.reading import read_json
 from mvtec.run import RunRecord, finish_run, is_begun
 from mvtec.segment.checkpoint import save_sam
-from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.embeddings import GIGABYTE, EmbeddingCache
 from mvtec.segment.examples import Example, Features
 from mvtec.segment.model import SamModel, check_shape
 from mvtec.segment.recipe import FinetuneRecipe
@@ -77,6 +78,7 @@ def finetune(
     command: list[str] | None = None,
     on_view: Callable[[int, int], None] = lambda _done, _total: None,
     on_epoch: OnEpoch = lambda _epoch, _epochs, _figures: None,
+    on_note: Callable[[str], None] = lambda _text: None,
 ) -> RunRecord:
     """Train on the train part of a split; the test part takes no part.
 
@@ -87,7 +89,8 @@ def finetune(
         dataset: The category.
         split: Its split.
         checkpoint: The file `model` was loaded from.
-        model: The model to begin with; it is changed.
+        model: The model to begin with. In the end, even after an error, it has its own weights again: what the run has
+            learnt is in `weights/sam.pt`.
         out: The run folder, made by `run.prepare_run`.
         recipe: The settings; a resumed run has those it began with.
         cache: Where the photos' features are kept.
@@ -95,6 +98,7 @@ def finetune(
         command: The words of the command line, for the record.
         on_view: Called for each view of a photo that is ready, with the number done and the number there are.
         on_epoch: Called after each epoch with its number from 1, the number of epochs, and its figures.
+        on_note: Is told, before the first epoch, what makes the training slower or worse than it could be.
 
     Raises:
         InputError: The train part has no mask, a photo or mask breaks a rule, or another run is resumed.
@@ -126,22 +130,17 @@ def finetune(
     recipe = plan.settings
     began = time.perf_counter()
     features = Features(model, cache, before_neck=recipe.train == "decoder+neck")
-    features.prepare([(train, recipe.views), (val, 1)], on_view)
+    features.prepare([(val, 1), (train, recipe.views)], on_view, partial(_say_excess, len(plan.photos), on_note))
+    if cache.failure:
+        on_note(f"{cache.folder} cannot be written ({cache.failure}): each epoch encodes the photos again")
     training = Training(model, features, train, val, recipe)
-    if resume:
-        training.restore(read_tensors(weights / "last.pt", _ANEW))
-    while not training.is_over:
-        training.run_epoch()
-        epoch = len(training.history)
-        if val and training.best_epoch == epoch - 1:
-            _save(weights / "best.pt", training.tensors())
-        _save(weights / "last.pt", training.state())
-        on_epoch(epoch, recipe.epochs, training.history[-1])
-    if val:
-        training.set_tensors(read_tensors(weights / "best.pt", _ANEW))
-    seen = plan.photos | plan.seen_before
-    with staged_file(weights / "sam.pt", overwrite=True) as staged:
-        save_sam(staged, model, seen)
+    try:
+        _train(training, weights, recipe, resume=resume, on_epoch=on_epoch)
+        seen = plan.photos | plan.seen_before
+        with staged_file(weights / "sam.pt", overwrite=True) as staged:
+            save_sam(staged, model, seen)
+    finally:
+        training.undo()
     write_json(out / "history.json", training.history, overwrite=True)
     record = RunRecord(
         command=command or [],
@@ -158,6 +157,31 @@ def finetune(
     for name in ("last.pt", "best.pt"):
         (weights / name).unlink(missing_ok=True)
     return record
+
+
+def _say_excess(photos: int, on_note: Callable[[str], None], room: int, views: int, size: int) -> None:
+    """Say that the cache is too small for the features, and which size is not."""
+    enough = views * size * 10 // 9 // GIGABYTE + 1
+    on_note(
+        f"the cache has room for about {room * photos // views} of the {photos} photos ({views} views of "
+        f"{size / 1e6:.1f} MB): the others are encoded again in each epoch, which takes long. "
+        f"--cache-size {enough} keeps them all; with fewer --views more fit"
+    )
+
+
+def _train(training: Training, weights: Path, recipe: FinetuneRecipe, *, resume: bool, on_epoch: OnEpoch) -> None:
+    """All epochs that are left; in the end the model has the weights of the epoch to keep."""
+    if resume:
+        training.restore(read_tensors(weights / "last.pt", _ANEW))
+    while not training.is_over:
+        training.run_epoch()
+        epoch = len(training.history)
+        if training.has_val and training.best_epoch == epoch - 1:
+            _save(weights / "best.pt", training.tensors())
+        _save(weights / "last.pt", training.state())
+        on_epoch(epoch, recipe.epochs, training.history[-1])
+    if training.has_val:
+        training.set_tensors(read_tensors(weights / "best.pt", _ANEW))
 
 
 def _examples(dataset: Dataset, split: Split, part: Part) -> list[Example]:

@@ -6,6 +6,7 @@ Anything*, ICCV 2023, appendix A. Of SAM's four masks the one for clear prompts 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ class Training:
     """A training under way.
 
     Args:
-        model: Is changed.
+        model: Is changed, until `undo`.
         features: Of its photos, before the neck if the neck is trained.
         train: The examples to learn from.
         val: Those to choose the epoch by.
@@ -56,6 +57,7 @@ class Training:
         decoder, neck = model.network.mask_decoder, model.network.image_encoder.neck
         self._modules = {"mask_decoder": decoder} | ({"image_encoder.neck": neck} if self._has_neck else {})
         rates = {"mask_decoder": recipe.learning_rate, "image_encoder.neck": recipe.learning_rate * _NECK_RATE}
+        self._before = copy.deepcopy(self.tensors())
         for module in self._modules.values():
             module.requires_grad_(True)
         self._optimiser = torch.optim.AdamW(
@@ -72,6 +74,11 @@ class Training:
     @property
     def _has_neck(self) -> bool:
         return self._recipe.train == "decoder+neck"
+
+    @property
+    def has_val(self) -> bool:
+        """Whether there is a val part."""
+        return bool(self._val)
 
     @property
     def best_epoch(self) -> int:
@@ -123,6 +130,12 @@ class Training:
         """Put in what `tensors` gave."""
         for name, module in self._modules.items():
             module.load_state_dict(tensors[name])
+
+    def undo(self) -> None:
+        """Give the model back as it was: its digest, by which embeddings are kept, is that of the weights it had."""
+        self.set_tensors(self._before)
+        for module in self._modules.values():
+            module.requires_grad_(False)
 
     def _step(self, batch: Sequence[Example], random: np.random.Generator) -> float:
         import torch

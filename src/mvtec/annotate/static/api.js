@@ -102,7 +102,7 @@ export const api = {
   thumbAddress: (id, version) => `${photo(id)}/thumb?v=${encodeURIComponent(version)}`,
   image: async (id, version) => bodyOf(await request(api.imageAddress(id, version), { patience: PATIENCE_FOR_WORK_MS }), "blob"),
   prepare: (id, next) => send("POST", `${photo(id)}/prepare`, { next }),
-  sam: (id, box, points) => sendForJson("POST", `${photo(id)}/sam`, { box, points }, PATIENCE_FOR_WORK_MS),
+  sam: (client, id, box, points) => sendForJson("POST", `${photo(id)}/sam`, { client, box, points }, PATIENCE_FOR_WORK_MS),
   shapes: (id, operation, masks) => sendForJson("POST", `${photo(id)}/shapes`, { operation, masks }, PATIENCE_FOR_WORK_MS),
   addCategory: (name) => sendForJson("POST", "/api/categories", { name }),
   renameCategory: (id, name) => sendForJson("PATCH", `/api/categories/${encodeURIComponent(id)}`, { name }),

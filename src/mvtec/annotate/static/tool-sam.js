@@ -10,9 +10,8 @@ import { invalidate, view } from "./stage.js";
 import { idleTool } from "./tool-base.js";
 import { dragBox } from "./tool-box.js";
 
-/** Questions asked at once, at most: browsers open six connections to a server, and saving needs one. */
-const AT_ONCE = 2;
-let underWay = 0;
+/** The server answers one question at a time, and keeps one of a page waiting: the others wait here. */
+let isAsked = false;
 /** Those that wait for their turn. @type {(() => void)[]} */
 const line = [];
 
@@ -25,14 +24,14 @@ const line = [];
  * @returns {Promise<object | null>} null where it was not asked any more
  */
 async function answerTo(photo, bbox, points, isWanted = () => true) {
-  if (underWay === AT_ONCE) await new Promise((resolve) => line.push(resolve));
-  else underWay += 1;
+  if (isAsked) await new Promise((resolve) => line.push(resolve));
+  isAsked = true;
   try {
-    return isWanted() ? await api.sam(photo.id, bbox, points) : null;
+    return isWanted() ? await api.sam(app.queue.client, photo.id, bbox, points) : null;
   } finally {
     const next = line.shift();
     if (next) next();
-    else underWay -= 1;
+    else isAsked = false;
   }
 }
 
