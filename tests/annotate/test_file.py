@@ -273,7 +273,7 @@ def test_a_spoilt_store_or_file_is_said(category: Category, tmp_path: Path):
         open_workplace(category.root, path)
     store_path(path).unlink()
     path.write_text("{}")
-    with pytest.raises(InputError, match="no COCO annotation file"):
+    with pytest.raises(InputError, match="not a COCO annotation file"):
         open_workplace(category.root, path)
     assert not store_path(path).exists()
 

@@ -272,3 +272,10 @@ def test_a_box_where_masks_are_wanted_can_be_left_out(write, tmp_path: Path, mvt
     assert "annotation 1 of p.png: has a box and no mask" in failed.err
     left = mvtec(*words, "--out", tmp_path / "b", "--on-error", "skip")
     assert "objects: 2 read, 1 written, 1 left out (1 annotation not readable)" in left.out
+
+
+def test_categories_that_differ_in_spaces_stay_two_classes_and_are_said(write, tmp_path: Path, mvtec):
+    file = write({}, {"category_id": 2}, categories=[{"id": 1, "name": "dent"}, {"id": 2, "name": "Dent "}])
+    done = mvtec("convert", "coco-to-yolo", file, "--images", tmp_path, "--out", tmp_path / "y")
+    assert "the categories 'dent' and 'Dent ' differ only in spaces or case" in done.err
+    assert [line[0] for line in labels(tmp_path / "y").splitlines()] == ["0", "1"]

@@ -115,7 +115,7 @@ def test_a_spoiled_file_is_read_or_named_and_never_a_traceback(reader: str, leav
     ("line", "message"),
     [
         ("0 0.5 0.5 0.5", "line 2 has 3 coordinates"),
-        ("0 0.5 0.5 0.2 0.2 0.9", "line 2 has 5 coordinates"),
+        ("0 0.5 0.5 0.2 0.2 0.9", "line 2 has 5 numbers"),
         ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", "line 2 has 7 coordinates"),
         ("7 0.5 0.5 0.2 0.2", "line 2 has class 7, and there are 2 classes"),
         ("-1 0.5 0.5 0.2 0.2", "line 2 has class -1"),

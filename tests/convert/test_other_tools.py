@@ -228,7 +228,7 @@ def test_hidden_files_are_no_photos_and_a_list_may_have_a_byte_order_mark(yolo: 
     (yolo / "train.txt").write_bytes("./images/train/fläche.png\n".encode("cp1252"))
     done = mvtec("convert", "yolo-to-coco", yolo, "--out", tmp_path / "o.json")
     assert (done.code, len(done.err.splitlines())) == (2, 1)
-    assert "is no readable list of photos" in done.err
+    assert "is not a text file in UTF-8" in done.err
 
 
 # Label Studio, CVAT

@@ -53,10 +53,10 @@ def test_a_damaged_file_of_the_format_itself_keeps_its_own_error(tmp_path: Path,
     source = coco(tmp_path / "i.json", {"bbox": [1, 2, "wide", 4]})
     done = mvtec("convert", "coco-to-cvat", source, "--out", tmp_path / "o.xml")
     assert done.code == 2
-    assert "annotations.0.bbox" in done.err
+    assert "annotation 1 of a.png: cannot be read: bbox.2" in done.err
 
 
 def test_a_file_of_no_known_format_keeps_the_readers_error(tmp_path: Path, mvtec):
     done = mvtec("convert", "coco-to-cvat", written(tmp_path / "i.json", {"a": 1}), "--out", tmp_path / "o.xml")
     assert done.code == 2
-    assert "images: Field required" in done.err
+    assert 'it has no "images"' in done.err

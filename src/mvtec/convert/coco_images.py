@@ -55,7 +55,15 @@ def class_names(coco: CocoDataset, receipt: Receipt) -> tuple[str, ...]:
     if root is not None:
         receipt.notes.append(f"the category {root.name} is left out: it stands for the others, and is never used")
     categories = sorted(coco.categories, key=lambda category: category.id)
-    return tuple(category.name for category in categories if category is not root)
+    names = tuple(category.name for category in categories if category is not root)
+    alike: dict[str, str] = {}
+    for name in names:
+        other = alike.setdefault(" ".join(name.split()).casefold(), name)
+        if other != name:
+            receipt.notes.append(
+                f"the categories {other!r} and {name!r} differ only in spaces or case; they stay two classes"
+            )
+    return names
 
 
 def _root(coco: CocoDataset) -> CocoCategory | None:

@@ -49,6 +49,8 @@ def parse_coco(path: Path, content: Any, *, defer_errors: bool = False) -> CocoD
         bad: dict[int, str] = {}
     except ValidationError as error:
         bad = _bad_annotations(path, meant, error)
+        if (other := named_format(path, unknown := InputError(path, "", ""), COCO)) is not unknown:
+            raise other from error
         kept = [one for index, one in enumerate(meant["annotations"]) if index not in bad]
         dataset = CocoDataset.model_validate({**meant, "annotations": kept})
     _check_ids(path, dataset, meant, bad)
