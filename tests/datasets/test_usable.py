@@ -57,6 +57,7 @@ def test_a_mask_of_another_name_stops_the_command_and_its_photo_is_never_good(
         done = mvtec(*words)
         assert done.code == 2, words
         assert f"masks/{mask}: belongs to no photo" in done.err
+        assert ("--on-error skip" in done.err) == (words[1] != "info")
     assert "orphan-mask" in {problem.kind for problem in check(read_tree(root))}
     for words in commands[:3]:
         done = mvtec(*words, "--on-error", "skip")

@@ -136,7 +136,7 @@ def masks_to_yolo(
     from mvtec.convert.yolo_folder import masks_to_yolo as convert
     from mvtec.datasets.split import make_split, untested
     from mvtec.datasets.tree import read_tree
-    from mvtec.datasets.usable import LeftOut, usable
+    from mvtec.datasets.usable import LeftOut, orphans, usable
     from mvtec.files import check_output
 
     check_output(out, overwrite=overwrite, inputs=[directory, *_given(split_file)])
@@ -147,6 +147,8 @@ def masks_to_yolo(
     if split is None:
         if on_error is OnError.skip:
             dataset, left_out = usable(dataset, skip_errors=True)
+        elif unpaired := orphans(dataset):
+            raise unpaired[0].error.or_skip()
         split = make_split(dataset)
         notes = untested(dataset, split)
     with progress("converting", _count(dataset, split)) as step:

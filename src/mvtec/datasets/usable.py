@@ -89,9 +89,9 @@ def usable(
     Raises:
         InputError: A photo or mask breaks a rule, and `skip_errors` is false.
     """
-    if not skip_errors:
-        check_pairs(dataset)
     left_out = orphans(dataset)
+    if left_out and not skip_errors:
+        raise left_out[0].error.or_skip()
     doubtful, doubled = suspects(dataset), doubled_names(dataset)
     kept = []
     for sample in dataset.samples:
