@@ -7,6 +7,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import Category, noise, write_png
@@ -18,6 +19,7 @@ from mvtec.annotate.sam import Sam, SamMissingError
 from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError, WeightsError
 from mvtec.segment.embeddings import EmbeddingCache
+from mvtec.segment.model import EMBEDDING, Answer
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no memory on the GPU"), WeightsError("x.pt", "is of no SAM", "Mend")])
@@ -141,3 +143,23 @@ def test_a_request_is_told_when_it_waits_too_long_or_too_many_wait():
     assert "has not answered within" in str(first)
     assert sum("too many requests" in str(answer) for answer in many) == 40 - 32
     assert all(isinstance(answer, BusyError) for answer in many)
+
+
+def test_a_mask_that_could_not_be_saved_is_not_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Model:
+        encoder_digest, name, tuned = "0" * 64, "checks", False
+
+        def encode(self, _photo: object) -> torch.Tensor:
+            return torch.zeros(EMBEDDING, dtype=torch.float16)
+
+        def answer(self, _embeddings: object, size_hw: tuple[int, int], *_: object, **__: object) -> list[Answer]:
+            return [Answer(np.indices(size_hw).sum(0) % 2 == 0, 0.9, 0.8)]
+
+    write_png(tmp_path / "photos" / "photo.png", noise(1, 40, 48))
+    sam = Sam(PhotoFolder(tmp_path / "photos"), Model, EmbeddingCache(tmp_path / "cache"), "x")
+    prompt = Prompt(box=(1, 1, 5, 5))
+    assert len(sam.answer("photo.png", prompt).counts or ()) > 1000
+    monkeypatch.setattr("mvtec.annotate.sam.MOST_RUNS", 1000)
+    with pytest.raises(InputError, match="too many pieces to be saved"):
+        sam.answer("photo.png", prompt)
+    sam.close()

@@ -17,7 +17,7 @@ import numpy as np
 
 from mvtec.annotate.photos import PhotoFolder
 from mvtec.annotate.pool import Pool
-from mvtec.annotate.records import Prompt, SamShape, SamState
+from mvtec.annotate.records import MOST_RUNS, Prompt, SamShape, SamState
 from mvtec.annotate.shapes import shape_of
 from mvtec.convert.geometry import cut_box, region_of
 from mvtec.errors import InputError, MvtecError
@@ -129,8 +129,11 @@ class Sam:
         region = region_of(found.mask)
         if region is None:
             raise InputError("SAM", "sees nothing there", "Draw another box, or more points")
+        shape = shape_of(region, (height, width))
+        if len(shape.counts or ()) > MOST_RUNS:
+            raise InputError("SAM", "answers with a mask of too many pieces to be saved", "Draw a smaller box")
         return SamShape(
-            **shape_of(region, (height, width)).model_dump(),
+            **shape.model_dump(),
             predicted_iou=found.predicted_iou,
             stability=found.stability,
             model=model.name,
