@@ -135,7 +135,7 @@ def test_a_run_without_a_checkpoint_says_how_to_begin_and_where_the_old_one_is(
     assert "--resume" not in mvtec("train-detector", category.root, "--out", killed, *TINY).err
     resumed = mvtec("train-detector", category.root, "--out", killed, *TINY, "--resume")
     assert resumed.code == 2
-    assert "is no run that could be resumed. Choose another --out, or pass --overwrite in the place of" in resumed.err
+    assert "is not a run that could be resumed. Choose another --out, or pass --overwrite instead of" in resumed.err
     shutil.copytree(run, tmp_path / ".killed.old")
     asked = mvtec("predict", killed, category.root, "--out", tmp_path / "p")
     assert (asked.code, f"The run that it was to replace is {tmp_path / '.killed.old'}" in asked.err) == (2, True)

@@ -32,8 +32,8 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("names", "every"),
     [
-        pytest.param(("masks-to-coco --split",), 1, id="a set of files"),
-        pytest.param(("a training",), 17, id="a run"),
+        pytest.param(("masks-to-coco --split",), 1, id="a_set_of_files"),
+        pytest.param(("a training",), 17, id="a_run"),
         pytest.param((), 37, id="all"),
     ],
 )
