@@ -66,7 +66,8 @@ def history(folder: Path, masks: int, saves: int) -> None:
         spent, memory = cpu_seconds(process) - begun, resident(process)
     size = (folder / "ann.json.work.sqlite").stat().st_size
     print(
-        f"{masks} masks, {saves} saves: {statistics.median(times) * 1000:.0f} ms a save, {max(times) * 1000:.0f} at most"
+        f"{masks} masks, {saves} saves: "
+        f"{statistics.median(times) * 1000:.0f} ms a save, {max(times) * 1000:.0f} at most"
     )
     print(f"CPU of the server {spent / saves * 1000:.0f} ms a save; memory {memory:.0f} MiB; store {size / 1e6:.2f} MB")
 

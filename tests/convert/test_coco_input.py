@@ -279,3 +279,13 @@ def test_categories_that_differ_in_spaces_stay_two_classes_and_are_said(write, t
     done = mvtec("convert", "coco-to-yolo", file, "--images", tmp_path, "--out", tmp_path / "y")
     assert "the categories 'dent' and 'Dent ' differ only in spaces or case" in done.err
     assert [line[0] for line in labels(tmp_path / "y").splitlines()] == ["0", "1"]
+
+
+def test_masks_that_would_fill_the_memory_are_refused(write, tmp_path: Path, mvtec, monkeypatch):
+    monkeypatch.setattr("mvtec.convert.instances.MOST_MARKED", 250)
+    square = {"segmentation": [[20, 15, 35, 15, 35, 25, 20, 25]]}  # 150 pixels
+    done = mvtec("convert", "coco-to-cvat", write(square), "--out", tmp_path / "one.xml")
+    assert done.code == 0
+    done = mvtec("convert", "coco-to-cvat", write(square, square), "--out", tmp_path / "two.xml")
+    assert done.code == 2
+    assert "the masks of p.png take more than 250 pixels together" in done.err

@@ -52,3 +52,15 @@ def test_a_large_mask_is_refused_before_it_is_decoded(tmp_path: Path, mvtec):
     done = mvtec("convert", "semantic-to-coco", root, "--out", tmp_path / "o.json")
     assert done.code == 2
     assert "is not 60×45 pixels as its photo" in done.err
+
+
+def test_class_numbers_survive_semantic_to_coco_to_semantic(tmp_path: Path, mvtec):
+    root = semantic(tmp_path / "s", "background\nzebra\nant\n")
+    assert mvtec("convert", "semantic-to-coco", root, "--out", tmp_path / "o.json").code == 0
+    categories = read_coco(tmp_path / "o.json").categories
+    assert [(one.id, one.name) for one in categories] == [(1, "zebra"), (2, "ant")]
+    done = mvtec("convert", "coco-to-semantic", tmp_path / "o.json", "--images", root, "--out", tmp_path / "again")
+    assert done.code == 0
+    assert (tmp_path / "again/classes.txt").read_text() == "background\nzebra\nant\n"
+    (mask,) = (tmp_path / "again/masks").iterdir()
+    assert set(np.unique(np.array(Image.open(mask))[ONE])) == {2}

@@ -91,7 +91,7 @@ def labelstudio_to_coco(
         images_to_coco(
             read_label_studio(export, images, receipt, skip_errors=on_error is OnError.skip),
             out,
-            defects=read_label_studio_classes(export),
+            defects=sorted(read_label_studio_classes(export)),
             description="instances of Label Studio tasks",
             receipt=receipt,
             segmentation=segmentation_options(segmentation, tolerance),
@@ -153,7 +153,7 @@ def cvat_to_coco(
         images_to_coco(
             read_cvat(annotations, receipt, skip_errors=on_error is OnError.skip),
             out,
-            defects=read_cvat_classes(annotations),
+            defects=sorted(read_cvat_classes(annotations)),
             description="instances of a CVAT task",
             receipt=receipt,
             segmentation=segmentation_options(segmentation, tolerance),
@@ -226,7 +226,7 @@ def voc_to_coco(
         images_to_coco(
             read_voc(directory, receipt, from_zero=from_zero, skip_errors=on_error is OnError.skip),
             out,
-            defects=read_voc_classes(directory),
+            defects=sorted(read_voc_classes(directory)),
             description="instances of Pascal VOC annotations",
             receipt=receipt,
             segmentation=segmentation_options(segmentation, tolerance),
@@ -260,7 +260,7 @@ def coco_to_semantic(
     write_semantic(
         found,
         out,
-        defects=sorted(names),
+        defects=names,
         receipt=receipt,
         images=images_by.value,
         inputs=[annotations, *([] if images is None else [images])],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Literal
@@ -12,11 +14,11 @@ from mvtec.convert.coco_parsing import unreadable_error
 from mvtec.convert.coco_records import CocoCategory, UnreadableAnnotation
 from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import BoxFloat
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import Instance, LabelledImage, gathered
 from mvtec.convert.photo_finder import PhotoFinder
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation, region_of_polygons
-from mvtec.convert.shapes import turned_box
+from mvtec.convert.shapes import hull, turned_box
 from mvtec.errors import InputError
 from mvtec.limits import check_size
 from mvtec.words import counted
@@ -152,18 +154,12 @@ def labelled_images(
                 crowd = _error(source, image, annotation, "is a crowd", "Take crowds as instances with --keep-crowds")
                 lost = [names[annotation.category_id]]
                 receipt.leave_out(crowd, skip_errors=True, kind="crowd", photo=name, lost=lost)
-        instances = []
-        for annotation in kept:
-            defect = names[annotation.category_id]
-            keypoints += bool((annotation.model_extra or {}).get("keypoints"))
-            try:
-                instances.append(_instance(annotation, defect, (image.width, image.height), wanted))
-                turned += bool(_degrees(annotation) % 180)
-            except ValueError as error:
-                problem = _error(source, image, annotation, str(error), "Correct it")
-                kind = "annotation not readable"
-                receipt.leave_out(problem, skip_errors=skip_errors, kind=kind, photo=name, lost=[defect])
-        labelled = LabelledImage(name, photo, (image.width, image.height), tuple(instances))
+        leave_out = partial(_leave_out, source, image, name, receipt, skip_errors)
+        found = _instances(kept, names, (image.width, image.height), wanted, leave_out)
+        instances = gathered(found, source, image.file_name)
+        keypoints += sum(bool((one.model_extra or {}).get("keypoints")) for one in kept)
+        turned += sum(map(_is_turned, kept))
+        labelled = LabelledImage(name, photo, (image.width, image.height), instances)
         yield from fitted(labelled, source, receipt, skip_errors=skip_errors)
     if finder is not None:
         finder.note(receipt)
@@ -176,6 +172,44 @@ def labelled_images(
 
 def _error(source: Path, image: CocoImage, annotation: CocoAnnotation, problem: str, hint: str) -> InputError:
     return InputError(source, f"annotation {annotation.id} of {image.file_name}: {problem}", hint)
+
+
+def _leave_out(
+    source: Path,
+    image: CocoImage,
+    photo: str,
+    receipt: Receipt,
+    skip_errors: bool,
+    annotation: CocoAnnotation,
+    defect: str,
+    problem: ValueError,
+) -> None:
+    error = _error(source, image, annotation, str(problem), "Correct it")
+    receipt.leave_out(error, skip_errors=skip_errors, kind="annotation not readable", photo=photo, lost=[defect])
+
+
+def _instances(
+    annotations: Sequence[CocoAnnotation],
+    names: Mapping[int, str],
+    size_wh: tuple[int, int],
+    wanted: Wanted,
+    leave_out: Callable[[CocoAnnotation, str, ValueError], None],
+) -> Iterator[Instance]:
+    """The instances of an image, each made when it is asked for; what breaks a rule goes to `leave_out`."""
+    for annotation in annotations:
+        defect = names[annotation.category_id]
+        try:
+            instance = _instance(annotation, defect, size_wh, wanted)
+        except ValueError as error:
+            leave_out(annotation, defect, error)
+        else:
+            yield instance
+
+
+def _is_turned(annotation: CocoAnnotation) -> bool:
+    with suppress(ValueError):
+        return bool(_degrees(annotation) % 180)
+    return False
 
 
 def _instance(annotation: CocoAnnotation, defect: str, size_wh: tuple[int, int], wanted: Wanted) -> Instance:
@@ -192,7 +226,8 @@ def _instance(annotation: CocoAnnotation, defect: str, size_wh: tuple[int, int],
             if min(box[2:]) <= 0:
                 raise ValueError("has a box without area and no segmentation")
             corners = turned_box(box, degrees, (box[0] + box[2] / 2, box[1] + box[3] / 2))
-            box = _hull(corners)
+            x, y, w, h = hull(corners)
+            box = (round(x, 4), round(y, 4), round(w, 4), round(h, 4))
             region = None if boxes or degrees % 90 == 0 else region_of_polygons([corners], size_wh[::-1])
             if region is None and not boxes and degrees % 90:
                 raise EmptyMaskError("has a turned box that marks no pixel of the image")
@@ -239,10 +274,3 @@ def _is_box(segmentation: object, box_xywh: BoxFloat) -> bool:
         return False
     numbers = segmentation[0]
     return len(numbers) in (8, 10) and set(zip(numbers[::2], numbers[1::2], strict=True)) == corners
-
-
-def _hull(corners: Sequence[float]) -> BoxFloat:
-    """The upright box around points x, y, x, y, …, to a ten-thousandth of a pixel."""
-    xs, ys = corners[::2], corners[1::2]
-    sides = (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
-    return (round(sides[0], 4), round(sides[1], 4), round(sides[2], 4), round(sides[3], 4))

@@ -26,7 +26,7 @@ def images_to_coco(
     Args:
         found: The images.
         out: The file to write.
-        defects: The defect types; they are numbered by name.
+        defects: The defect types, in the order of their class numbers; they become categories 1, 2, ….
         description: What the file's `info` should say.
         receipt: Is filled.
         segmentation: How masks are written.
@@ -37,7 +37,7 @@ def images_to_coco(
         OutputError: `out` exists already or cannot be written.
     """
     receipt.reader = segmentation.reader
-    with coco_file(out, sorted(defects), {"description": description}, overwrite=overwrite) as file:
+    with coco_file(out, defects, {"description": description}, overwrite=overwrite) as file:
         for image in found:
             labels, ious = coco_labels(image, segmentation)
             file.add(labels)
