@@ -94,7 +94,7 @@ def read_json(path: Path, what: str) -> Any:
         problem = f"is not valid JSON (it is nested more than {_DEEPEST} deep)"
         raise InputError(path, problem, f"Give the path of {what}") from error
     except ValueError as error:
-        raise InputError(path, f"is not valid JSON ({error})", f"Give the path of {what}") from error
+        raise InputError(path, f"is not valid JSON ({_first_line(error)})", f"Give the path of {what}") from error
 
 
 def read_yaml(path: Path, what: str) -> Any:
@@ -198,6 +198,10 @@ def _measure(node: yaml.Node, known: dict[int, int | None], depth: int) -> int:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, KeyError):
+        return f"the value {error} does not fit its tag"
+    if "integer string conversion" in str(error):
+        return "a number has too many digits"
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
         line = "" if error.problem_mark is None else f", line {error.problem_mark.line + 1}"
         return f"{error.problem}{line}"

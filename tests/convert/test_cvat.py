@@ -228,3 +228,15 @@ def test_a_box_thinner_than_two_decimals_comes_back(tmp_path: Path, mvtec):
     assert mvtec("convert", "coco-to-cvat", source, "--out", tmp_path / "o.xml").code == 0
     (found,) = next(iter(read_cvat(tmp_path / "o.xml", Receipt("")))).instances
     assert found.box_xywh[2] > 0
+
+
+def test_shapes_that_become_pixels_are_counted(tmp_path: Path, mvtec):
+    shapes = '<ellipse label="dent" cx="30" cy="20" rx="8" ry="5"/>'
+    shapes += '<box label="dent" xtl="10" ytl="10" xbr="30" ybr="20" rotation="30"/>'
+    shapes += '<box label="dent" xtl="10" ytl="30" xbr="30" ybr="40" rotation="90"/>'
+    (tmp_path / "a.xml").write_text(
+        f'<annotations><image id="0" name="a.png" width="60" height="45">{shapes}</image></annotations>'
+    )
+    done = mvtec("convert", "cvat-to-coco", tmp_path / "a.xml", "--out", tmp_path / "o.json")
+    assert done.code == 0
+    assert "2 shapes of a.xml that are ellipses or turned boxes: their pixels are written" in done.err

@@ -15,13 +15,14 @@ import numpy as np
 
 from mvtec.convert.attributes import LostAttributes
 from mvtec.convert.class_names import check_class_names, check_file_name
-from mvtec.convert.cvat_shapes import SHAPES, WRITTEN_ATTRIBUTES, attributes_to_write, read_shape
+from mvtec.convert.cvat_shapes import SHAPES, WRITTEN_ATTRIBUTES, attributes_to_write, is_painted, read_shape
 from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.geometry import Region
 from mvtec.convert.instances import Instance, LabelledImage, gathered
 from mvtec.convert.photo_labels import PhotoLabels
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.recognise import CVAT, named_format
+from mvtec.convert.shapes import note_painted
 from mvtec.convert.xml_files import xml_events
 from mvtec.errors import InputError
 from mvtec.files import staged_file
@@ -113,6 +114,7 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
     """
     names: set[str] = set()
     tags = PhotoLabels("tag")
+    painted = 0
     for element in _elements(path):
         if element.tag != "image":
             continue
@@ -124,9 +126,11 @@ def read_cvat(path: Path, receipt: Receipt, *, skip_errors: bool = False) -> Ite
         shapes = [shape for shape in element if shape.tag != "tag"]
         labels = [tag.get("label", "") for tag in element.findall("tag")]
         tags.check(path, name, labels, has_shapes=bool(shapes), receipt=receipt, skip_errors=skip_errors)
+        painted += sum(map(is_painted, shapes))
         found = (_instance(shape, path, name, size_wh, receipt, skip_errors) for shape in shapes)
         image = LabelledImage(name, None, size_wh, gathered(found, path, name))
         yield from cut_boxes(image, path, receipt, skip_errors=skip_errors)
+    note_painted(painted, path, receipt)
     tags.note(receipt)
 
 

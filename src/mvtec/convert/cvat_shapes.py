@@ -7,6 +7,7 @@ as polygons and masks have. Lines, points, cuboids and skeletons have no area an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -49,6 +50,13 @@ def read_shape(shape: ET.Element, size_wh: tuple[int, int]) -> Instance:
     if instance is None:
         raise ValueError("it marks no pixel of the image")
     return replace(instance, attributes=_attributes_of(shape))
+
+
+def is_painted(shape: ET.Element) -> bool:
+    """Whether COCO has no such shape, so that its pixels are written: an ellipse, or a box that is turned."""
+    with suppress(ValueError):
+        return shape.tag == "ellipse" or (shape.tag == "box" and float(shape.get("rotation") or 0) % 90 != 0)
+    return False
 
 
 def _attributes_of(shape: ET.Element) -> dict[str, Any]:

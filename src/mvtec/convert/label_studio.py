@@ -22,7 +22,7 @@ from mvtec.convert.class_names import check_class_names
 from mvtec.convert.coco import first_complaint
 from mvtec.convert.fitting import fitted, photo_named
 from mvtec.convert.instances import Instance, LabelledImage, gathered
-from mvtec.convert.label_studio_shapes import is_shape, labels_of, read_result
+from mvtec.convert.label_studio_shapes import is_painted, is_shape, labels_of, read_result
 from mvtec.convert.label_studio_tasks import (
     LABELS_OF_A_PHOTO,
     Result,
@@ -33,6 +33,7 @@ from mvtec.convert.label_studio_tasks import (
 from mvtec.convert.photo_finder import PhotoFinder
 from mvtec.convert.photo_labels import PhotoLabels
 from mvtec.convert.receipt import Receipt
+from mvtec.convert.shapes import note_painted
 from mvtec.datasets.images import photo_size_wh
 from mvtec.errors import InputError
 from mvtec.files import staged_file
@@ -143,8 +144,8 @@ def read_label_studio(
     """The tasks with their brush strokes, rectangles, ellipses and polygons; the receipt says what else is left out.
 
     Of several annotations of a task that were not cancelled the one with the star is taken, else the newest. A task
-    that was only skipped, or that only a model looked at, is left out; one without any annotation has no defect, and
-    the receipt says how many there are.
+    without an annotation, one that was only skipped, and one that only a model looked at are left out: nobody said that
+    their photos are good. An annotation without a shape says so.
 
     Args:
         path: The exported file.
@@ -158,10 +159,10 @@ def read_label_studio(
     """
     finder = None if photos is None else PhotoFinder(path, photos)
     task_of: dict[str, int] = {}
-    open_tasks: list[str] = []
     several: list[str] = []
     choices = PhotoLabels("choice")
     said: Counter[str] = Counter()
+    painted = 0
     for number, task in enumerate(read_tasks(path), start=1):
         name, photo, missing = _photo_of(photo_names(path, number, task), photos, finder)
         if (other := task_of.setdefault(name, number)) != number:
@@ -169,17 +170,16 @@ def read_label_studio(
                 path, f"tasks {other} and {number} both name {name}", "Keep one of them, or give --images, its folder"
             )
         given = [annotation for annotation in task.annotations if not annotation.was_cancelled]
-        if not given and (task.annotations or task.predictions):
-            why = "was skipped by its annotator" if task.annotations else "has predictions of a model and no annotation"
+        if not given:
+            why = "has predictions of a model and no annotation" if task.predictions else "has no annotation"
+            why = "was skipped by its annotator" if task.annotations else why
             receipt.skipped.append(f"{path}: the task of {name} {why}.")
             continue
-        if not given:
-            open_tasks.append(name)
-        taken = the_annotation(given) if given else None
-        if taken is not None and len(given) > 1:
+        taken = the_annotation(given)
+        if len(given) > 1:
             star = " with the star" if taken.ground_truth else ""
             several.append(f"of {name} annotation {taken.id}{star}")
-        results = [] if taken is None else taken.result
+        results = taken.result
         shapes = _shapes(results)
         lost = [label for result, beside in shapes for label in _labels(result, beside) or [_UNKNOWN]]
         try:
@@ -193,17 +193,17 @@ def read_label_studio(
         labels = [label for result in of_photo for label in _choices(result)]
         said.update(result.type for result in of_photo if result.type not in LABELS_OF_A_PHOTO)
         choices.check(path, name, labels, has_shapes=bool(shapes), receipt=receipt, skip_errors=skip_errors)
+        painted += sum(is_painted(result) for result, _ in shapes)
         found = (_instance(path, name, *shape, size_wh, receipt, skip_errors) for shape in shapes)
         image = LabelledImage(name, photo, size_wh, gathered(found, path, name))
         yield from fitted(image, path, receipt, skip_errors=skip_errors)
     if finder is not None:
         finder.note(receipt)
-    if open_tasks:
-        receipt.notes.append(f"{counted(len(open_tasks), 'task')} without an annotation: the photos count as good")
     if several:
         examples = ", ".join(several[:_EXAMPLES]) + (", …" if len(several) > _EXAMPLES else "")
         one_of = "with several annotations: the one with the star is taken, else the newest"
         receipt.notes.append(f"{counted(len(several), 'task')} {one_of} ({examples})")
+    note_painted(painted, path, receipt)
     choices.note(receipt)
     if said:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(said.items()))

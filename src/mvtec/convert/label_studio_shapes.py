@@ -81,6 +81,13 @@ def read_result(result: Result, size_wh: tuple[int, int], beside: Iterable[Resul
     return replace(instance, attributes=_attributes(beside))
 
 
+def is_painted(result: Result) -> bool:
+    """Whether COCO has no such shape, so that its pixels are written: an ellipse, or a rectangle that is turned."""
+    rotation = result.value.get("rotation") or 0
+    kind = result.type.removesuffix("labels")
+    return kind == "ellipse" or (kind == "rectangle" and isinstance(rotation, int | float) and rotation % 90 != 0)
+
+
 def _attributes(beside: Iterable[Result]) -> Mapping[str, Any]:
     """What was said of a shape, by the name of the tool that asked for it."""
     said = {one.from_name or one.type: one.value.get(one.type) for one in beside if one.type in OF_A_PHOTO}

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import cos, inf, radians, sin
+from pathlib import Path
 
 import numpy as np
 
 from mvtec.convert.geometry import BoxFloat, Region, cut_box
 from mvtec.convert.instances import Instance
+from mvtec.convert.receipt import Receipt
 from mvtec.convert.row_runs import region_of_row_runs
 from mvtec.convert.segmentation import region_of_polygons
+from mvtec.words import counted
 
 _LEAST, _MOST = 1e-3, 1e7  # pixels; outside of them an ellipse is not one of a photo
 
@@ -48,6 +51,13 @@ def outlined(label: str, region: Region | None, hull_xywh: BoxFloat, size_wh: tu
     if cut_box(hull_xywh, size_wh) == hull_xywh:
         return Instance.of(label, region)
     return Instance(label, hull_xywh, region)
+
+
+def note_painted(count: int, source: Path, receipt: Receipt) -> None:
+    """Let the receipt say how many ellipses and turned boxes of a file are written as their pixels."""
+    if count:
+        what = f"{counted(count, 'shape')} of {source.name} that are ellipses or turned boxes"
+        receipt.notes.append(f"{what}: their pixels are written, and the upright box around them")
 
 
 def turned(
