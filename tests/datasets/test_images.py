@@ -1,5 +1,7 @@
 import os
 import struct
+import sys
+import types
 import zlib
 from pathlib import Path
 
@@ -217,3 +219,16 @@ def test_a_photo_with_a_broken_exif_block_is_read_as_it_lies(tmp_path: Path, blo
     marker = b"\xff\xe1" + (len(block) + 8).to_bytes(2, "big") + b"Exif\0\0" + block
     (tmp_path / "photo.jpg").write_bytes(data[:2] + marker + data[2:])
     assert photo_size_wh(tmp_path / "photo.jpg") == read_photo(tmp_path / "photo.jpg").shape[1::-1] == (48, 40)
+
+
+def test_a_broken_photo_is_named_where_ultralytics_has_replaced_pillows_open(tmp_path: Path, monkeypatch):
+    def asks_for_a_package(*_words: object) -> None:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    module = types.ModuleType("ultralytics.utils.patches")
+    module._image_open = Image.open  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ultralytics.utils.patches", module)
+    monkeypatch.setattr(Image, "open", asks_for_a_package)
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(BadPhotoError, match="not a readable image"):
+        photo_size_wh(tmp_path / "a.png")

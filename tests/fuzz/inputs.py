@@ -65,7 +65,7 @@ INPUTS = {
 
 def make_inputs(root: Path) -> None:
     """Write a valid input of every reader into `root`."""
-    from mvtec.cli.main import app
+    from mvtec.cli.commands import app
 
     make_category(root / "widget", per_class=2)
     coco, photos = str(root / "i.json"), str(root / "widget")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mvtec.datasets.images import open_image
 from mvtec.errors import InputError
 from mvtec.limits import check_size
 
@@ -62,7 +63,7 @@ def read_numbers(
     if not path.is_file():  # to open a pipe would be to wait for its other end
         raise InputError(path, "no such file" if not path.exists() else "is not a plain file", "Export it again")
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             if size_wh is not None and image.size != size_wh:
                 raise InputError(path, f"is not {size_wh[0]}×{size_wh[1]} pixels as its photo", "Export it again")
             check_size(path, "the mask", image.size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,19 @@ _DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSErro
 _MEND_PHOTO = "Replace it with the original, or take it out of the data set"
 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # else Pillow takes a sixth of it for an attack
+
+
+def open_image(file: Path) -> Image.Image:
+    """Open an image by Pillow's own function.
+
+    Ultralytics puts another in its place when it is imported, which asks for a package wherever a file is not an image.
+
+    Raises:
+        OSError: It cannot be opened; see `PIL.Image.open` for other errors.
+    """
+    patches = sys.modules.get("ultralytics.utils.patches")
+    opened: Image.Image = getattr(patches, "_image_open", Image.open)(file)
+    return opened
 
 
 class BadPhotoError(InputError):
@@ -96,7 +110,7 @@ def header_size_wh(file: Path) -> tuple[int, int] | None:
         with file.open("rb", buffering=0) as stream:
             size_wh = png_size_wh(stream.read(64))
         if size_wh is None:
-            with Image.open(file) as image:
+            with open_image(file) as image:
                 size_wh = image.size
     if size_wh is not None:
         _check_limit(file, size_wh)
@@ -133,7 +147,7 @@ def check_memory(error: Exception) -> None:
 
 
 def _size_wh(photo: Path) -> tuple[int, int]:
-    with Image.open(photo) as image:
+    with open_image(photo) as image:
         width, height = image.size
         _check_limit(photo, (width, height))
         transposed = image.format in _TURNED_BY_EXIF and _orientation(image) in _TRANSPOSED
@@ -164,7 +178,7 @@ def is_deep(photo: Path) -> bool:
         head = stream.read(64)
     if head.startswith(PNG):
         return head[24] == 16  # IHDR: width, height, bit depth
-    with suppress(*_DECODING_ERRORS), Image.open(photo) as image:
+    with suppress(*_DECODING_ERRORS), open_image(photo) as image:
         bits = image.tag_v2.get(_TIFF_BITS, (8,)) if isinstance(image, TiffImageFile) else (8,)
         return max(bits) > 8 or image.mode.startswith(("I", "F"))
     return False
@@ -189,7 +203,7 @@ def is_turned(file: Path) -> bool:
     has_exif = png_has_exif(file, head, tail) if head.startswith(PNG) else b"Exif" in head
     if not (has_exif or head.startswith(b"RIFF")):
         return False
-    with Image.open(file) as image:
+    with open_image(file) as image:
         return _orientation(image) != 1
 
 
