@@ -404,6 +404,6 @@ def test_a_folder_and_half_a_letter_are_no_annotation_file(category: Category, t
         open_workplace(category.root, tmp_path)
     path = tmp_path / "ann.json"
     _coco(path, categories=[{"id": 3, "name": "\ud800"}])
-    with pytest.raises(InputError, match="no Unicode"):
+    with pytest.raises(InputError, match="not valid Unicode"):
         open_workplace(category.root, path)
     assert not store_path(path).exists()
