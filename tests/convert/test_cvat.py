@@ -210,6 +210,7 @@ def test_a_class_name_that_would_not_come_back_is_refused(tmp_path: Path, mvtec,
     source = coco(tmp_path / "i.json", {}, categories=[{"id": 1, "name": name}])
     done = mvtec("convert", command, source, "--out", tmp_path / "o")
     assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert done.err.startswith(f"error: {source}: ")  # the file to correct, not the one to write
     assert not (tmp_path / "o").exists()
     if name:
         assert NAMES[name] in done.err
@@ -220,6 +221,7 @@ def test_a_photo_name_that_xml_cannot_hold_is_refused(tmp_path: Path, mvtec, com
     source = coco(tmp_path / "i.json", {}, name="a\x02.png")
     done = mvtec("convert", command, source, "--out", tmp_path / "o")
     assert (done.code, (tmp_path / "o").exists()) == (2, False)
+    assert done.err.startswith(f"error: {source}: ")
     assert "holds a control character" in done.err
 
 

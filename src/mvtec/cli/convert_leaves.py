@@ -57,9 +57,11 @@ def coco_to_labelstudio(
     names, found = read_coco_images(
         annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
     )
-    interface = label_config(sorted(names))
+    interface = label_config(sorted(names), annotations)
     with together(out):
-        write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, overwrite=overwrite)
+        write_label_studio(
+            found, out, receipt=receipt, url_prefix=url_prefix, inputs=[annotations], overwrite=overwrite
+        )
         with staged_file(config, overwrite=overwrite) as staged:
             staged.write_text(interface, encoding="utf-8", newline="\n")
         keep_receipt(receipt, out)
@@ -124,7 +126,7 @@ def coco_to_cvat(
         annotations, None, receipt, keep_crowds=keep_crowds, skip_errors=on_error is OnError.skip
     )
     with together(out):
-        write_cvat(found, out, defects=sorted(names), receipt=receipt, overwrite=overwrite)
+        write_cvat(found, out, defects=sorted(names), receipt=receipt, inputs=[annotations], overwrite=overwrite)
         keep_receipt(receipt, out)
     report("convert coco-to-cvat", annotations, [out], receipt, min_iou, as_json)
 

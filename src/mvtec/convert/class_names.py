@@ -18,7 +18,7 @@ def check_class_names(names: Iterable[str], source: str | Path, format_name: str
 
     Args:
         names: The class names.
-        source: The file it is for, for the error line.
+        source: The file that has them, for the error line.
         format_name: What is to be written.
 
     Raises:
@@ -36,14 +36,15 @@ def check_class_names(names: Iterable[str], source: str | Path, format_name: str
         raise InputError(source, f"{problem}; {format_name} cannot hold it", "Rename the category")
 
 
-def check_file_name(name: str, format_name: str) -> None:
-    """Refuse a photo's name that XML cannot hold.
+def check_file_name(name: str, source: str | Path, format_name: str) -> None:
+    """Refuse a photo's name that XML cannot hold; see `check_class_names`.
 
     Raises:
         InputError: It holds a control character.
     """
     if not is_text(name):
-        raise InputError(repr(name), f"holds a control character; {format_name} cannot hold it", "Rename the photo")
+        problem = f"has the photo {name!r}, whose name holds a control character; {format_name} cannot hold it"
+        raise InputError(source, problem, "Rename the photo")
 
 
 def is_text(text: str) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from mvtec.convert.coco_dialects import as_meant, results_as_meant
 from mvtec.convert.coco_records import CocoCategory, CocoDataset, CocoResult, UnreadableAnnotation
+from mvtec.convert.instances import UNKNOWN
 from mvtec.convert.recognise import COCO, RESULTS, named_format
 from mvtec.errors import InputError
 from mvtec.reading import read_json
@@ -167,7 +168,7 @@ def _id(record: Mapping[str, Any], index: int) -> str:
 
 
 def _unreadable(dataset: CocoDataset, index: int, record: Mapping[str, Any], problem: str) -> UnreadableAnnotation:
-    category = next((one.name for one in dataset.categories if one.id == record.get("category_id")), "unknown")
+    category = next((one.name for one in dataset.categories if one.id == record.get("category_id")), UNKNOWN)
     return UnreadableAnnotation(_id(record, index), int(record["image_id"]), category, problem)
 
 

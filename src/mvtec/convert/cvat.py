@@ -18,7 +18,7 @@ from mvtec.convert.class_names import check_class_names, check_file_name
 from mvtec.convert.cvat_shapes import SHAPES, WRITTEN_ATTRIBUTES, attributes_to_write, is_painted, read_shape
 from mvtec.convert.fitting import cut_boxes
 from mvtec.convert.geometry import Region
-from mvtec.convert.instances import Instance, LabelledImage, gathered
+from mvtec.convert.instances import UNKNOWN, Instance, LabelledImage, gathered
 from mvtec.convert.photo_labels import PhotoLabels
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.recognise import CVAT, named_format
@@ -34,25 +34,40 @@ _EXPORT = "Export CVAT for images 1.1"
 
 
 def write_cvat(
-    found: Iterable[LabelledImage], out: Path, *, defects: Sequence[str], receipt: Receipt, overwrite: bool = False
+    found: Iterable[LabelledImage],
+    out: Path,
+    *,
+    defects: Sequence[str],
+    receipt: Receipt,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
 ) -> None:
     """Write an annotation file to upload into a CVAT task that has the same photos.
+
+    Args:
+        found: The images.
+        out: The file to write.
+        defects: The defect types.
+        receipt: Is filled.
+        inputs: What the images are read from: `out` must not replace it.
+        overwrite: Replace what is there.
 
     Raises:
         InputError: A class or a photo has a name that XML cannot hold.
         OutputError: `out` exists already or cannot be written.
     """
-    check_class_names(defects, out, "CVAT")
+    source = inputs[0] if inputs else out
+    check_class_names(defects, source, "CVAT")
     lost_attributes = LostAttributes(WRITTEN_ATTRIBUTES)
     with (
-        staged_file(out, overwrite=overwrite) as staged,
+        staged_file(out, overwrite=overwrite, inputs=inputs) as staged,
         staged.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         labels = "".join(f"<label><name>{escape(name)}</name></label>" for name in defects)
         stream.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n<version>1.1</version>\n')
         stream.write(f"<meta><task><labels>{labels}</labels></task></meta>\n")
         for number, image in enumerate(found):
-            check_file_name(image.path, "CVAT")
+            check_file_name(image.path, source, "CVAT")
             element = _image(image, number)
             stream.write(ET.tostring(element, encoding="unicode") + "\n")
             receipt.add_image(image, [read_shape(shape, image.size_wh) for shape in element])
@@ -160,7 +175,7 @@ def _instance(
             skip_errors=skip_errors,
             kind=f"{shape.tag} not read",
             photo=name,
-            lost=[shape.get("label", "").strip() or "unknown"],
+            lost=[shape.get("label", "").strip() or UNKNOWN],
         )
         return None
 

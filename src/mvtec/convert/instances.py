@@ -11,6 +11,8 @@ from mvtec.convert.geometry import BoxFloat, Region, box_iou
 from mvtec.errors import InputError
 from mvtec.limits import MOST_MARKED
 
+UNKNOWN = "unknown"  # the class of an object that is lost and does not say its own
+
 
 @dataclass(frozen=True, eq=False)
 class Instance:

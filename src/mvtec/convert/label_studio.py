@@ -21,7 +21,7 @@ from mvtec.convert.brush import encode_brush
 from mvtec.convert.class_names import check_class_names
 from mvtec.convert.coco import first_complaint
 from mvtec.convert.fitting import fitted, photo_named
-from mvtec.convert.instances import Instance, LabelledImage, gathered
+from mvtec.convert.instances import UNKNOWN, Instance, LabelledImage, gathered
 from mvtec.convert.label_studio_shapes import is_painted, is_shape, labels_of, read_result
 from mvtec.convert.label_studio_tasks import (
     LABELS_OF_A_PHOTO,
@@ -38,12 +38,10 @@ from mvtec.datasets.images import photo_size_wh
 from mvtec.errors import InputError
 from mvtec.files import staged_file
 from mvtec.limits import check_size
-from mvtec.words import counted
+from mvtec.words import counted, examples
 
 READER = "Label Studio"
 LOCAL_FILES = "/data/local-files/?d="
-_EXAMPLES = 3
-_UNKNOWN = "unknown"
 
 
 def write_label_studio(
@@ -52,6 +50,7 @@ def write_label_studio(
     *,
     receipt: Receipt,
     url_prefix: str = LOCAL_FILES,
+    inputs: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> None:
     """Write tasks to import into a project whose labelling interface is that of `label_config`.
@@ -61,6 +60,7 @@ def write_label_studio(
         out: The file to write.
         receipt: Is filled.
         url_prefix: What goes before a photo's name: the default is where Label Studio serves local files.
+        inputs: What the images are read from: `out` must not replace it.
         overwrite: Replace what is there.
 
     Raises:
@@ -69,12 +69,12 @@ def write_label_studio(
     """
     lost_attributes = LostAttributes()
     with (
-        staged_file(out, overwrite=overwrite) as staged,
+        staged_file(out, overwrite=overwrite, inputs=inputs) as staged,
         staged.open("w", encoding="utf-8", newline="\n") as stream,
     ):
         stream.write("[")
         for number, image in enumerate(found):
-            check_class_names(image.defects, out, "Label Studio")
+            check_class_names(image.defects, inputs[0] if inputs else out, "Label Studio")
             results = [_result(instance, image, index) for index, instance in enumerate(image.instances)]
             url = url_prefix + quote(image.path)
             task = {"data": {"image": url}, "annotations": [{"result": results}]}
@@ -87,13 +87,17 @@ def write_label_studio(
         receipt.check_not_empty(out)
 
 
-def label_config(defects: Sequence[str]) -> str:
+def label_config(defects: Sequence[str], source: str | Path = "the labelling interface") -> str:
     """The labelling interface that fits the tasks: a brush, rectangles and polygons of every defect type.
+
+    Args:
+        defects: The defect types.
+        source: The file that has them, for the error line.
 
     Raises:
         InputError: A class has a name that it cannot hold.
     """
-    check_class_names(defects, "the labelling interface", "Label Studio")
+    check_class_names(defects, source, "Label Studio")
     labels = "".join(f"    <Label value={quoteattr(name)}/>\n" for name in defects)
     tools = "".join(
         f'  <{tag} name="{name}" toName="image">\n{labels}  </{tag}>\n'
@@ -181,7 +185,7 @@ def read_label_studio(
             several.append(f"of {name} annotation {taken.id}{star}")
         results = taken.result
         shapes = _shapes(results)
-        lost = [label for result, beside in shapes for label in _labels(result, beside) or [_UNKNOWN]]
+        lost = [label for result, beside in shapes for label in _labels(result, beside) or [UNKNOWN]]
         try:
             if missing is not None:
                 raise missing
@@ -200,9 +204,8 @@ def read_label_studio(
     if finder is not None:
         finder.note(receipt)
     if several:
-        examples = ", ".join(several[:_EXAMPLES]) + (", …" if len(several) > _EXAMPLES else "")
         one_of = "with several annotations: the one with the star is taken, else the newest"
-        receipt.notes.append(f"{counted(len(several), 'task')} {one_of} ({examples})")
+        receipt.notes.append(f"{counted(len(several), 'task')} {one_of} ({examples(several)})")
     note_painted(painted, path, receipt)
     choices.note(receipt)
     if said:
@@ -289,6 +292,6 @@ def _instance(
             skip_errors=skip_errors,
             kind=f"{result.type} not read",
             photo=name,
-            lost=_labels(result, beside) or [_UNKNOWN],
+            lost=_labels(result, beside) or [UNKNOWN],
         )
         return None

@@ -19,7 +19,7 @@ import numpy as np
 from mvtec.convert.attributes import LostAttributes
 from mvtec.convert.class_names import check_class_names
 from mvtec.convert.geometry import split_mask
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import UNKNOWN, Instance, LabelledImage
 from mvtec.convert.palette_png import VOID, Numbers, read_numbers, write_numbers
 from mvtec.convert.place import ImagesBy, place, unique_stem
 from mvtec.convert.receipt import RECEIPT, Receipt
@@ -33,7 +33,6 @@ from mvtec.words import counted
 
 BACKGROUND = "background"
 READER = "semantic masks"
-_UNKNOWN = "unknown"
 
 
 def write_semantic(
@@ -53,7 +52,7 @@ def write_semantic(
             classes than numbers.
         OutputError: `out` exists already or cannot be written.
     """
-    check_class_names(defects, out, READER)
+    check_class_names(defects, inputs[0] if inputs else out, READER)
     lost_attributes = LostAttributes()
     if len(defects) >= VOID:
         raise InputError(out, f"{len(defects)} classes do not fit into 254 numbers", "Convert to COCO")
@@ -151,7 +150,7 @@ def read_semantic(root: Path, receipt: Receipt, *, skip_errors: bool = False) ->
                     mask, f"has the value {most}, and there are {len(names)} classes", "Correct the mask or classes.txt"
                 )
         except InputError as error:
-            receipt.leave_out(error, skip_errors=skip_errors, kind="mask not read", photo=name, lost=[_UNKNOWN])
+            receipt.leave_out(error, skip_errors=skip_errors, kind="mask not read", photo=name, lost=[UNKNOWN])
             continue
         void += VOID in values and not set(values) - {0, VOID}
         instances = [
@@ -166,7 +165,7 @@ def read_semantic(root: Path, receipt: Receipt, *, skip_errors: bool = False) ->
             orphan = InputError(
                 mask, "is not NAME.png of a photo in images/", "Put the photo there, or remove the mask"
             )
-            receipt.leave_out(orphan, skip_errors=skip_errors, kind="photo missing", photo=path, lost=[_UNKNOWN])
+            receipt.leave_out(orphan, skip_errors=skip_errors, kind="photo missing", photo=path, lost=[UNKNOWN])
     if void:
         receipt.notes.append(
             f"{counted(void, 'mask')} with no value but 0 and {VOID}, which is left out, so that no defect is in them: "

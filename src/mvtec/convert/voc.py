@@ -53,7 +53,8 @@ def write_voc(
             set more classes, than there are numbers.
         OutputError: `out` exists already or cannot be written.
     """
-    check_class_names(defects, out, "Pascal VOC")
+    source = inputs[0] if inputs else out
+    check_class_names(defects, source, "Pascal VOC")
     lost_attributes = LostAttributes({*FLAGS, POSE})
     number_of = {defect: number for number, defect in enumerate(defects, start=1)}
     taken: set[str] = set()
@@ -61,7 +62,7 @@ def write_voc(
     with staged_folder(out, overwrite=overwrite, inputs=inputs) as staged:
         (staged / "Annotations").mkdir()
         for image in found:
-            check_file_name(image.path, "Pascal VOC")
+            check_file_name(image.path, source, "Pascal VOC")
             lost_attributes.look_at(image)
             masks = [instance for instance in image.instances if instance.region is not None]
             if masks and max(len(image.instances), len(defects)) >= VOID:

@@ -16,7 +16,7 @@ import numpy as np
 
 from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import region_of, split_mask
-from mvtec.convert.instances import Instance, LabelledImage, gathered
+from mvtec.convert.instances import UNKNOWN, Instance, LabelledImage, gathered
 from mvtec.convert.palette_png import VOID, Colour, Numbers, read_numbers
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.voc_photos import PHOTOS, Photos, plain_photo
@@ -87,7 +87,7 @@ def read_masks(root: Path, receipt: Receipt, *, skip_errors: bool = False) -> It
             labelled.add(name)
             image = _read_one(root, file, name, colours)
         except InputError as error:
-            receipt.leave_out(error, skip_errors=skip_errors, kind="mask not read", photo=name, lost=["unknown"])
+            receipt.leave_out(error, skip_errors=skip_errors, kind="mask not read", photo=name, lost=[UNKNOWN])
         else:
             yield from fitted(image, file, receipt, skip_errors=skip_errors)
     if not photos.paths:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import box_iou, region_of
-from mvtec.convert.instances import Instance, LabelledImage, gathered
+from mvtec.convert.instances import UNKNOWN, Instance, LabelledImage, gathered
 from mvtec.convert.palette_png import Numbers, read_numbers
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.recognise import VOC, named_format
@@ -24,7 +24,6 @@ from mvtec.errors import InputError
 from mvtec.limits import check_size
 from mvtec.words import counted
 
-_UNKNOWN = "unknown"
 _SAME_OBJECT = 0.5  # an object of this box IoU with its pixels is taken to be theirs
 
 
@@ -72,10 +71,10 @@ def read_voc(
     photos, odd = Photos(root), Counter[str]()
     label_of: dict[str, Path] = {}
     for path in files:
-        name, lost = path.name, [_UNKNOWN]
+        name, lost = path.name, [UNKNOWN]
         try:
             tree = _parse(path)
-            lost = [label or _UNKNOWN for label in object_names(tree)]
+            lost = [label or UNKNOWN for label in object_names(tree)]
             name = _photo_name(root, path, tree, photos, odd)
             if (other := label_of.setdefault(name, path)) != path:
                 raise InputError(path, f"is about {name}, as {other.name} is", "Keep one of the two files")
@@ -114,7 +113,7 @@ def _instances(
             instance = read_object(element, odd, from_zero=from_zero)
         except ValueError as error:
             problem = InputError(path, f"object {number} cannot be read ({error})", "Correct or remove it")
-            lost = [object_names(tree)[number - 1] or _UNKNOWN]
+            lost = [object_names(tree)[number - 1] or UNKNOWN]
             receipt.leave_out(problem, skip_errors=skip_errors, kind="object not read", photo=photo, lost=lost)
             continue
         region = None if objects is None else region_of(objects == number)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.geometry import BoxFloat, Region, region_of
-from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.instances import UNKNOWN, Instance, LabelledImage
 from mvtec.convert.polygons import centre_polygon
 from mvtec.errors import InputError
 from mvtec.reading import read_text
@@ -111,9 +111,9 @@ def classes_of_label(file: Path, names: Sequence[str]) -> list[str]:
     try:
         lines = [line.split() for line in read_text(file, "a YOLO label file").splitlines() if line.strip()]
     except InputError:
-        return ["unknown"]
+        return [UNKNOWN]
     known = {str(number): name for number, name in enumerate(names)}
-    return [known.get(words[0], "unknown") for words in lines]
+    return [known.get(words[0], UNKNOWN) for words in lines]
 
 
 def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int], keypoints: int) -> Instance:

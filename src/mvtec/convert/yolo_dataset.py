@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mvtec.convert.fitting import cut_boxes
-from mvtec.convert.instances import LabelledImage
+from mvtec.convert.instances import UNKNOWN, LabelledImage
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import classes_of_label, read_label
 from mvtec.convert.yolo_listing import list_bare, list_data_yaml
@@ -194,7 +194,7 @@ def leave_out_orphans(folder: YoloFolder, receipt: Receipt, *, skip_errors: bool
         if file.name in _NOT_LABELS or file.name.startswith(".") or _has_photo(file, stems):
             continue
         lost = classes_of_label(file, folder.names)
-        if set(lost) <= {"unknown"}:
+        if set(lost) <= {UNKNOWN}:
             (others if lost else empty).append(file.name)
             continue
         error = InputError(file, "is a label file without a photo", "Add the photo, or remove the label file")
