@@ -67,7 +67,7 @@ def test_left_out_photos_keep_their_line_and_their_number(run: Path, photos: Pat
     words = ("--draw-score", "1", "--device", "cpu", "--on-error", "skip")
     outcome = mvtec("predict", run, photos, "--out", tmp_path / "p", *words)
     assert outcome.code == 0, outcome.err
-    assert "2 photos could not be read and left out of the results: b.png, c.png" in outcome.err
+    assert "2 photos that cannot be read: left out of the results (b.png, c.png)" in outcome.err
     assert f"{tmp_path / 'p' / 'predictions.json'}: 2 photos" in outcome.out
     assert listed(tmp_path / "p") == [
         ["a.png", "good", "0"],

@@ -81,7 +81,7 @@ def train_anomaly(
     import torch
 
     if sentence := say_small(defect_sides(dataset.labelled), imgsz, STRIDE):
-        warn(f"{dataset.root}: {sentence}: --imgsz")
+        warn(f"{dataset.root}: {sentence}. Give it as --imgsz")
     began = time.perf_counter()
     extractor = new_extractor(start, imgsz, seed)
     folds = divide(goods, seed)

@@ -90,7 +90,7 @@ def train_classifier(
                 dataset.root, "leaves one class to learn from", "Make another split, or take another number of folds"
             )
     if sentence := say_small(defect_sides(train), recipe.imgsz, _LEAST):
-        warn(f"{dataset.root}: {sentence}. train-detector has --imgsz")
+        warn(f"{dataset.root}: {sentence}. A detector takes such a size: train-detector --imgsz")
     write_json(out / "split.json", split.to_json(), overwrite=True)
     model = new_classifier(start, recipe, classes, seed)
     samples = train if split.folds else (*train, *test)

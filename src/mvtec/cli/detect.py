@@ -28,7 +28,7 @@ from mvtec.cli.convert import OnErrorOption
 from mvtec.cli.datasets import OnError
 from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.detect.recipe import Recipe
-from mvtec.words import counted
+from mvtec.words import counted, examples
 
 if TYPE_CHECKING:
     from mvtec.detect.weights import Start
@@ -214,8 +214,8 @@ def predict(
     seen = len(provenance.seen_in_training)
     notes = [f"the model was trained on {seen} of these {read} photos; figures on them mean little"] if seen else []
     if broken := [name for name in unread if name not in photos.passed_over]:
-        named = ", ".join(broken[:3]) + (", …" if broken[3:] else "")
-        notes.append(f"{counted(len(broken), 'photo')} could not be read and left out of the results: {named}")
+        unreadable = counted(len(broken), "photo")
+        notes.append(f"{unreadable} that cannot be read: left out of the results ({examples(broken)})")
     if photos.unnamed:
         notes.append(f"{counted(photos.unnamed, 'photo')} of the {part.value} part not in {photos.truth}: left out")
     if as_json:

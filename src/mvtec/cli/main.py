@@ -1,6 +1,6 @@
 """Begins and ends `mvtec`, and is the one place where an error becomes a line and an exit code.
 
-What takes time to load is loaded in `main`, so that Ctrl-C in the first tenths of a second ends it as any later one.
+What takes time to load is loaded in `_run`, so that Ctrl-C in the first tenths of a second ends it as any later one.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mvtec.convert.label_set import LabelledPhoto, LabelSet
-from mvtec.datasets.check import Problem
+from mvtec.datasets.check import Problem, deep_photo, unread_photo
 from mvtec.datasets.images import BadPhotoError, is_deep, read_photo
 from mvtec.datasets.info import DataCard, DefectSize
 from mvtec.datasets.samples import GOOD
@@ -32,10 +32,7 @@ def check_labels(labels: LabelSet, on_photo: Callable[[], None] = lambda: None) 
             if other is not photo:
                 problems.append(_duplicate(photo, other))
         on_photo()
-    problems += [
-        Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")
-        for file in labels.unread
-    ]
+    problems += map(unread_photo, labels.unread)
     problems += _of_classes(labels)
     return sorted(problems, key=lambda problem: (problem.file, problem.kind, problem.problem))
 
@@ -43,8 +40,7 @@ def check_labels(labels: LabelSet, on_photo: Callable[[], None] = lambda: None) 
 def _of_photo(photo: LabelledPhoto) -> list[Problem]:
     found = []
     if is_deep(photo.sample.photo):
-        text = "has more than 8 bits a channel, of which the upper 8 of 16 are used: one of 12 bits is nearly black"
-        found.append(Problem("deep-photo", photo.sample.path, text, "Export it with 8 bits, scaled to their range"))
+        found.append(deep_photo(photo.sample.path))
     if not photo.has_labels:
         text = "has no label file, and counts as good"
         found.append(Problem("no-label", photo.sample.path, text, "Add an empty one, if it shows no defect"))
@@ -103,7 +99,8 @@ def describe_labels(labels: LabelSet) -> DataCard:
     """
     if labels.refused:
         raise labels.refused[0].error
-    counts = Counter(sample.defect for sample in labels.dataset().samples)
+    dataset = labels.dataset()
+    counts = Counter(sample.defect for sample in dataset.samples)
     sizes = Counter(photo.size_wh for photo in labels.photos)
     covered: dict[str, list[float]] = {name: [] for name in sorted(counts.keys() - {GOOD})}
     for photo in labels.photos:
@@ -111,7 +108,7 @@ def describe_labels(labels: LabelSet) -> DataCard:
             pixels = photo.size_wh[0] * photo.size_wh[1]
             covered[photo.sample.defect].append(100 * sum(area for _, _, area in photo.boxes) / pixels)
     return DataCard(
-        category=labels.dataset().category,
+        category=dataset.category,
         images={name: counts[name] for name in (GOOD, *covered) if counts[name]},
         train_good=0,
         sizes_wh=dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))),

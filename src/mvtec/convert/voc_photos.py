@@ -1,8 +1,8 @@
 """Which photo a label file of a Pascal VOC folder is about, in each of the ways that tools lay such folders out.
 
 Pascal VOC keeps `Annotations/` and `JPEGImages/`, labelImg and Roboflow the XML file beside its photo, others have
-`images/`. The photo has the name of its label file, whatever
-`<filename>` says; where none has it, `<filename>` is followed.
+`images/`. The photo has the name of its label file, whatever `<filename>` says; where none has it, `<filename>` is
+followed.
 """
 
 from __future__ import annotations

@@ -83,10 +83,7 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         Problem("orphan-mask", mask, error.problem, error.mend)
         for mask, error in zip(dataset.orphan_masks, orphan_errors(dataset), strict=True)
     ]
-    problems += [
-        Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")
-        for file in dataset.unread
-    ]
+    problems += map(unread_photo, dataset.unread)
     problems += [
         Problem("broken-link", path, "is a link to nothing, and counts as not there", "Mend the link, or remove it")
         for path in _broken_links(dataset.root / "test")
@@ -99,6 +96,17 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
             Problem("no-mask", "masks", f"{text}, so they count as good", "Add the masks of those that show a defect")
         )
     return sorted(problems, key=lambda problem: (problem.file, problem.kind))
+
+
+def unread_photo(file: str) -> Problem:
+    """An image whose ending is not read."""
+    return Problem("unread-photo", file, "has an ending that is not read", "Save it as PNG or JPEG, or take it out")
+
+
+def deep_photo(file: str) -> Problem:
+    """A photo of which not all bits are used."""
+    text = "has more than 8 bits a channel, of which the upper 8 of 16 are used: one of 12 bits is nearly black"
+    return Problem("deep-photo", file, text, "Export it with 8 bits, scaled to their range")
 
 
 def _duplicate(sample: Sample, other: Sample) -> Problem:
@@ -128,8 +136,7 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
     except BadPhotoError as error:
         return [Problem("unreadable-photo", sample.path, error.problem, error.mend)]
     if is_deep(sample.photo):
-        text = "has more than 8 bits a channel, of which the upper 8 of 16 are used: one of 12 bits is nearly black"
-        problems.append(Problem("deep-photo", sample.path, text, "Export it with 8 bits, scaled to their range"))
+        problems.append(deep_photo(sample.path))
     if sample.official_split == "train" and not sample.is_good:
         problems.append(
             Problem("defect-in-train", sample.path, "is not under train/good/", "Move it to test/, with its mask")

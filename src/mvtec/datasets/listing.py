@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
+from mvtec.words import examples
 
 _NOT_READ = frozenset(
     {
@@ -109,8 +110,7 @@ def say_unread(unread: Iterable[str]) -> str | None:
         return None
     kinds = Counter(Path(file).suffix.lower() or "no ending" for file in files)
     named = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    examples = ", ".join(files[:3]) + (", …" if len(files) > 3 else "")
-    return f"images with an ending that is not read are left out ({named}): {examples}; save them as PNG or JPEG"
+    return f"images with an ending that is not read are left out ({named}): {examples(files)}; save them as PNG or JPEG"
 
 
 def is_folder(path: Path) -> bool:

@@ -128,10 +128,12 @@ def photo_root(judged: Judged, images: Path | None) -> Path:
     Raises:
         InputError: Nothing says where they are, or one is not there.
     """
-    if images is None and judged.provenance is None:
-        raise InputError("--report", "shows the photos; nothing says where they are", "Give their folder as --images")
-    root = images if judged.provenance is None or images is not None else Path(judged.provenance.image_root)
-    assert root is not None
+    root = images
+    if root is None:
+        if judged.provenance is None:
+            problem = "shows the photos; nothing says where they are"
+            raise InputError("--report", problem, "Give their folder as --images")
+        root = Path(judged.provenance.image_root)
     missing = [image.file_name for image in judged.truth.images if not (root / image.file_name).is_file()]
     if missing:
         raise InputError(
@@ -167,9 +169,11 @@ def report_predictions(
         BadPhotoError: A photo that is shown cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
-    model = None if judged.provenance is None else Path(judged.provenance.model)
-    run = None if model is None else model.parent.parent
-    name = f"{predictions.parent.name}/{predictions.name}".strip("/") if model is None else _name_of(model)
+    name, run = f"{predictions.parent.name}/{predictions.name}".strip("/"), None
+    if judged.provenance is not None:
+        model = Path(judged.provenance.model)
+        name, of_model = _name_of(model), model.parent.parent
+        run = of_model if model.suffix and (of_model / "run.json").is_file() else None
     write_report(
         out,
         title=f"Detector {name} on {counted(len(judged.truth.images), 'photo')}",
@@ -177,7 +181,7 @@ def report_predictions(
         metrics=metrics,
         points=points,
         photo_root=root,
-        run=run if model is not None and run is not None and model.suffix and (run / "run.json").is_file() else None,
+        run=run,
         overwrite=overwrite,
     )
 

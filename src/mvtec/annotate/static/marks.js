@@ -64,7 +64,7 @@ export async function doneAndNext() {
   if (photo.proposals.length > 0) {
     // Accepting what nobody has looked at would make a label of each false alarm.
     photo.select([photo.proposals[0].key]);
-    say(`${photo.proposals.length} proposals are not judged yet: A accepts one, X rejects it, Shift+A accepts all.`);
+    say(`${photo.proposals.length} proposals are neither accepted nor rejected yet: A accepts one, X rejects it, Shift+A accepts all.`);
     return;
   }
   if (photo.annotations.length === 0) {
