@@ -244,14 +244,14 @@ def _is_packed(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             return sum(member.file_size for member in archive.infolist()) > path.stat().st_size
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
-        return False  # it is no archive, or a broken one, which torch will say
+        return False  # it is not an archive, or a broken one, which torch will say
 
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes.
 
     Raises:
-        InputError: The file cannot be read, or is no plain file: a pipe would be waited for.
+        InputError: The file cannot be read, or is not a plain file: a pipe would be waited for.
     """
     try:
         if path.exists() and not path.is_file():

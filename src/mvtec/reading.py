@@ -49,7 +49,11 @@ def read_bytes(path: Path, what: str, *, most: int = MOST_TEXT_BYTES) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise InputError(path, "is not a plain file (a pipe or a device)", hint)
             if status.st_size > most:
-                raise InputError(path, f"has {status.st_size:,} bytes, more than the {most:,} that are read", hint)
+                raise InputError(
+                    path,
+                    f"has {status.st_size:,} bytes, more than the {most:,} that are read",
+                    f"Divide it, or give the path of {what}",
+                )
             return stream.read()
     except FileNotFoundError as error:
         raise InputError(path, "no such file", hint) from error
@@ -92,9 +96,10 @@ def read_json(path: Path, what: str) -> Any:
         return value
     except RecursionError as error:
         problem = f"is not valid JSON (it is nested more than {_DEEPEST} deep)"
-        raise InputError(path, problem, f"Give the path of {what}") from error
+        raise InputError(path, problem, f"Correct it, or give the path of {what}") from error
     except ValueError as error:
-        raise InputError(path, f"is not valid JSON ({_first_line(error)})", f"Give the path of {what}") from error
+        problem = f"is not valid JSON ({_first_line(error)})"
+        raise InputError(path, problem, f"Correct it, or give the path of {what}") from error
 
 
 def read_yaml(path: Path, what: str) -> Any:

@@ -36,7 +36,8 @@ def xml_events(path: Path, what: str) -> Iterator[tuple[str, ET.Element]]:
                 raise ValueError(f"it is nested more than {_DEEPEST} deep")
             yield event, element
     except (ET.ParseError, LookupError, ValueError) as error:  # an unknown encoding is a LookupError
-        raise InputError(path, f"is not a readable XML file ({error})", f"Give the path of {what}") from error
+        problem = f"is not a readable XML file ({error})"
+        raise InputError(path, problem, f"Correct it, or give the path of {what}") from error
 
 
 def read_xml(path: Path, what: str) -> ET.Element:

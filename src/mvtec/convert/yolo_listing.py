@@ -34,7 +34,7 @@ class YoloListing:
         source: The file that names the classes.
         names: The classes, in label order.
         images: The photos of each part, sorted.
-        keypoints: How many numbers of keypoints follow the box in a label; 0 where they are no pose labels.
+        keypoints: How many numbers of keypoints follow the box in a label; 0 where they are not pose labels.
         notes: Sentences on what is odd about it.
     """
 
@@ -174,7 +174,7 @@ def _photos(root: Path, places: object) -> tuple[Path, ...]:
     """The photos of a part: a folder, a text file that lists photos, or a list of those; hidden files are none.
 
     Raises:
-        InputError: A list is no text file.
+        InputError: A list is not a text file.
     """
     photos: list[Path] = []
     for place in places if isinstance(places, list) else [places] if places else []:

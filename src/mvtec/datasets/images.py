@@ -118,7 +118,7 @@ def header_size_wh(file: Path) -> tuple[int, int] | None:
 
 
 def _check_plain(file: Path) -> None:
-    """Refuse what is no plain file: to open a pipe would be to wait for its other end, and a device has no end."""
+    """Refuse what is not a plain file: to open a pipe would be to wait for its other end, and a device has no end."""
     try:
         mode = file.stat().st_mode
     except FileNotFoundError as error:

@@ -43,7 +43,7 @@ class Listing:
 def list_images(
     root: Path, folder: str = "", *, deep: bool = False, skip: Callable[[Path], bool] = lambda _folder: False
 ) -> Listing:
-    """List the image files of `root/folder`; hidden files (`._000.png` of a Mac's archive) are no photos.
+    """List the image files of `root/folder`; hidden files (`._000.png` of a Mac's archive) are not photos.
 
     Args:
         root: What the names are relative to.

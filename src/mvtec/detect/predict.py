@@ -84,7 +84,7 @@ def predict(
     provenance, and keeps its line in the list of photos.
 
     Raises:
-        InputError: `run` is no finished run of a detector; a photo cannot be read and `skip_errors` is false; or no
+        InputError: `run` is not a finished run of a detector; a photo cannot be read and `skip_errors` is false; or no
             photo can be read.
         OutputError: `out` exists already or cannot be written.
     """
