@@ -13,5 +13,9 @@ def counted(number: int, what: str) -> str:
 
 
 def examples(names: Sequence[str]) -> str:
-    """The first three of some names, with a mark where there are more: `a, b, c, …`."""
+    """The first three of some names, with a mark where there are more.
+
+    >>> examples(["a", "b", "c"]), examples(["a", "b", "c", "d"])
+    ('a, b, c', 'a, b, c, …')
+    """
     return ", ".join([*names[:_EXAMPLES], *(["…"] if len(names) > _EXAMPLES else [])])

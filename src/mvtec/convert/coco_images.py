@@ -184,7 +184,7 @@ def _leave_out(
     defect: str,
     problem: ValueError,
 ) -> None:
-    error = _error(source, image, annotation, str(problem), "Correct it")
+    error = _error(source, image, annotation, str(problem), "Correct it, or remove the annotation")
     receipt.leave_out(error, skip_errors=skip_errors, kind="annotation not readable", photo=photo, lost=[defect])
 
 

@@ -90,7 +90,7 @@ def cut_boxes(
             problem = InputError(
                 source,
                 f"a box of {image.path} is not in the photo, or less than {_LEAST} pixels wide or high ({sides})",
-                "Correct it",
+                "Correct the box, or remove it",
             )
             kind = "box not in the photo"
             receipt.leave_out(problem, skip_errors=skip_errors, kind=kind, photo=image.path, lost=[instance.defect])

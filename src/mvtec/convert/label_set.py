@@ -82,7 +82,9 @@ class LabelSet:
         """
         if not self.photos:
             why = f"; first: {self.refused[0].error}" if self.refused else ""
-            raise InputError(self.source, f"has no photo that can be used{why.rstrip('.')}", "Correct it")
+            raise InputError(
+                self.source, f"has no photo that can be used{why.rstrip('.')}", "Correct the file, or give another one"
+            )
         return Dataset(
             root=self.root,
             category=self.source.resolve().stem,
