@@ -16,7 +16,14 @@ from mvtec.convert.fitting import photo_named
 from mvtec.convert.geometry import BoxFloat
 from mvtec.convert.instances import LabelledImage
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.yolo_dataset import is_yolo_folder, label_file, labelled_photos, read_yolo_folder
+from mvtec.convert.yolo_dataset import (
+    is_yolo_folder,
+    label_file,
+    labelled_photos,
+    leave_out_orphans,
+    read_yolo_folder,
+    unread_photos,
+)
 from mvtec.datasets.listing import is_folder, list_images, say_unread, scan
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import PARTS, Part
@@ -156,9 +163,9 @@ def _of_yolo(source: Path, on_photo: Callable[[], None]) -> LabelSet:
         images = labelled_photos(folder, part, heard, skip_errors=True, on_photo=on_photo)
         found += [photo for photo in _photos(images, root, part=part) if photo.sample.photo not in seen]
         seen |= {photo.sample.photo for photo in found}
-    folders = {photo.parent for photos in folder.images.values() for photo in photos}
-    unread = sorted((at / name).as_posix() for at in sorted(folders) for name in list_images(at).unread)
-    notes = [*folder.notes, *([note] if (note := say_unread(unread)) else [])]
+    leave_out_orphans(folder, heard, skip_errors=True)
+    unread = unread_photos(folder)
+    notes = [*folder.notes, *heard.notes, *([note] if (note := say_unread(unread)) else [])]
     photos = tuple(sorted(found, key=lambda photo: photo.sample.path))
     return LabelSet(source, root, "yolo", folder.names, photos, tuple(heard.refused), tuple(unread), tuple(notes))
 

@@ -12,7 +12,7 @@ from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import classes_of_label, read_label
 from mvtec.convert.yolo_listing import list_bare, list_data_yaml
 from mvtec.datasets.images import photo_size_wh
-from mvtec.datasets.listing import files_below
+from mvtec.datasets.listing import files_below, list_images
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.datasets.split import Part, Split, read_split
 from mvtec.errors import InputError
@@ -142,10 +142,18 @@ def labelled_photos(
     """
     without = beside = second = with_keypoints = 0
     root = folder.root.resolve()
+    twins: dict[Path, set[Path]] = {}
+    for photo in {photo for listed in folder.images.values() for photo in listed}:
+        twins.setdefault(photo.with_suffix(""), set()).add(photo)
     for photo in folder.images[part]:
         name = (photo.relative_to(root) if photo.is_relative_to(root) else photo).as_posix()
         file = found_label(photo)
         try:
+            if file is not None and len(alike := twins[photo.with_suffix("")]) > 1:
+                others = ", ".join(sorted(other.name for other in alike - {photo}))
+                raise InputError(
+                    photo, f"has the label file of {others}, too", "Rename one of the photos, and its label"
+                )
             size_wh = photo_size_wh(photo)
             instances = () if file is None else read_label(file, folder.names, size_wh, keypoints=folder.keypoints)
         except InputError as error:
@@ -177,13 +185,15 @@ def labelled_photos(
 
 
 def leave_out_orphans(folder: YoloFolder, receipt: Receipt, *, skip_errors: bool = False) -> None:
-    """Tell the receipt of label files without a photo, in the folders where labels of this data set lie.
+    """Tell the receipt of label files that are not read: those without a photo, and those that lie where nobody looks.
 
     Raises:
-        InputError: There is one that has a label in it, and `skip_errors` is false.
+        InputError: There is one that has a label in it, or no photo has a label file, and `skip_errors` is false.
     """
     photos = {photo for listed in folder.images.values() for photo in listed}
-    used = {file for file in map(found_label, photos) if file is not None}
+    label_of = {photo: found_label(photo) for photo in sorted(photos)}
+    used = {file for file in label_of.values() if file is not None}
+    _leave_out_misplaced(folder, label_of, receipt, skip_errors=skip_errors)
     folders = {file.parent for file in used}
     folders |= {at for photo in photos if (at := label_file(photo).parent) != photo.parent and at.is_dir()}
     files = {file for at in folders for file in files_below(at) if file.suffix.lower() == ".txt"} - used
@@ -203,6 +213,54 @@ def leave_out_orphans(folder: YoloFolder, receipt: Receipt, *, skip_errors: bool
         receipt.notes.append(f"{counted(len(empty), 'empty label file')} without a photo, such as {empty[0]}")
     if others:
         receipt.notes.append(f"{counted(len(others), 'text file')} without a photo and without labels: {others[0]}")
+
+
+def _leave_out_misplaced(
+    folder: YoloFolder, label_of: dict[Path, Path | None], receipt: Receipt, *, skip_errors: bool
+) -> None:
+    """Tell the receipt of photos whose label file lies elsewhere in the folder of the data set, and of unlisted photos.
+
+    Raises:
+        InputError: There is such a label file, or no photo has one, and `skip_errors` is false.
+    """
+    root = folder.root.resolve()
+    without = {photo.stem: photo for photo, label in label_of.items() if label is None and photo.is_file()}
+    read = {file for photo in label_of for file in (label_file(photo), photo.with_suffix(".txt"))}
+    stems: dict[Path, set[str]] = {}
+    unlisted: list[str] = []
+    misplaced: set[str] = set()
+    within = all(photo.is_relative_to(root) for photo in label_of)
+    for file in sorted(files_below(root)) if within else ():
+        if file.suffix.lower() != ".txt" or file.name in _NOT_LABELS or file.with_suffix(".txt") in read:
+            continue
+        lost = [name for name in classes_of_label(file, folder.names) if name != UNKNOWN]
+        photo = without.get(file.stem)
+        if lost and _has_photo(file, stems):
+            unlisted.append(file.relative_to(root).as_posix())
+        elif lost and photo is not None and file.stem not in misplaced:
+            misplaced.add(file.stem)
+            problem = f"seems to be the label of {photo}, which has none at {label_file(photo)}"
+            name = photo.relative_to(root).as_posix()
+            kind = "label in another folder"
+            error = InputError(file, problem, "Move the labels there")
+            receipt.leave_out(error, skip_errors=skip_errors, kind=kind, photo=name, lost=lost)
+    if unlisted:
+        receipt.notes.append(
+            f"{counted(len(unlisted), 'label file')} not read, of photos that are in no part, such as {unlisted[0]}"
+        )
+    if not misplaced and len(without) and not any(label_of.values()):
+        photo = min(without.values())
+        problem = f"none of its photos has a label file; {photo.name} has none at {label_file(photo)}"
+        error = InputError(
+            folder.data_yaml, problem, "Put the labels there; a photo without a defect has an empty file"
+        )
+        receipt.leave_out(error, skip_errors=skip_errors, kind="no labels", photo=photo.name, lost=[UNKNOWN])
+
+
+def unread_photos(folder: YoloFolder) -> list[str]:
+    """Images beside the photos whose ending is not read, sorted."""
+    folders = {photo.parent for photos in folder.images.values() for photo in photos}
+    return sorted((at / name).as_posix() for at in folders for name in list_images(at).unread)
 
 
 def _has_photo(label: Path, stems: dict[Path, set[str]]) -> bool:

@@ -86,6 +86,13 @@ def list_data_yaml(data_yaml: Path) -> YoloListing:
         for part in PARTS
         if of_part[part] and not listed[part]
     ]
+    notes += [
+        f"{data_yaml} names {place} in its {part} part, and there is no photo in it"
+        for part in PARTS
+        if listed[part] and isinstance(of_part[part], list)
+        for place in of_part[part]
+        if not _photos(root, [place])
+    ]
     if root != roots[0]:
         notes.append(f"the path in {data_yaml} is taken from the current folder, {Path.cwd()}")
     numbers = 0 if shape is None else shape[0] * shape[1]

@@ -10,7 +10,8 @@ from mvtec.convert.coco import coco_file
 from mvtec.convert.masks_to_coco import check_parts, part_file
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import SegmentationOptions, coco_labels
-from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos, leave_out_orphans
+from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos, leave_out_orphans, unread_photos
+from mvtec.datasets.listing import say_unread
 from mvtec.datasets.split import PARTS
 from mvtec.staging import together
 
@@ -46,6 +47,8 @@ def yolo_to_coco(
     written = [part_file(out, part) for part in parts]
     check_parts(out, parts, overwrite=overwrite, inputs=[folder.data_yaml.parent])
     leave_out_orphans(folder, receipt, skip_errors=skip_errors)
+    if note := say_unread(unread_photos(folder)):
+        receipt.notes.append(note)
     with together(out), ExitStack() as files:
         for part, path in zip(parts, written, strict=True):
             info = {"description": "instances of YOLO labels", "part": part}
