@@ -16,18 +16,6 @@ from mvtec.annotate.kept import Record, to_json
 if TYPE_CHECKING:
     from mvtec.annotate.store import Store
 
-SCHEMA = """
-CREATE TABLE shape (
-  id INTEGER PRIMARY KEY, photo INTEGER NOT NULL, digest BLOB NOT NULL, segmentation TEXT NOT NULL,
-  UNIQUE (photo, digest)
-);
-CREATE TABLE record (
-  id INTEGER PRIMARY KEY, photo INTEGER NOT NULL, digest BLOB NOT NULL, key TEXT NOT NULL, shape INTEGER,
-  fields TEXT NOT NULL, UNIQUE (photo, digest)
-);
-CREATE INDEX record_by_key ON record (photo, key);
-CREATE INDEX record_by_shape ON record (shape);
-"""
 _KEPT_REVISIONS = 500  # of a photo, besides the one it was found with
 _DROPPED_AT_ONCE = 50
 _RECORDS = "SELECT value FROM {table}, json_each({table}.{column}) WHERE {table}.{photo} = :photo"

@@ -157,10 +157,7 @@ def _begin(store: Store, root: Path, names: set[str], annotations: Path, on_phot
     with store.transaction():
         if annotations.is_file():
             digest = sha256_file(annotations)
-            try:
-                _take(store, read_coco(annotations), names)
-            except UnicodeEncodeError as error:  # half of a pair, as an escape can write it
-                raise InputError(annotations, "holds text that is no Unicode", "Write it anew") from error
+            _take(store, read_coco(annotations), names)
             store.set("file_sha256", digest)
         elif (dataset := category_of(root)) is not None:
             with tempfile.TemporaryDirectory() as folder:

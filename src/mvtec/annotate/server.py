@@ -184,22 +184,23 @@ def _add_photos(app: FastAPI, work: Workplace) -> None:
         """What the list shows of some photos."""
         return records.Rows(photos=rows_of(work.store, work.photos.version, wanted.ids))
 
-    @app.get("/api/photos/{number}")
-    def photo(number: Id) -> records.Photo:
+    @app.get("/api/photos/{number}", response_model=records.Photo)
+    def photo(number: Id) -> Response:
         """A photo and its annotations."""
-        return work.shown(_photo(work, number))
+        return _whole(work.shown(_photo(work, number)))
 
     @app.put(
         "/api/photos/{number}",
+        response_model=records.Photo,
         responses={409: {"description": "Somebody else has saved it since, or its file is of another size."}},
     )
-    def save_photo(number: Id, edit: records.PhotoEdit) -> records.Photo:
+    def save_photo(number: Id, edit: records.PhotoEdit) -> Response:
         """Save a photo's annotations; the answer comes when they are on the disk."""
         kept = _photo(work, number)
         size_wh = work.size_wh(kept)
         if edit.size_wh not in (None, size_wh):
             raise Conflict(kept, f"the photo is another one by now, of {size_wh[0]}×{size_wh[1]} pixels")
-        return work.shown(save_edit(work.store, number, edit, size_wh))
+        return _whole(work.shown(save_edit(work.store, number, edit, size_wh)))
 
     @app.get("/api/photos/{number}/history")
     def history(number: Id) -> records.History:
@@ -272,6 +273,11 @@ def _add_shapes(app: FastAPI, work: Workplace) -> None:
     async def shapes(number: Id, question: records.ShapesQuestion) -> records.Shapes:
         """Fill holes of masks, divide them into components, merge them, or make polygons of them. Nothing is stored."""
         return await to_thread.run_sync(shapes_of, number, question, limiter=few)
+
+
+def _whole(photo: records.Photo) -> Response:
+    """The answer, made at once: FastAPI would check and copy each number of each mask."""
+    return Response(photo.model_dump_json(), media_type="application/json")
 
 
 def _cached(work: Workplace, photo: Kept, version: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from mvtec.annotate.kept import to_json
 from mvtec.annotate.records import BoxShape, MaskShape, Operation, PolygonShape, Shape
@@ -76,54 +77,49 @@ def shown_shape(
     """
     if not segmentation:
         return Shape(bbox=bbox, area=area, counts=None)
-    if (runs := _plain_runs(segmentation, size_hw)) is not None:
-        return Shape(bbox=bbox, area=sum(runs[1::2]), counts=runs)
-    if isinstance(segmentation, list):
-        return _shown_polygons(to_json(segmentation), bbox, area, size_hw)
-    return _shown_slowly(segmentation, bbox, area, size_hw)
+    area, counts = _painted(to_json(segmentation), size_hw)
+    polygon = segmentation if isinstance(segmentation, list) else None
+    return Shape(bbox=bbox, area=area, counts=counts.tolist(), polygon=polygon)
 
 
-def _plain_runs(segmentation: Any, size_hw: tuple[int, int]) -> list[int] | None:
+@lru_cache(maxsize=1024)  # of many shapes a save changes one
+def _painted(segmentation: str, size_hw: tuple[int, int]) -> tuple[int, npt.NDArray[np.int32]]:
+    """How many pixels a segmentation, as JSON, marks, and the counts of its mask."""
+    said = json.loads(segmentation)
+    counts = _plain_counts(said, size_hw)
+    if counts is None:
+        annotation = CocoAnnotation(
+            id=1, image_id=1, category_id=1, bbox=(0, 0, 1, 1), area=1, segmentation=said
+        )  # the box says nothing where there is a segmentation
+        region = region_of_annotation(annotation, size_hw)
+        assert region is not None
+        counts = run_lengths(encode_region(region, size_hw))
+    return sum(counts[1::2]), np.array(counts, np.int32)
+
+
+def _plain_counts(segmentation: Any, size_hw: tuple[int, int]) -> list[int] | None:
     """The counts of a mask as `encode_region` writes it, which need no painting; None for any other segmentation."""
     if not isinstance(segmentation, dict) or not isinstance(segmentation.get("counts"), str):
         return None
-    if segmentation.get("size") not in (list(size_hw), size_hw):
+    if segmentation.get("size") != list(size_hw):
         return None
     try:
-        runs = run_lengths(segmentation)
+        counts = run_lengths(segmentation)
     except ValueError:
         return None
-    is_plain = len(runs) > 1 and min(runs[1:]) > 0 and runs[0] >= 0 and sum(runs) == size_hw[0] * size_hw[1]
-    return runs if is_plain else None
-
-
-@lru_cache(maxsize=1024)  # of a photo with many polygons a save changes one
-def _shown_polygons(
-    polygons: str, bbox: tuple[float, float, float, float], area: float, size_hw: tuple[int, int]
-) -> Shape:
-    return _shown_slowly(json.loads(polygons), bbox, area, size_hw)
-
-
-def _shown_slowly(
-    segmentation: Any, bbox: tuple[float, float, float, float], area: float, size_hw: tuple[int, int]
-) -> Shape:
-    annotation = CocoAnnotation(id=1, image_id=1, category_id=1, bbox=bbox, area=area, segmentation=segmentation)
-    region = region_of_annotation(annotation, size_hw)
-    assert region is not None
-    polygon = segmentation if isinstance(segmentation, list) else None
-    return shape_of(region, size_hw, bbox=bbox, polygon=polygon)
+    is_plain = len(counts) > 1 and counts[0] >= 0 and min(counts[1:]) > 0 and sum(counts) == size_hw[0] * size_hw[1]
+    return counts if is_plain else None
 
 
 def shape_of(
     region: Region,
     size_hw: tuple[int, int],
     *,
-    bbox: tuple[float, float, float, float] | None = None,
     polygon: list[list[float]] | None = None,
 ) -> Shape:
-    """A region as the page sees it; `bbox` where its box is not the tight one."""
+    """A region as the page sees it."""
     counts = run_lengths(encode_region(region, size_hw))
-    return Shape(bbox=bbox or region.box_xywh, area=region.area, counts=counts, polygon=polygon)
+    return Shape(bbox=region.box_xywh, area=region.area, counts=counts, polygon=polygon)
 
 
 def work_on(operation: Operation, masks: Sequence[Sequence[int]], size_hw: tuple[int, int]) -> list[Shape]:

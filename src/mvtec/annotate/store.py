@@ -20,28 +20,9 @@ from typing import Any
 from mvtec.annotate import contents, upgrading
 from mvtec.annotate.in_place import place_of, put_back
 from mvtec.annotate.kept import Kept, Record, Standing, to_json
+from mvtec.annotate.schema import CONTENTS, FORMAT, SCHEMA
 from mvtec.errors import InputError, OutputError
 
-FORMAT = 2
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, more TEXT NOT NULL);
-CREATE TABLE photo (
-  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, width INTEGER, height INTEGER, state TEXT,
-  revision INTEGER NOT NULL DEFAULT 0, records TEXT NOT NULL DEFAULT '[]', predicted TEXT, more TEXT NOT NULL,
-  in_file INTEGER NOT NULL, here INTEGER NOT NULL, labels INTEGER NOT NULL DEFAULT 0,
-  proposals INTEGER NOT NULL DEFAULT 0, worth REAL NOT NULL DEFAULT 0, disagrees INTEGER NOT NULL DEFAULT 0,
-  low_score INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE has_category (photo INTEGER NOT NULL, category INTEGER NOT NULL, PRIMARY KEY (photo, category));
-CREATE TABLE identity (key TEXT PRIMARY KEY, photo INTEGER NOT NULL, id INTEGER NOT NULL UNIQUE);
-CREATE TABLE version (
-  photo INTEGER NOT NULL, revision INTEGER NOT NULL, at TEXT NOT NULL, client TEXT NOT NULL, change TEXT NOT NULL,
-  what TEXT NOT NULL, state TEXT, labels INTEGER NOT NULL, proposals INTEGER NOT NULL, records TEXT NOT NULL,
-  PRIMARY KEY (photo, revision)
-);
-CREATE INDEX version_by_change ON version (photo, change);
-"""
 _WAL_BYTES = 16 << 20  # what is left of the log after a large change
 
 
@@ -94,7 +75,7 @@ class Store:
             self._prepare()
             with self.transaction():
                 if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    for statement in (_SCHEMA + contents.SCHEMA).split(";"):
+                    for statement in (SCHEMA + CONTENTS).split(";"):
                         self._db.execute(statement)
                     self.set("format", FORMAT)
                     self.set("name", uuid.uuid4().hex)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mvtec.annotate import contents
 from mvtec.annotate.kept import Record
+from mvtec.annotate.schema import CONTENTS
 from mvtec.errors import OutputError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def upgrade(store: Store, db: sqlite3.Connection) -> None:
         remove_copy(store.path)
         raise OutputError(copy, f"cannot be written ({error})", "Make room on the disk; nothing was changed") from error
     with store.transaction():
-        for statement in contents.SCHEMA.split(";"):
+        for statement in CONTENTS.split(";"):
             store.execute(statement)
         for row in store.rows("SELECT id FROM photo"):
             _upgrade_photo(store, row["id"])
