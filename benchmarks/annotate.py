@@ -165,7 +165,7 @@ def session(data: Path, folder: Path) -> None:
                 page.mouse.move(*screen(page, x + w, y + h))
                 page.evaluate(WATCH_PROPOSAL)
                 page.mouse.up()
-                expect(page.locator('#annotations [data-proposed="true"]')).to_have_count(1, timeout=30_000)
+                expect(page.locator('#annotations [data-proposed="true"]')).to_have_count(1, timeout=120_000)
                 answered.append(page.evaluate("() => window.answered"))
                 page.keyboard.press("Enter")
                 expect(page.locator('#annotations [data-proposed="false"]')).to_have_count(count)

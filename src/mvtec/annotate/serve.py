@@ -84,7 +84,7 @@ def prepare(
     opened = open_store(root, names, annotations, was_named=was_named, on_photo=on_photo)
     notes = []
     if links:
-        notes.append(f"{counted(links, 'photo')} behind links that lead out of {root}: left out")
+        notes.append(f"{counted(links, 'photo')} behind links that lead out of {root} or to themselves: left out")
     if opened.unread:
         count, first = len(opened.unread), opened.unread[0]
         notes.append(f"{count} photo{'s' * (count > 1)} without a mask that can be read, to be labelled here: {first}")
