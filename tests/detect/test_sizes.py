@@ -82,8 +82,8 @@ def test_a_training_that_would_see_nothing_is_refused_with_the_size_that_would_d
     said = f"at --imgsz 256 Ultralytics drops each instance of {lost} in its train part ({count}), because they are at"
     assert said in str(caught.value)
     # 8 / (3 / 640) = 1706.7, and the next multiple of 32 is 1728; (1728 / 256)² = 45.6; larger than the photo
-    assert "Train with --imgsz 1728, which takes 46 times the pixels and about as much more time" in str(caught.value)
-    assert "or cut the photos into tiles" in str(caught.value)
+    assert "Train with --imgsz 1728, which takes about 46 times as long, or cut" in str(caught.value)
+    assert "cut the photos into tiles" in str(caught.value)
 
 
 def test_many_small_instances_are_a_warning_for_each_part(tmp_path: Path):
@@ -98,6 +98,33 @@ def test_many_small_instances_are_a_warning_for_each_part(tmp_path: Path):
     assert "Ultralytics drops 1 of them, and the others are hard to learn. Train with --imgsz 1280, which" in train
     assert "at --imgsz 256 1 of 2 instances of the val part have a side below 8 pixels (crack 1 of 1)" in val
     assert "such are hard to find" in val
+
+
+def test_small_instances_that_are_all_dropped_are_said_to_be(tmp_path: Path):
+    warnings: list[str] = []
+    lines = [box(0, 60, 60), box(1, 60, 60), box(1, 4, 30)]
+    check_sides(yolo(tmp_path, train=lines), 256, turned=False, warn=warnings.append)
+    assert "have a side below 8 pixels (stain 1 of 2); Ultralytics drops them. Train with" in warnings[0]
+
+
+def test_a_val_part_that_cannot_choose_is_named(tmp_path: Path):
+    warnings: list[str] = []
+    lines = [box(0, 60, 60), box(1, 90, 90)]
+    check_sides(yolo(tmp_path / "a", train=lines, val=["", ""]), 256, turned=False, warn=warnings.append)
+    check_sides(yolo(tmp_path / "b", train=lines, val=[lines[0], ""]), 256, turned=False, warn=warnings.append)
+    nothing, a_class = warnings
+    assert nothing.endswith("its val part of 2 photos has no instance, so the last epoch is kept")
+    assert a_class.endswith("its val part has no instance of stain, which has no say in which epoch is kept")
+
+
+@pytest.mark.slow
+def test_the_last_epoch_is_kept_where_val_has_no_instance(tmp_path: Path, mvtec):
+    folder = yolo(tmp_path / "yolo", "[crack]", train=[box(0, 200, 200), box(0, 250, 250)], val=["", "", ""])
+    outcome = mvtec("train-detector", folder.root, "--out", tmp_path / "run", *TINY)
+    assert outcome.code == 0, outcome.err
+    assert "last.pt: the last epoch, no val part to choose by" in outcome.out
+    assert [file.name for file in (tmp_path / "run" / "weights").iterdir()] == ["last.pt"]
+    assert len(json.loads((tmp_path / "run" / "run.json").read_text())["train_images"]) == 3
 
 
 def test_few_small_instances_are_no_warning(tmp_path: Path):
@@ -116,6 +143,13 @@ def test_a_class_without_an_instance_is_named(tmp_path: Path):
 def test_a_train_part_without_any_instance_is_refused(tmp_path: Path):
     with pytest.raises(InputError, match="its train part of 2 photos has no instance"):
         check_sides(yolo(tmp_path, train=["", ""]), 256, turned=False)
+
+
+def test_boxes_and_polygons_in_one_label_file_are_refused(tmp_path: Path):
+    lines = [box(0, 60, 60), f"{box(0, 60, 60)}\n{polygon(1, 60, 60)}"]
+    with pytest.raises(InputError, match=r"1\.txt: has boxes and polygons, and Ultralytics leaves out its photo"):
+        check_sides(yolo(tmp_path, train=lines), 256, turned=False)
+    check_sides(yolo(tmp_path / "apart", train=[box(0, 60, 60), polygon(1, 60, 60)]), 256, turned=False)
 
 
 def test_the_command_refuses_before_it_makes_a_run(tmp_path: Path, mvtec):

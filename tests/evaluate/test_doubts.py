@@ -96,6 +96,47 @@ def test_class_ids_that_count_from_another_number_are_named():
     assert "3 have one of another class. Boxes of category 2 (crack) lie 3 times on dent (1)" in sentence
 
 
+def test_two_classes_of_three_that_are_exchanged_are_named():
+    sentence = said(BOXES, classes=(2, 1, 3), of=truth(classes=(1, 2, 3)))
+    assert "1 of 3 defects of the truth have a box of their class" in sentence
+    assert "2 have one of another class. Boxes of category 2 (crack) lie 1 times on dent (1)" in sentence
+
+
+def test_a_reading_that_finds_twice_as_many_is_named_though_some_fit():
+    large = (5, 5, 500, 300)  # as corners and as it is nearly the same
+    own = truth()
+    own["annotations"][0]["bbox"] = large
+    corners = [(x, y, x + w, y + h) for x, y, w, h in (large, *BOXES[1:])]
+    sentence = said(corners, of=own)
+    assert (
+        "1 of 3 defects of the truth have a box of their class by IoU 0.5 or more; 3 would, if boxes were" in sentence
+    )
+    assert said((BOXES[0], (1, 1, 9, 9), (2, 2, 9, 9))) == ""  # a detector that finds a third raises no doubt
+
+
+def test_detections_and_labels_that_are_there_twice_are_counted():
+    assert "3 of 6 detections of p.json repeat another one" in said(BOXES * 2, (1, 2, 3) * 2, (1,) * 6)
+    own = truth()
+    own["annotations"] += [{**own["annotations"][0], "id": 9}]
+    assert "1 of 4 annotations of the truth repeat another one" in said(BOXES, of=own)
+
+
+def test_a_truth_with_normalised_boxes_is_named():
+    own = truth()
+    for one in own["annotations"]:
+        one["bbox"] = [side / 600 for side in one["bbox"]]
+    assert "boxes of the truth smaller than a pixel: 3 of 3. Are they normalised, from 0 to 1?" in said(BOXES, of=own)
+
+
+def test_scores_of_0_or_less_are_named():
+    results = [
+        CocoResult(image_id=n, category_id=1, bbox=box, score=score)
+        for n, (box, score) in enumerate(zip(BOXES, (0.0, -2.5, 0.4), strict=True), start=1)
+    ]
+    (sentence,) = doubts(CocoDataset.model_validate(truth()), results, Path("p.json"), 100, by_name=False)
+    assert sentence.startswith("2 of 3 scores of p.json are not above 0 and at most 1")
+
+
 def test_boxes_that_find_nothing_in_any_reading_are_described():
     sentence = said([(500, 300, 7, 90)] * 2, (1, 2), classes=(1, 1))
     assert "no detection finds a defect: the highest IoU with one of its class is 0.00; 0 of 2 boxes" in sentence

@@ -153,6 +153,30 @@ def test_another_tools_results_for_them_are_found_by_name(part: Part):
         part.alarms()
 
 
+def test_normals_that_another_tool_says_nothing_of_are_counted_in_a_warning(part: Part):
+    (part.root / "p" / "provenance.json").unlink()
+    folder = part.normal[0].parent
+    assert any(
+        f"has no box on 4 of 4 photos of {folder}: if the model was not asked about them" in line
+        for line in load(part.truth, part.results, normals=folder).warnings
+    )
+    (folder / "9.png").write_text("no photo")
+    with pytest.raises(InputError, match=r"9\.png"):
+        load(part.truth, part.results, normals=folder)
+
+
+def test_normals_of_another_tool_that_are_in_the_truth_are_counted_once(part: Part):
+    (part.root / "p" / "provenance.json").unlink()
+    content = json.loads(part.truth.read_text())
+    for image, photo in zip(content["images"], part.photos, strict=True):
+        image["sha256"] = sha256_file(photo)
+    part.truth.write_text(json.dumps(content))
+    write_png(part.normal[0].parent / "again.png", noise(1))  # test/good/0.png
+    assert part.alarms(part.normal[0].parent)[1] == 1 + 4
+    warnings = load(part.truth, part.results, normals=part.normal[0].parent).warnings
+    assert any("1 photo of" in line and "in the truth, too: counted once" in line for line in warnings)
+
+
 def test_the_command_takes_them(part: Part, mvtec):
     outcome = mvtec("evaluate", "boxes", part.truth, part.results, "--json")
     assert any("run: mvtec predict" in line for line in json.loads(outcome.out)["notes"])

@@ -107,6 +107,45 @@ def test_categories_that_count_from_0_are_refused_with_the_reason(case: Case):
         load(*case.write())
 
 
+def test_categories_that_count_from_1_where_the_truth_counts_from_0_are_refused_with_the_reason(case: Case):
+    for category in case.truth["categories"]:
+        category["id"] -= 1
+    for annotation in case.truth["annotations"]:
+        annotation["category_id"] -= 1
+    case.results[0]["category_id"] = 2
+    with pytest.raises(InputError, match=r"category 2, .* seem to count from 1: subtract 1 from each category_id"):
+        load(*case.write())
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"predictions": []}, {"labels": [0], "scores": [0.5], "bboxes": [[1, 2, 3, 4]]}]
+)
+@pytest.mark.parametrize("command", ["boxes", "masks"])
+def test_an_object_of_another_tool_is_refused_with_what_is_wanted(case: Case, mvtec, command: str, content: Any):
+    case.results = content
+    outcome = mvtec("evaluate", command, *case.write())
+    assert outcome.code == 2
+    assert "p.json: is neither a list of COCO results nor a COCO annotation file" in outcome.err
+
+
+@pytest.mark.parametrize("score", ["0.5", [0.5]])
+@pytest.mark.parametrize("command", ["boxes", "masks"])
+def test_a_score_that_is_not_a_number_is_refused(case: Case, mvtec, command: str, score: Any):
+    case.as_annotations()
+    case.results["annotations"][1]["score"] = score
+    outcome = mvtec("evaluate", command, *case.write())
+    assert outcome.code == 2
+    assert "annotation 2 has the score" in outcome.err
+
+
+def test_a_score_that_is_null_counts_as_none(case: Case):
+    case.as_annotations()
+    for annotation in case.results["annotations"]:
+        annotation["score"] = None
+    (warning,) = load(*case.write()).warnings
+    assert "3 of 3 annotations" in warning
+
+
 def test_categories_are_told_by_name_where_results_have_it(case: Case):
     for result in case.results:
         result |= {"category_id": 0, "category_name": "dent"}

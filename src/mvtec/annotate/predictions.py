@@ -74,7 +74,7 @@ def propose(store: Store, predictions: Path, size_of: Callable[[str], tuple[int,
             fitting = _fitting(of_photo[name], sizes.get(name), name, size_of)
             misfits += len(of_photo[name]) - len(fitting)
             predicted = tuple(
-                _record(answer, f"{_KEY}{digest[:8]}-{before.id}-{number}", categories[answer.category_id])
+                _record(predictions, answer, f"{_KEY}{digest[:8]}-{before.id}-{number}", categories[answer.category_id])
                 for number, answer in fitting
             )
             after = _with_proposals(store, before, predicted)
@@ -165,9 +165,9 @@ def _category(store: Store, name: str) -> int:
     return store.add_category(name)
 
 
-def _record(answer: CocoAnnotation | CocoResult, key: str, category: int) -> Record:
+def _record(path: Path, answer: CocoAnnotation | CocoResult, key: str, category: int) -> Record:
     attributes = dict(answer.attributes) if isinstance(answer.attributes, dict) else {}
-    score = answer.score if isinstance(answer, CocoResult) else score_of(answer)
+    score = answer.score if isinstance(answer, CocoResult) else score_of(path, answer)
     return Record(
         key=key,
         id=0,

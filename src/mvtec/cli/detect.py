@@ -154,7 +154,7 @@ def train_detector(
     say(f"trained {epochs_trained}{',' if is_resumed else ''} {took_s} from {source}")
     seen = seen_in_words(record.settings["instances"]["train"])
     say(f"{seen} large enough to be seen at --imgsz {record.settings['imgsz']}")
-    say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part'}")
+    say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part to choose by'}")
 
 
 def _folder_of(data: Path) -> Path:

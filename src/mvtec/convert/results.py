@@ -102,14 +102,11 @@ def categories_of(
         return {number: number_of[name] for number, name in said}, [sentence]
     if unknown:
         known = f"{min(names)} to {max(names)}" if names else "none"
-        shifted = unknown == [0] and {number + 1 for number in used} <= names.keys()
-        raise InputError(
-            path,
-            f"predicts category {unknown[0]}, which {whose} does not have (it has {known})",
-            "Its categories seem to count from 0: add 1 to each category_id"
-            if shifted
-            else "Give predictions for its categories, with its category ids",
-        )
+        mend = "Give predictions for its categories, with its category ids"
+        for step, how in ((1, "add 1 to"), (-1, "subtract 1 from")):
+            if len(unknown) == 1 and {number + step for number in used} <= names.keys():
+                mend = f"Its categories seem to count from {min(names) - step}: {how} each category_id"
+        raise InputError(path, f"predicts category {unknown[0]}, which {whose} does not have (it has {known})", mend)
     if wrong := sorted((number, name) for number, name in said if names[number] != name):
         number, name = wrong[0]
         raise InputError(
@@ -126,10 +123,19 @@ def is_one_to_one(pairs: Iterable[tuple[Any, Any]]) -> bool:
     return len({first for first, _ in every}) == len(every) == len({second for _, second in every})
 
 
-def score_of(annotation: CocoAnnotation) -> float | None:
-    """The detection score of an annotation, its own or that of its attributes; None where it has none."""
-    own = number((annotation.model_extra or {}).get("score"))
-    return own if own is not None else number(attributes_of(annotation).get("score"))
+def score_of(path: Path, annotation: CocoAnnotation) -> float | None:
+    """The detection score of an annotation, its own or that of its attributes; None where it has none, or null.
+
+    Raises:
+        InputError: It is not a finite number.
+    """
+    for given in ((annotation.model_extra or {}).get("score"), attributes_of(annotation).get("score")):
+        if given is not None:
+            score = number(given)
+            if score is None:
+                raise InputError(path, f"annotation {annotation.id} has the score {given!r:.60}", "Give a number")
+            return score
+    return None
 
 
 def attributes_of(record: CocoAnnotation | CocoResult) -> dict[str, Any]:

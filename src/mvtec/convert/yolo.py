@@ -132,7 +132,7 @@ def _read_line(line: str, names: Sequence[str], size_wh: tuple[int, int], keypoi
             raise ValueError(f"has {len(numbers)} numbers; a box has 4, and its keypoints (kpt_shape) {keypoints}")
         numbers = numbers[:4]
     elif len(numbers) == 5:
-        raise ValueError("has 5 numbers; a box has 4: is the last a score (save_conf) or a track number?")
+        raise ValueError("has 5 numbers; a box has 4; the last may be a score (save_conf) or a track number")
     if not (np.isfinite(numbers).all() and (np.abs(numbers - 0.5) <= 0.5 + _BEYOND).all()):
         raise ValueError("has coordinates outside of 0 to 1")
     numbers = np.maximum(numbers, 0)

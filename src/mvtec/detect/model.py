@@ -242,6 +242,6 @@ def mixed_precision(device: str) -> str | bool:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a vendor's message that says something."""
+    """The first line of a vendor's message that says something, without a full stop."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:300] if lines else type(error).__name__
+    return lines[0][:300].rstrip(".") if lines else type(error).__name__

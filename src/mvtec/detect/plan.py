@@ -29,7 +29,7 @@ class Plan:
     Attributes:
         data: The `data.yaml`.
         split: Hash of the split, if the data has one.
-        has_val: Whether a val part chooses the checkpoint.
+        has_val: Whether a val part chooses the checkpoint; one without an instance cannot.
         photos: SHA-256 of each train and val photo, mapped to its file name.
         seen_before: The same of the photos that the weights were trained on, where their run or they themselves say so.
         weights: File and SHA-256 of the weights trained from; None for random ones.
@@ -47,13 +47,13 @@ class Plan:
     settings: dict[str, Any]
 
 
-def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tuple[int, int]) -> Plan:
-    """The plan of a training that begins now."""
+def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tuple[int, int], *, has_val: bool) -> Plan:
+    """The plan of a training that begins now; `has_val` as in `Plan`."""
     photos = [*folder.images["train"], *folder.images["val"]]
     return Plan(
         data=str(folder.data_yaml.resolve()),
         split=None if folder.split is None else folder.split.hash,
-        has_val=bool(folder.images["val"]),
+        has_val=has_val,
         photos={sha256_file(photo): photo.name for photo in photos},
         seen_before=seen_by(start),
         weights=start.record(),

@@ -72,7 +72,7 @@ def sides_of(folder: YoloFolder, part: Part, *, turned: bool) -> Sides:
             as the box of an ellipse of its size that is turned by 45 degrees.
 
     Raises:
-        InputError: A photo or label cannot be read.
+        InputError: A photo or label cannot be read, or a label file has boxes and polygons.
     """
     sides: Sides = {name: [] for name in folder.names}
     for photo in folder.images[part]:
@@ -80,7 +80,14 @@ def sides_of(folder: YoloFolder, part: Part, *, turned: bool) -> Sides:
         if not label.is_file():
             continue
         size_wh = photo_size_wh(photo)
-        for instance in read_label(label, folder.names, size_wh):
+        instances = read_label(label, folder.names, size_wh)
+        if len({instance.region is None for instance in instances}) > 1:
+            raise InputError(
+                label,
+                "has boxes and polygons, and Ultralytics leaves out its photo",
+                "Make boxes of all: mvtec convert yolo-to-coco, then coco-to-yolo",
+            )
+        for instance in instances:
             _, _, width, height = instance.box_xywh
             if instance.region is not None:  # its corners are the centres of its outer pixels, for Ultralytics
                 width, height = width - 1, height - 1
@@ -155,6 +162,16 @@ def check_sides(
     for name, count in counts["train"].items():
         if not count.instances:
             warn(f"{folder.data_yaml}: its train part has no instance of {name}, which cannot be learnt")
+    if folder.images["val"]:
+        without = [name for name, own in sides["val"].items() if not own and sides["train"][name]]
+        if not any(sides["val"].values()):
+            photos = counted(len(folder.images["val"]), "photo")
+            warn(f"{folder.data_yaml}: its val part of {photos} has no instance, so the last epoch is kept")
+        elif without:
+            warn(
+                f"{folder.data_yaml}: its val part has no instance of {', '.join(without)}, which has no say in which "
+                "epoch is kept"
+            )
     for part, by_class in counts.items():
         if sentence := _small_in_words(part, by_class, imgsz):
             every = [side for own in sides[part].values() for side in own]
@@ -176,10 +193,16 @@ def _small_in_words(part: Part, counts: dict[str, Count], imgsz: int) -> str | N
     if not dropped and below <= _MANY * instances:
         return None
     classes = [f"{name} {count.below_8_px} of {count.instances}" for name, count in counts.items() if count.below_8_px]
-    lost = f"Ultralytics drops {dropped} of them, and the others" if dropped and part == "train" else "such"
+    hard = f"hard to {'learn' if part == 'train' else 'find'}"
+    if not dropped or part == "val":
+        then = f"such are {hard}"
+    elif dropped == below:
+        then = "Ultralytics drops them"
+    else:
+        then = f"Ultralytics drops {dropped} of them, and the others are {hard}"
     return (
         f"at --imgsz {imgsz} {below} of {instances} instances of the {part} part have a side below 8 pixels "
-        f"({', '.join(classes)}); {lost} are hard to {'learn' if part == 'train' else 'find'}"
+        f"({', '.join(classes)}); {then}"
     )
 
 
@@ -190,4 +213,5 @@ def _proposal(sides: list[Side], imgsz: int) -> str:
         return "Join their pieces, or label them with wider boxes"
     tiles = ", or cut the photos into tiles" if better > max(side.pixels for side in sides) else ""
     times = (better / imgsz) ** 2
-    return f"Train with --imgsz {better}, which takes {times:.2g} times the pixels and about as much more time{tiles}"
+    said = f"{times:.1f}" if times < 10 else f"{times:.0f}"
+    return f"Train with --imgsz {better}, which takes about {said} times as long{tiles}"

@@ -105,7 +105,8 @@ def train(
             raise InputError(out, "has no checkpoint to resume from", "Say which --model to begin with")
         else:
             model, transferred = build_model(start, recipe.seed, len(folder.names))
-            plan = make_plan(folder, start, recipe, transferred)
+            can_choose = any(count["instances"] for count in instances.get("val", {}).values())
+            plan = make_plan(folder, start, recipe, transferred, has_val=can_choose)
             write_json(out / "plan.json", asdict(plan), overwrite=True)
         own_yaml = write_data_yaml(folder, out)
         if resume and _is_over(model, plan):  # it was interrupted after its last epoch

@@ -14,7 +14,7 @@ from mvtec.words import counted
 
 
 def annotated_results(
-    path: Path, content: Any, truth_path: Path, truth: CocoDataset
+    path: Path, content: dict[str, Any], truth_path: Path, truth: CocoDataset
 ) -> tuple[list[CocoResult], list[str]]:
     """The annotations of a file as detections with the ids of the truth, and what a reader should know.
 
@@ -24,7 +24,7 @@ def annotated_results(
         InputError: The file is broken, lacks a photo of the truth, or has another size or class.
         LeakError: What made it was trained on a photo of the truth.
     """
-    predictions = parse_coco(path, content)
+    predictions = parse_annotations(path, content)
     image_of = photos_of_truth(path, predictions, truth_path, truth)
     if missing := sorted(image.file_name for image in truth.images if image.id not in image_of.values()):
         raise InputError(
@@ -34,7 +34,7 @@ def annotated_results(
         )
     category_of = classes_of_truth(path, predictions, image_of, truth_path, truth)
     own = [one for one in predictions.annotations if not one.iscrowd and one.image_id in image_of]
-    scores = [score_of(annotation) for annotation in own]
+    scores = [score_of(path, annotation) for annotation in own]
     results = [
         CocoResult(
             image_id=image_of[annotation.image_id],
@@ -58,6 +58,21 @@ def annotated_results(
             f"{counted(extra, 'photo')} of {path} that {truth_path} does not have: left out, with their annotations"
         )
     return results, warnings
+
+
+def parse_annotations(path: Path, content: dict[str, Any]) -> CocoDataset:
+    """Parse predictions that are not a list of results.
+
+    Raises:
+        InputError: They are not COCO annotations.
+    """
+    if "images" not in content:
+        raise InputError(
+            path,
+            'is neither a list of COCO results nor a COCO annotation file: it has no "images"',
+            "Give a list of {image_id, category_id, bbox, score}, or a COCO annotation file",
+        )
+    return parse_coco(path, content)
 
 
 def photos_of_truth(path: Path, predictions: CocoDataset, truth_path: Path, truth: CocoDataset) -> dict[int, int]:

@@ -7,7 +7,7 @@ photos are named by; ids of images or classes may count from another number. Non
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from mvtec.evaluate.matching import MOST_DETECTIONS, Floats
 from mvtec.words import counted
 
 _IOU = 0.5
-_HARDLY_ANY = 0.1  # of the defects found: below it the predictions are looked at
+_FEW = 0.5  # of the defects found: up to it other readings are tried; one that finds twice as many is said
 _ENOUGH = 0.3  # of the defects found by another reading of the boxes: from it on it is said
 _SIDES = (224, 256, 320, 384, 416, 448, 512, 640, 768, 800, 960, 1024, 1280)  # that detectors scale photos to
 
@@ -41,6 +41,7 @@ def doubts(
     """
     beyond = not_counted(((result.image_id, result.category_id) for result in results), path, max_detections)
     return [
+        *_oddities_of_truth(truth),
         *_oddities(truth, results, path),
         *_reasons(truth, results, path, by_name),
         *([beyond] if beyond else []),
@@ -81,21 +82,48 @@ def _oddities(truth: CocoDataset, results: list[CocoResult], path: Path) -> Iter
             f"{outside} of {len(results)} boxes of {path} reach out of their photo or have no area: a bbox is x, y, "
             "width, height in pixels" + ("; these may be corners x1, y1, x2, y2" if as_corners else "")
         )
-    if odd := sum(not 0 <= result.score <= 1 for result in results):
-        yield f"{odd} of {len(results)} scores of {path} are not between 0 and 1, as FPR95 and thresholds need them"
+    if odd := sum(not 0 < result.score <= 1 for result in results):
+        yield (
+            f"{odd} of {len(results)} scores of {path} are not above 0 and at most 1, as FPR95 and thresholds need "
+            "them: a box of score 0 or less counts as none there"
+        )
+    if doubled := _repeated((one.image_id, one.category_id, one.bbox, one.score) for one in results):
+        yield (
+            f"{doubled} of {len(results)} detections of {path} repeat another one (same photo, class, box and score) "
+            "and count as false"
+        )
+
+
+def _oddities_of_truth(truth: CocoDataset) -> Iterator[str]:
+    own = [one for one in truth.annotations if not one.iscrowd]
+    if tiny := sum(max(one.bbox[2:]) < 1 for one in own):
+        yield (
+            f"boxes of the truth smaller than a pixel: {tiny} of {len(own)}. Are they normalised, from 0 to 1? A bbox "
+            "is x, y, width, height in pixels"
+        )
+    if doubled := _repeated((one.image_id, one.category_id, one.bbox, repr(one.segmentation)) for one in own):
+        yield (
+            f"{doubled} of {counted(len(own), 'annotation')} of the truth repeat another one (same photo, class and "
+            "shape): one detection cannot find both"
+        )
+
+
+def _repeated(items: Iterable[Hashable]) -> int:
+    """How many are equal to one before them."""
+    return sum(count - 1 for count in Counter(items).values())
 
 
 def _reasons(truth: CocoDataset, results: list[CocoResult], path: Path, by_name: bool) -> Iterator[str]:
-    """Why hardly a defect is found: the reading of the detections that finds most, or what can be seen of them."""
+    """Why few defects are found: the reading of the detections that finds most, or what can be seen of them."""
     looked_at = _Look(truth, results)
     n = looked_at.instances
     if not n or not results:
         return
     found, of_any_class = looked_at.found(_as_it_is)
-    if found > _HARDLY_ANY * n:
+    if found > _FEW * n:
         return
     had = f"{found} of {counted(n, 'defect')} of the truth have a box of their class by IoU 0.5 or more"
-    enough = max(_ENOUGH * n, min(n, 2), found + 1)
+    enough = max(_ENOUGH * n, min(n, 2), 2 * found, found + 1)
     tried = [(name, *looked_at.found(reading, best=True)) for name, reading in _readings()]
     if not by_name:
         tried += [(name, *looked_at.found(_as_it_is, images=images)) for name, images in _numberings(truth)]
@@ -104,7 +132,7 @@ def _reasons(truth: CocoDataset, results: list[CocoResult], path: Path, by_name:
         others = "" if count >= enough else ", and the category ids are others"
         yield f"{path}: {had}; {max(count, any_class)} would, if {name}{others}"
     elif of_any_class >= enough:
-        yield f"{path}: {had}; {of_any_class} have one of another class. {looked_at.confusion()}"
+        yield f"{path}: {had}; {of_any_class - found} have one of another class. {looked_at.confusion()}"
     elif not found:
         yield (
             f"{path}: no detection finds a defect: the highest IoU with one of its class is {looked_at.highest():.2f}; "
@@ -199,12 +227,12 @@ class _Look:
         return max((float((overlaps * classes).max(initial=0)) for overlaps, classes in tables), default=0.0)
 
     def confusion(self) -> str:
-        """Which class boxes that fit a defect name most often, and which it is."""
+        """Which class boxes that fit a defect of another one name most often, and which it is."""
         pairs: Counter[tuple[int, int]] = Counter()
         for image in self._said:
             if image in self._truth:
-                overlaps, _ = self._overlaps(image, image, _as_it_is, False)
-                for row, column in np.argwhere(overlaps >= _IOU).tolist():
+                overlaps, classes = self._overlaps(image, image, _as_it_is, False)
+                for row, column in np.argwhere((overlaps >= _IOU) & ~classes).tolist():
                     pairs[self._said[image][row].category_id, self._truth[image][column][0]] += 1
         (said, real), count = max(pairs.items(), key=lambda item: (item[1], item[0]))
         return (

@@ -15,6 +15,7 @@ from pathlib import Path
 from mvtec.convert.coco import CocoDataset
 from mvtec.convert.provenance import Provenance, read_provenance
 from mvtec.convert.results import read_results_for
+from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.samples import GOOD
 from mvtec.errors import InputError, no_folder
@@ -52,6 +53,20 @@ def photos_in(folder: Path) -> list[Path]:
     if not photos:
         raise InputError(folder, "holds no photo", "Give a folder of photos without a defect as --normals")
     return photos
+
+
+def photos_beside(folder: Path, truth: CocoDataset) -> tuple[list[Path], int]:
+    """The photos in a folder that the truth does not have, and how many it has: told by SHA-256, where it says it.
+
+    Raises:
+        InputError: As `photos_in`; or a photo cannot be read, so that no model was asked about it.
+    """
+    in_truth = {(image.model_extra or {}).get("sha256") for image in truth.images}
+    photos = photos_in(folder)
+    for photo in photos:
+        photo_size_wh(photo)
+    new = [photo for photo in photos if sha256_file(photo) not in in_truth]
+    return new, len(photos) - len(new)
 
 
 def read_normals(

@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco
+from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult
 from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
 from mvtec.convert.results import attributes_of, number, score_of
 from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation
 from mvtec.errors import InputError
-from mvtec.evaluate.annotated import classes_of_truth, photos_of_truth
+from mvtec.evaluate.annotated import classes_of_truth, parse_annotations, photos_of_truth
 from mvtec.evaluate.doubts import not_counted
 from mvtec.evaluate.predictions import load
 from mvtec.reading import read_json
@@ -63,7 +63,7 @@ def read_predicted(
                 _predicted(path, result, result.category_id, truth, index, result.score, is_scored=True)
             )
         return found, {image.file_name for image in truth.images}, False, judged.warnings
-    predictions = parse_coco(path, content)
+    predictions = parse_annotations(path, content)
     image_of = photos_of_truth(path, predictions, truth_path, truth)
     of_truth_name = {image.id: image.file_name for image in truth.images}
     asked = {of_truth_name[number] for number in image_of.values()}
@@ -94,7 +94,7 @@ def read_predicted(
         if annotation.iscrowd or annotation.image_id not in image_of:
             continue
         index = place[image_of[annotation.image_id]]
-        given = score_of(annotation)
+        given = score_of(path, annotation)
         score = given if given is not None else number(attributes_of(annotation).get("predicted_iou"))
         entry = _predicted(
             path,

@@ -14,8 +14,9 @@ from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.annotated import annotated_results
 from mvtec.evaluate.doubts import doubts
 from mvtec.evaluate.matching import MOST_DETECTIONS
-from mvtec.evaluate.normals import Normals, photos_in, read_normals
+from mvtec.evaluate.normals import Normals, photos_beside, read_normals
 from mvtec.reading import read_json
+from mvtec.words import counted
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _by_truth(
     """Results of another tool, whose images and categories are those of the truth, or of `normals` by name."""
     photos = {image.id: image.file_name for image in truth.images}
     below = min(0, *photos)
-    further = [] if normals is None else photos_in(normals)
+    further, known = ([], 0) if normals is None else photos_beside(normals, truth)
     others = {below - number: photo.absolute().as_posix() for number, photo in enumerate(further, start=1)}
     found = results_for(results_path, content, photos | others, str(truth_path))
     category_of, said = categories_of(results_path, found.results, truth.category_names(), str(truth_path))
@@ -137,10 +138,17 @@ def _by_truth(
     warnings = [*unchecked, *found.notes, *said]
     if normals is None:
         return results, warnings, None
+    if known:
+        warnings.append(f"{counted(known, 'photo')} of {normals} are in the truth, too: counted once")
     best = dict.fromkeys(others, 0.0)
     for result in found.results:
         if result.image_id in best:
             best[result.image_id] = max(best[result.image_id], result.score)
+    if unnamed := len(best) - len({result.image_id for result in found.results} & best.keys()):
+        warnings.append(
+            f"{results_path} has no box on {unnamed} of {counted(len(best), 'photo')} of {normals}: if the model was "
+            "not asked about them, FPR95 is too low"
+        )
     return results, warnings, Normals(tuple(best.values()), normals)
 
 
