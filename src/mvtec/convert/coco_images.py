@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from math import isfinite
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
@@ -119,6 +119,11 @@ def labelled_images(
             "all its annotations are marked as crowds, as CVAT and Datumaro mark masks drawn with a brush",
             "Take them as instances with --keep-crowds, or leave them out with --on-error skip",
         )
+    boxes = [one.bbox for one in coco.annotations if one.bbox[2] > 0 and one.bbox[3] > 0]
+    of_a_pixel = all(min(x, y) >= 0 and max(x + w, y + h) <= 1 for x, y, w, h in boxes)
+    if of_a_pixel and any(not side.is_integer() for box in boxes for side in box):
+        what = "all its boxes lie within the first pixel: they seem to be normalised, from 0 to 1"
+        raise InputError(source, what, "Give each bbox as x, y, width, height in pixels")
     finder = None if photos is None else PhotoFinder(source, photos)
     names = coco.category_names()
     of_image: dict[int, list[CocoAnnotation]] = {}
@@ -130,9 +135,10 @@ def labelled_images(
     seen: set[str] = set()
     keypoints = turned = 0
     for image in coco.images:
-        if image.file_name in seen:
+        spelt = str(PurePosixPath(image.file_name.replace("\\", "/")))
+        if spelt in seen:
             raise InputError(source, f"has two images {image.file_name}", "Give their annotations to one of them")
-        seen.add(image.file_name)
+        seen.add(spelt)
         check_size(source, image.file_name, (image.width, image.height))
         name, photo = image.file_name, None
         given = of_image.get(image.id, [])

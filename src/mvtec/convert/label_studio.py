@@ -189,6 +189,9 @@ def read_label_studio(
         try:
             if missing is not None:
                 raise missing
+            if len(drawn_on := {str((shape.model_extra or {}).get("to_name") or "") for shape, _ in shapes}) > 1:
+                problem = f"the task of {name} has shapes on several photos ({', '.join(sorted(drawn_on))})"
+                raise InputError(path, problem, "Give each photo a task of its own")
             size_wh = _size_wh(path, name, photo, results)
         except InputError as error:
             receipt.leave_out(error, skip_errors=skip_errors, kind="photo missing", photo=name, lost=lost)

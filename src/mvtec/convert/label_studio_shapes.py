@@ -64,6 +64,8 @@ def read_result(result: Result, size_wh: tuple[int, int], beside: Iterable[Resul
         ValueError: It is not a shape with an area, has not one label, or marks no pixel of the photo; a pydantic
             ValidationError is one.
     """
+    if item := (result.model_extra or {}).get("item_index"):
+        raise ValueError(f"was drawn on page {item + 1 if isinstance(item, int) else item} of a task of several photos")
     kind = result.type.removesuffix("labels")
     if kind not in _SHAPES:
         raise ValueError(f"{result.type} is not a brush, rectangle, ellipse or polygon")

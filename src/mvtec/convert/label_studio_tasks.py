@@ -1,7 +1,7 @@
 """The tasks of a Label Studio export, JSON or JSON-MIN: which annotation of a task counts, what its photo is called.
 
 JSON has a record for each task, JSON-MIN one for each annotation. JSON-MIN keeps a result's value alone, under the name
-of the tool that drew it, and does not tell choices from other texts of a task.
+of the tool that drew it, and tells a single choice from other texts of a task by the tool's name alone (`choice`).
 """
 
 from __future__ import annotations
@@ -101,6 +101,8 @@ def _of_json_min(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name, value in record.items():
             if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
                 results += [_result_of_json_min(name, one) for one in value]
+            elif (choices := _choices_of_json_min(name, value)) is not None:
+                results.append({"type": "choices", "from_name": name, "value": {"choices": choices}})
             else:
                 data[name] = value
         annotation = {
@@ -112,6 +114,13 @@ def _of_json_min(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         key = repr(record.get("id", f"record {number}"))
         tasks.setdefault(key, {"data": data, "annotations": []})["annotations"].append(annotation)
     return list(tasks.values())
+
+
+def _choices_of_json_min(name: str, value: Any) -> list[Any] | None:
+    """Choices are an object with several, or the text of one, told by the name that templates give their tool."""
+    if isinstance(value, dict) and isinstance(value.get("choices"), list):
+        return list(value["choices"])
+    return [value] if name in ("choice", "choices") and isinstance(value, str) and value else None
 
 
 def _result_of_json_min(name: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -148,6 +157,8 @@ def _names_of_url(url: str) -> list[str]:
     if "?d=" in url:
         return [unquote(url.split("?d=", 1)[1]).lstrip("/")]
     parts = urlsplit(url)
+    if not parts.scheme and not parts.netloc and PurePosixPath(url).suffix.lower() in IMAGE_SUFFIXES:
+        parts = parts._replace(path=url, query="", fragment="")  # a `#` or `?` of the name itself
     name = unquote(parts.path).lstrip("/")
     last = PurePosixPath(name).name
     if "/upload/" in f"/{name}":

@@ -24,6 +24,7 @@ from mvtec.convert.receipt import RECEIPT, Receipt
 from mvtec.datasets.samples import GOOD
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
+from mvtec.words import counted
 
 COMBINED = "combined"
 _SOUND = (GOOD, "ok")  # BTAD calls it so, whose layout this would then be
@@ -52,6 +53,7 @@ def images_to_masks(
         InputError: An instance has only a box, or a defect type is no name for a folder.
         OutputError: `out` exists already or cannot be written.
     """
+    combined = 0
     taken: dict[str, set[str]] = {}
     with staged_folder(out, overwrite=overwrite, inputs=inputs) as staged:
         for image in found:
@@ -60,6 +62,7 @@ def images_to_masks(
             if sound := next((name for name in types if name.casefold() in _SOUND), None):
                 raise InputError(image.path, f"has a defect called {sound}, which is for none", "Rename the category")
             _check_folder_name(defect)
+            combined += defect == COMBINED and len(types) > 1
             stem = unique_stem(
                 PurePosixPath(image.path.replace("\\", "/")).name, taken.setdefault(defect.casefold(), set())
             )
@@ -74,6 +77,10 @@ def images_to_masks(
             else:
                 receipt.add_image(image, [])
         receipt.check_not_empty(out)
+        if combined:
+            receipt.notes.append(
+                f"{counted(combined, 'photo')} of several defect types: each is of the type {COMBINED} now"
+            )
         write_json(staged / RECEIPT, receipt.to_json(), overwrite=False)
 
 

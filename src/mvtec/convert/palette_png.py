@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mvtec.datasets.images import open_image
+from mvtec.datasets.masks import shape_is_transparency
 from mvtec.errors import InputError
 from mvtec.limits import check_size
 
@@ -67,6 +68,9 @@ def read_numbers(
             if size_wh is not None and image.size != size_wh:
                 raise InputError(path, f"is not {size_wh[0]}×{size_wh[1]} pixels as its photo", "Export it again")
             check_size(path, "the mask", image.size)
+            if image.mode in {"LA", "RGBA"} and shape_is_transparency(np.array(image.convert("RGBA"))):
+                problem = "has one colour all over, and its shape in the transparency"
+                raise InputError(path, problem, "Save it without transparency")
             if image.mode in {"1", "L"} or (image.mode == "P" and palette is None):
                 return np.array(image, np.uint8)
             if image.mode == "LA":

@@ -26,6 +26,7 @@ from mvtec.convert.receipt import RECEIPT, Receipt
 from mvtec.convert.voc_masks import CLASSES
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
+from mvtec.datasets.listing import list_images, say_unread
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 from mvtec.reading import read_text
@@ -131,16 +132,16 @@ def read_semantic(root: Path, receipt: Receipt, *, skip_errors: bool = False) ->
             without a class, and `skip_errors` is false.
     """
     names = read_classes(root)
-    photos = [root / path for path in images_in(root, "images")]
+    photos = [root / path for path in images_in(root, "images", deep=True)]
     if not photos:
         raise InputError(root / "images", "holds no photo", "Put the photos there, named as their masks")
     void = 0
-    photo_of: dict[str, Path] = {}
+    photo_of: dict[Path, Path] = {}
     for photo in photos:
-        mask = root / "masks" / f"{photo.stem}.png"
+        mask = root / "masks" / photo.relative_to(root / "images").with_suffix(".png")
         name = photo.relative_to(root).as_posix()
         try:
-            if (other := photo_of.setdefault(mask.name, photo)) != photo:
+            if (other := photo_of.setdefault(mask, photo)) != photo:
                 raise InputError(photo, f"has the mask of {other.name}, too", "Keep one of the two photos")
             size_wh = photo_size_wh(photo)
             numbers = read_numbers(mask, size_wh=size_wh)
@@ -160,12 +161,14 @@ def read_semantic(root: Path, receipt: Receipt, *, skip_errors: bool = False) ->
             for region in split_mask(numbers == number)
         ]
         yield LabelledImage(name, photo, size_wh, tuple(instances))
-    for path in images_in(root, "masks"):
-        if (mask := root / path).name not in photo_of:
+    for path in images_in(root, "masks", deep=True):
+        if (mask := root / path) not in photo_of:
             orphan = InputError(
                 mask, "is not NAME.png of a photo in images/", "Put the photo there, or remove the mask"
             )
             receipt.leave_out(orphan, skip_errors=skip_errors, kind="photo missing", photo=path, lost=[UNKNOWN])
+    if note := say_unread(list_images(root, "images", deep=True).unread):
+        receipt.notes.append(note)
     if void:
         receipt.notes.append(
             f"{counted(void, 'mask')} with no value but 0 and {VOID}, which is left out, so that no defect is in them: "

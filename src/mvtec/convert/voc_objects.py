@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from math import inf
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from mvtec.convert.geometry import BoxFloat
 from mvtec.convert.instances import Instance
 from mvtec.convert.receipt import Receipt
+from mvtec.errors import InputError
 from mvtec.words import counted
 
 FLAGS = ("difficult", "truncated", "occluded")
@@ -26,6 +28,17 @@ _NO = {"", "0", "false", "no"}
 def object_names(tree: ET.Element) -> list[str]:
     """The class of each object, stripped of spaces; empty where there is none."""
     return [(element.findtext("name") or "").strip() for element in tree.findall("object")]
+
+
+def check_objects(path: Path, tree: ET.Element) -> None:
+    """Refuse boxes that are not in an `<object>` right below the root: they would be passed over.
+
+    Raises:
+        InputError: There is one.
+    """
+    read = sum(len(list(element.iter("bndbox"))) for element in tree.findall("object"))
+    if len(list(tree.iter("bndbox"))) > read:
+        raise InputError(path, "has a bndbox that is not in an <object> of <annotation>", "Correct it, or export again")
 
 
 def read_object(element: ET.Element, odd: Counter[str], *, from_zero: bool) -> Instance:
@@ -42,6 +55,8 @@ def read_object(element: ET.Element, odd: Counter[str], *, from_zero: bool) -> I
     name = (element.findtext("name") or "").strip()
     if not name:
         raise ValueError("it has no name")
+    if len(element.findall("bndbox")) > 1:
+        raise ValueError("it has more than one bndbox")
     if element.find("bndbox") is None:
         kind = next((one.tag for one in element if one.tag in {"robndbox", "polygon"}), None)
         raise ValueError("it has no bndbox" if kind is None else f"its shape is a {kind}, not a bndbox")

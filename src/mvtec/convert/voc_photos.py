@@ -18,17 +18,29 @@ from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.listing import files_below
 from mvtec.errors import InputError
+from mvtec.reading import read_bytes
 
 ANNOTATIONS, PHOTOS = "Annotations", "JPEGImages"
 
 
 def label_files(root: Path) -> list[Path]:
-    """The XML files of `Annotations/`, or of the whole folder where it has none there; sorted, hidden ones left out."""
-    for folder in (root / ANNOTATIONS, root):
-        files = sorted(file for file in files_below(folder) if file.suffix.lower() == ".xml")
-        if files:
-            return files
-    return []
+    """The XML files of `Annotations/`, and of the whole folder those of annotations; hidden ones left out.
+
+    Where `Annotations/` has none, all XML files of the folder count. They are sorted.
+    """
+    files = sorted(file for file in files_below(root) if file.suffix.lower() == ".xml")
+    first = [file for file in files if file.is_relative_to(root / ANNOTATIONS)]
+    if not first:
+        return files
+    return sorted({*first, *(file for file in files if _is_annotation(file))})
+
+
+def _is_annotation(file: Path) -> bool:
+    """Whether an XML file that lies elsewhere begins as one of Pascal VOC."""
+    try:
+        return b"<annotation>" in read_bytes(file, "a Pascal VOC file")[:1000]
+    except InputError:
+        return False
 
 
 class Photos:

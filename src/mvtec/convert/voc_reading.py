@@ -9,20 +9,23 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree as ET
 
+import numpy as np
+
 from mvtec.convert.fitting import fitted
 from mvtec.convert.geometry import box_iou, region_of
 from mvtec.convert.instances import UNKNOWN, Instance, LabelledImage, gathered
-from mvtec.convert.palette_png import Numbers, read_numbers
+from mvtec.convert.palette_png import VOID, Numbers, read_numbers
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.recognise import VOC, named_format
-from mvtec.convert.voc_masks import BACKGROUND, OBJECTS, mask_files, read_label_map, read_masks
-from mvtec.convert.voc_objects import note_odd, object_names, read_object
+from mvtec.convert.voc_masks import BACKGROUND, CLASSES, OBJECTS, mask_files, read_label_map, read_masks
+from mvtec.convert.voc_objects import check_objects, note_odd, object_names, read_object
 from mvtec.convert.voc_photos import ANNOTATIONS, PHOTOS, Photos, label_files, plain_photo
 from mvtec.convert.xml_files import read_xml
 from mvtec.datasets.images import photo_size_wh
+from mvtec.datasets.listing import list_images, say_unread
 from mvtec.errors import InputError
 from mvtec.limits import check_size
-from mvtec.words import counted
+from mvtec.words import counted, examples
 
 _SAME_OBJECT = 0.5  # an object of this box IoU with its pixels is taken to be theirs
 
@@ -74,12 +77,14 @@ def read_voc(
         name, lost = path.name, [UNKNOWN]
         try:
             tree = _parse(path)
-            lost = [label or UNKNOWN for label in object_names(tree)]
+            lost = [label or UNKNOWN for label in object_names(tree)] or [UNKNOWN]
             name = _photo_name(root, path, tree, photos, odd)
+            check_objects(path, tree)
             if (other := label_of.setdefault(name, path)) != path:
                 raise InputError(path, f"is about {name}, as {other.name} is", "Keep one of the two files")
             size_wh = _size_wh(root, path, tree, name, odd)
             objects = _pixels(root, path, size_wh)
+            odd["class mask"] += objects is None and (root / CLASSES / _label(root, path).with_suffix(".png")).is_file()
         except InputError as error:
             receipt.leave_out(error, skip_errors=skip_errors, kind="file not understood", photo=name, lost=lost)
             continue
@@ -92,7 +97,19 @@ def read_voc(
     if without:
         receipt.notes.append(f"{counted(len(without), 'photo')} without an XML file: they count as good")
     for photo_path in without:
+        if (mask := _mask_of(root, photo_path)) is not None:
+            unread = InputError(mask, f"is the mask of {photo_path}, which has no XML file", "Add the XML file")
+            kind = "mask without XML file"
+            receipt.leave_out(unread, skip_errors=skip_errors, kind=kind, photo=photo_path, lost=[UNKNOWN])
+            continue
         yield from plain_photo(root, photo_path, receipt, skip_errors=skip_errors)
+    unused = sorted(set(photos.paths) - {*label_of, *without, *_own_photos(root, files, photos)})
+    if unused:
+        receipt.notes.append(
+            f"{counted(len(unused), 'photo')} not read, in a folder where no photo has an XML file: {examples(unused)}"
+        )
+    if note := say_unread(path for path in list_images(root, deep=True).unread):
+        receipt.notes.append(note)
     _note_photos(root, odd, receipt)
     note_odd(odd, receipt)
 
@@ -108,6 +125,12 @@ def _instances(
     from_zero: bool,
     skip_errors: bool,
 ) -> Iterator[Instance]:
+    count = len(tree.findall("object"))
+    if objects is not None and (more := set(np.unique(objects).tolist()) - {*range(count + 1), VOID}):
+        what = f"has {counted(count, 'object')}, and {OBJECTS} has pixels of object {min(more)}"
+        unlisted = InputError(path, what, "Add the object, or export both again")
+        lost = [UNKNOWN] * len(more)
+        receipt.leave_out(unlisted, skip_errors=skip_errors, kind="mask without object", photo=photo, lost=lost)
     for number, element in enumerate(tree.findall("object"), start=1):
         try:
             instance = read_object(element, odd, from_zero=from_zero)
@@ -123,6 +146,14 @@ def _instances(
             )
             region = None
         yield replace(instance, region=region)
+
+
+def _mask_of(root: Path, photo: str) -> Path | None:
+    """The mask in `SegmentationObject` or `SegmentationClass` that has the name of a photo."""
+    name = PurePosixPath(photo).with_suffix(".png")
+    name = name.relative_to(PHOTOS) if name.parts[0] == PHOTOS else name
+    places = (root / folder / name for folder in (OBJECTS, CLASSES))
+    return next((mask for mask in places if mask.is_file()), None)
 
 
 def _photo_name(root: Path, path: Path, tree: ET.Element, photos: Photos, odd: Counter[str]) -> str:
@@ -178,6 +209,7 @@ def _pixels(root: Path, path: Path, size_wh: tuple[int, int]) -> Numbers | None:
 def _note_photos(root: Path, odd: Counter[str], receipt: Receipt) -> None:
     said = {
         "renamed": "whose <filename> is not that of the photo of its own name: the latter is taken",
+        "class mask": f"with a mask in {CLASSES} and none in {OBJECTS}: only the boxes are kept",
         "no size": "without a size: that of the photo is taken",
     }
     receipt.notes += [f"{counted(odd[kind], 'XML file')} {what}" for kind, what in said.items() if odd[kind]]

@@ -26,6 +26,7 @@ TREE = "images/NAME.jpg and masks/NAME.png"
 DEFECT = "defect"
 PHOTOS = ("images",)
 MASKS = "masks"
+_PARTS = {"train", "val", "valid", "test"}
 
 
 def found_in(root: Path) -> bool:
@@ -55,7 +56,10 @@ def read(root: Path) -> Dataset:
         defect = GOOD if mask_path is None else folders[-1] if folders and folders[-1] != GOOD else DEFECT
         paths = (mask_path,) if mask_path else ()
         samples.append(Sample(root, photo, defect, paths, mask_place=f"{MASKS}/{place}.png"))
-    return replace(dataset(root, NAME, samples, set(masks) - black), unmasked=tuple(sorted(unmasked)))
+    parts = sorted({sample.defect for sample in samples} & _PARTS)
+    notes = [f"the folders {', '.join(parts)} of images/ are taken for defect types, not for parts"] if parts else []
+    found = dataset(root, NAME, samples, set(masks) - black)
+    return replace(found, unmasked=tuple(sorted(unmasked)), notes=tuple(notes))
 
 
 def _place(path: str, folder: str) -> str:

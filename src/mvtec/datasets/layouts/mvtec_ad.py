@@ -57,5 +57,11 @@ def read(root: Path) -> Dataset:
             mask = mask_of.get(stem(photo))
             place = f"{MASKS}/{defect}/{stem(photo)}_mask.png"
             samples.append(Sample(root, photo, defect, (mask,) if mask else (), mask_place=place))
-    notes = [f"the masks in {', '.join(plain)} are named as their photos, without _mask; they are taken so"]
-    return replace(dataset(root, NAME, samples, masks), notes=tuple(notes) if plain else ())
+    notes = []
+    if plain:
+        notes.append(f"the masks in {', '.join(plain)} are named as their photos, without _mask; they are taken so")
+    if odd := sorted({sample.defect for sample in samples if sample.official_split == "train"} - {GOOD}):
+        notes.append(
+            f"the photos in {', '.join(f'train/{kind}/' for kind in odd)} are not labelled: move them to test/"
+        )
+    return replace(dataset(root, NAME, samples, masks), notes=tuple(notes))
