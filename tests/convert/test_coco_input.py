@@ -289,3 +289,10 @@ def test_masks_that_would_fill_the_memory_are_refused(write, tmp_path: Path, mvt
     done = mvtec("convert", "coco-to-cvat", write(square, square), "--out", tmp_path / "two.xml")
     assert done.code == 2
     assert "the masks of p.png take more than 250 pixels together" in done.err
+
+
+def test_a_name_that_is_no_valid_address_is_a_missing_photo(write, tmp_path: Path, mvtec):
+    images = [{"id": 1, "file_name": "http://[::1/gone.png", "width": 60, "height": 45}]
+    done = mvtec("convert", "coco-to-yolo", write({}, images=images), "--images", tmp_path, "--out", tmp_path / "y")
+    assert done.code == 2
+    assert "no such photo" in done.err

@@ -92,7 +92,8 @@ def check(name: str, one: Input, at: Path) -> None:
         return
     for again in readers_of(one, at):
         second, _, complaint = run(again, at)
-        assert second == 0, f"our own output is refused: {complaint}"
+        renamed = "no such photo" in complaint  # the damage is to the name of a photo, and only then
+        assert second == 0 or renamed, f"our own output is refused: {complaint}"
     try:
         said = labels_said(name, at)
     except UnreadableError as error:

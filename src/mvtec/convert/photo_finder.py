@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -96,7 +97,10 @@ class PhotoFinder:
 def _bare_names(name: str) -> list[str]:
     """What the photo may be called without its folder, the likeliest first: as it stands, decoded, without its hash."""
     plain = name.split("?d=", 1)[-1].replace("\\", "/")  # what follows ?d= is a path in Label Studio's local files
-    path = urlsplit(plain).path if "://" in plain else plain
+    path = plain
+    if "://" in plain:
+        with suppress(ValueError):  # such as http://[::1/x.png, which is not a valid address
+            path = urlsplit(plain).path
     last = PurePosixPath(path).name
     decoded = PurePosixPath(unquote(path).replace("\\", "/")).name
     return [bare for bare in dict.fromkeys([last, decoded, _HASH.sub("", decoded)]) if bare]
