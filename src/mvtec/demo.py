@@ -90,7 +90,7 @@ def _run_steps(
     with stage("checking it", len(dataset.samples)) as step:
         problems = check(dataset, lambda: step(1))
     if problems:
-        raise MvtecError(problems[0].file, problems[0].problem, problems[0].mend)
+        raise MvtecError(problems[0].file, problems[0].problem, problems[0].hint)
     card = describe(dataset)
     with stage("splitting it", len(dataset.labelled)) as step:
         split = make_split(dataset, seed=seed, on_photo=lambda: step(1))

@@ -1,4 +1,4 @@
-"""The errors a user can cause. Each says which file, what is wrong, and how to mend it."""
+"""The errors a user can cause. Each says which file, what is wrong, and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ _Error = TypeVar("_Error", bound="MvtecError")
 
 
 class MvtecError(Exception):
-    """A mistake the user can mend; the command line prints it as one line and exits with 2.
+    """A mistake the user can fix; the command line prints it as one line and exits with 2.
 
     Args:
         file: The file, folder or option at fault.
         problem: What is wrong, without a full stop.
-        mend: How to mend it, as a sentence of its own, without a full stop.
+        hint: How to fix it, as a sentence of its own, without a full stop.
     """
 
-    def __init__(self, file: str | Path, problem: str, mend: str) -> None:
+    def __init__(self, file: str | Path, problem: str, hint: str) -> None:
         self.file = str(file)
         self.problem = problem
-        self.mend = mend
-        super().__init__(self.file, problem, mend)
+        self.hint = hint
+        super().__init__(self.file, problem, hint)
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.problem}. {self.mend}."
+        return f"{self.file}: {self.problem}. {self.hint}."
 
     def or_skip(self: _Error) -> _Error:
-        """This error, of something that `--on-error skip` leaves out; its mend says so."""
-        self.mend += ", or pass --on-error skip"
+        """This error, of something that `--on-error skip` leaves out; its hint says so."""
+        self.hint += ", or pass --on-error skip"
         return self
 
 
@@ -52,13 +52,13 @@ class LeakError(MvtecError):
     """A figure would be dishonest: the model was trained on an image it is judged on."""
 
 
-def no_folder(path: Path, mend: str) -> InputError:
+def no_folder(path: Path, hint: str) -> InputError:
     """The error of a path that should be a folder, and is a file or is not there."""
-    return InputError(path, "is a file" if path.exists() else "no such folder", mend)
+    return InputError(path, "is a file" if path.exists() else "no such folder", hint)
 
 
 def install_hint(extra: str) -> str:
-    """How to install an optional part of this package, for the mend of an error; it is on no package index."""
+    """How to install an optional part of this package, for the hint of an error; it is on no package index."""
     return f"run pip install '.[{extra}]' in the folder of mvtec's source"
 
 

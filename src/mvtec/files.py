@@ -201,12 +201,12 @@ def write_tensors(path: Path, content: Any) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-def read_tensors(path: Path, mend: str) -> dict[str, Any]:
+def read_tensors(path: Path, hint: str) -> dict[str, Any]:
     """Read a dictionary that `torch.save` wrote; no code in it is run.
 
     Args:
         path: The file.
-        mend: What to give instead, for the error line.
+        hint: What to give instead, for the error line.
 
     Raises:
         WeightsError: It is cut off, compressed, no file of torch, holds other objects than plain ones and tensors, or
@@ -215,26 +215,26 @@ def read_tensors(path: Path, mend: str) -> dict[str, Any]:
     import torch
 
     if _is_packed(path):
-        raise WeightsError(path, "unpacks to more bytes than it has, which no file of torch does", mend)
+        raise WeightsError(path, "unpacks to more bytes than it has, which no file of torch does", hint)
     try:
         # torch calls the classes that a program has told it to trust; here it is to call those it trusts by itself
         trusted = torch.serialization.get_safe_globals()
         names = {one[1] if isinstance(one, tuple) else f"{one.__module__}.{one.__qualname__}" for one in trusted}
         if names & scan_checkpoint(path).named:
-            raise WeightsError(path, _OBJECTS, mend)
+            raise WeightsError(path, _OBJECTS, hint)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except OSError as error:
-        raise WeightsError(path, f"cannot be read ({error.strerror})", mend) from error
+        raise WeightsError(path, f"cannot be read ({error.strerror})", hint) from error
     except Exception as error:  # a broken file fails in many ways, and in torch's words, which say how to run its code
         if whose_memory_is_full(error):
             raise
         has_objects = isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path)
         problem = _OBJECTS if has_objects else "is cut off or no file of torch"
-        raise WeightsError(path, problem, mend) from error
+        raise WeightsError(path, problem, hint) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise WeightsError(path, "holds no tensors by name", mend)
+        raise WeightsError(path, "holds no tensors by name", hint)
     return content
 
 

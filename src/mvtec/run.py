@@ -98,10 +98,10 @@ def read_run(folder: Path) -> RunRecord:
     """
     path = folder / "run.json"
     if not path.is_file():
-        mend = "Give the --out of a training"
+        hint = "Give the --out of a training"
         if os.path.lexists(_older(folder)):
-            mend = f"The run that it was to replace is {_older(folder)}"
-        raise InputError(folder, "is not a finished run: it has no run.json", mend)
+            hint = f"The run that it was to replace is {_older(folder)}"
+        raise InputError(folder, "is not a finished run: it has no run.json", hint)
     try:
         return TypeAdapter(RunRecord).validate_python(read_json(path, "the record of a run"))
     except ValidationError as error:
@@ -129,8 +129,8 @@ def prepare_run(
         if (out / "run.json").exists():
             raise OutputError(out, "is a finished run", "Leave out --resume and choose another --out")
         if not unfinished:
-            mend = "Choose another --out, or pass --overwrite instead of" if os.path.lexists(out) else "Leave out"
-            raise OutputError(out, "is not a run that could be resumed", f"{mend} --resume to begin one")
+            hint = "Choose another --out, or pass --overwrite instead of" if os.path.lexists(out) else "Leave out"
+            raise OutputError(out, "is not a run that could be resumed", f"{hint} --resume to begin one")
         if read_json(out / "plan.json", "a plan").get("work") != work:
             raise OutputError(out, "is the unfinished work of another command", "Choose another --out")
         _hold(out)

@@ -101,19 +101,19 @@ def test_only_who_says_so_takes_edited_back(work: Workplace, good: int):
 def test_a_proposal_accepted_or_mended_keeps_its_source(work: Workplace, good: int):
     said = {"source": "sam", "predicted_iou": 0.9}
     proposed = [
-        box(key, [1, 2, 3, 4], attributes=said, proposed=True) for key in ("accepted", "mended", "open", "rejected")
+        box(key, [1, 2, 3, 4], attributes=said, proposed=True) for key in ("accepted", "corrected", "open", "rejected")
     ]
     kept = save_edit(work.store, good, photo_edit(0, proposed), SIZE)
     assert all(record.proposed and record.attributes["reviewed"] is False for record in kept.records)
     wanted = [
         {"key": "accepted", "category_id": 1},
-        mask("mended", [0, 40, 40 * 47], proposed=False),
+        mask("corrected", [0, 40, 40 * 47], proposed=False),
         {"key": "open", "category_id": 1, "proposed": True},
     ]
-    accepted, mended, open_ = save_edit(work.store, good, photo_edit(1, wanted), SIZE).records
+    accepted, corrected, open_ = save_edit(work.store, good, photo_edit(1, wanted), SIZE).records
     assert accepted.attributes == said | {"reviewed": True}
-    assert mended.attributes == said | {"reviewed": True, "edited": True}
-    assert mended.bbox == (0, 0, 1, 40)
+    assert corrected.attributes == said | {"reviewed": True, "edited": True}
+    assert corrected.bbox == (0, 0, 1, 40)
     assert open_.proposed
     assert open_.attributes == said | {"reviewed": False}
 

@@ -22,7 +22,9 @@ from mvtec.segment.embeddings import EmbeddingCache
 from mvtec.segment.model import EMBEDDING, Answer
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no memory on the GPU"), WeightsError("x.pt", "is of no SAM", "Mend")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("no memory on the GPU"), WeightsError("x.pt", "is of no SAM", "Correct")]
+)
 def test_a_model_that_cannot_be_loaded_is_said(category: Category, tmp_path: Path, error: Exception):
     def load() -> None:
         raise error

@@ -1,4 +1,4 @@
-"""A model's answers become proposals: a person accepts, mends or rejects each."""
+"""A model's answers become proposals: a person accepts, corrects or rejects each."""
 
 from __future__ import annotations
 

@@ -150,18 +150,18 @@ def _folders() -> list[Path]:
 def _load(network: Any, start: Start, ignore: str) -> None:
     if start.weights is None:
         return
-    mend = f"Give ImageNet weights of {start.name}"
-    tensors = read_tensors(start.weights, mend)
+    hint = f"Give ImageNet weights of {start.name}"
+    tensors = read_tensors(start.weights, hint)
     try:
         missing, unknown = network.load_state_dict(
             {key: value for key, value in tensors.items() if not key.startswith(ignore)}, strict=False
         )
     except RuntimeError as error:  # a tensor of another shape
-        raise WeightsError(start.weights, f"does not fit {start.name}: its tensors have other shapes", mend) from error
+        raise WeightsError(start.weights, f"does not fit {start.name}: its tensors have other shapes", hint) from error
     if lost := [key for key in [*missing, *unknown] if not key.startswith(ignore)]:
         other = next((name for name, key in _FIRST_KEYS.items() if key in tensors and name != start.name), None)
         if other is not None:
             raise WeightsError(
-                start.weights, f"does not fit {start.name}: it is of {other}", f"{mend}, or pass --backbone {other}"
+                start.weights, f"does not fit {start.name}: it is of {other}", f"{hint}, or pass --backbone {other}"
             )
-        raise WeightsError(start.weights, f"does not fit {start.name}: {lost[0]}", mend)
+        raise WeightsError(start.weights, f"does not fit {start.name}: {lost[0]}", hint)

@@ -77,7 +77,7 @@ def check(
             shown = of_kind if show_all else of_kind[:_EXAMPLES]
             for problem in shown:
                 warning = "warning: " if problem.is_warning else ""
-                say(f"{warning}{problem.file}: {problem.problem}. {problem.mend}. [{kind}]")
+                say(f"{warning}{problem.file}: {problem.problem}. {problem.hint}. [{kind}]")
             if len(shown) < len(of_kind):
                 say(f"and {len(of_kind) - len(shown)} more of the kind {kind}; --all lists them")
         counts = ", ".join(f"{len(of_kind)} {kind}" for kind, of_kind in kinds.items())

@@ -128,8 +128,8 @@ def run_contest(
     _check_classes(dataset, samples)
     needs_folds = cross_validate or (bool(split.folds) and threshold is None)
     if needs_folds:
-        mend = "Give another run" if cross_validate else "Give another run, or --threshold, which needs no folds"
-        detectors.check_unseen(like[DETECTOR], split, mend)
+        hint = "Give another run" if cross_validate else "Give another run, or --threshold, which needs no folds"
+        detectors.check_unseen(like[DETECTOR], split, hint)
     _, recipe, _, _ = classifiers.recipe_of(like[CLASSIFIER])
     model = None if cross_validate else classifiers.load(classifier, samples, split)
     third = None if anomaly_run is None else anomaly.load_unseen(anomaly_run, samples)

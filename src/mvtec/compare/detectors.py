@@ -72,7 +72,7 @@ def train_folds(
     return runs
 
 
-def check_unseen(like: RunRecord, split: Split, mend: str = "Give another run") -> None:
+def check_unseen(like: RunRecord, split: Split, hint: str = "Give another run") -> None:
     """See that what a run began with has seen no photo of the folds, before detectors like it are trained for them.
 
     Raises:
@@ -81,7 +81,7 @@ def check_unseen(like: RunRecord, split: Split, mend: str = "Give another run") 
     """
     start, _ = start_and_recipe(like)
     if seen := set(seen_by(start)) & {split.images[path] for fold in split.folds for path in fold}:
-        raise LeakError("the detector", f"began with weights that have seen {len(seen)} of these photos", mend)
+        raise LeakError("the detector", f"began with weights that have seen {len(seen)} of these photos", hint)
 
 
 def train_on(

@@ -19,13 +19,13 @@ TINY = 2  # pixels; Ultralytics drops boxes that are narrower in its training ph
 
 def check_labels(labels: LabelSet, on_photo: Callable[[], None] = lambda: None) -> list[Problem]:
     """Open every photo and list what is wrong, sorted by file: what conversions refuse, and what spoils a training."""
-    problems = [Problem(one.kind, one.error.file, one.error.problem, one.error.mend) for one in labels.refused]
+    problems = [Problem(one.kind, one.error.file, one.error.problem, one.error.hint) for one in labels.refused]
     first_with: dict[str, LabelledPhoto] = {}
     for photo in labels.photos:
         try:
             read_photo(photo.sample.photo)
         except BadPhotoError as error:
-            problems.append(Problem("unreadable-photo", photo.sample.path, error.problem, error.mend))
+            problems.append(Problem("unreadable-photo", photo.sample.path, error.problem, error.hint))
         else:
             problems += _of_photo(photo)
             other = first_with.setdefault(sha256_file(photo.sample.photo), photo)

@@ -22,10 +22,10 @@ def as_meant(content: Any) -> Any:
     annotations = content.get("annotations")
     if isinstance(annotations, list):
         annotations = [_annotation_as_meant(one) if isinstance(one, dict) else one for one in annotations]
-    mended = {**content, "info": content.get("info") or {}, "annotations": annotations}
+    corrected = {**content, "info": content.get("info") or {}, "annotations": annotations}
     if isinstance(categories := content.get("categories"), list):
-        mended["categories"] = [_category_as_meant(one) for one in categories]
-    return mended
+        corrected["categories"] = [_category_as_meant(one) for one in categories]
+    return corrected
 
 
 def results_as_meant(content: Any) -> Any:
@@ -47,16 +47,16 @@ def _category_as_meant(category: Any) -> Any:
 
 
 def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
-    mended = dict(annotation)
-    if isinstance(shapes := mended.get("segmentation"), list) and all(shape == [] for shape in shapes):
-        mended["segmentation"] = []
-    if "iscrowd" in mended and mended["iscrowd"] is None:
-        mended["iscrowd"] = 0
-    if mended.get("bbox") in (None, []) and mended.get("segmentation"):
-        mended["bbox"] = _bbox(mended["segmentation"])
-    if mended.get("area") is None:
-        mended["area"] = _area(mended.get("segmentation"), mended.get("bbox"))
-    return mended
+    corrected = dict(annotation)
+    if isinstance(shapes := corrected.get("segmentation"), list) and all(shape == [] for shape in shapes):
+        corrected["segmentation"] = []
+    if "iscrowd" in corrected and corrected["iscrowd"] is None:
+        corrected["iscrowd"] = 0
+    if corrected.get("bbox") in (None, []) and corrected.get("segmentation"):
+        corrected["bbox"] = _bbox(corrected["segmentation"])
+    if corrected.get("area") is None:
+        corrected["area"] = _area(corrected.get("segmentation"), corrected.get("bbox"))
+    return corrected
 
 
 def _bbox(segmentation: Any) -> list[float] | None:

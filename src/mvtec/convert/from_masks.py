@@ -62,7 +62,7 @@ class InstanceOptions:
 
 @dataclass(frozen=True)
 class _Answer(Generic[Made]):
-    """What came of a sample: what was made of it and what is odd about its mask, or the error's file, problem, mend.
+    """What came of a sample: what was made of it and what is odd about its mask, or the error's file, problem, hint.
 
     `emptied` where all its instances are below `min_area`.
     """
@@ -172,7 +172,7 @@ def _answer(
             return _Answer(None, dropped, odd, grey, emptied=True, error=error)
         return _Answer(make(image), dropped, odd, grey)
     except InputError as error:
-        return _Answer(None, error=(error.file, error.problem, error.mend))
+        return _Answer(None, error=(error.file, error.problem, error.hint))
 
 
 def _label(

@@ -254,9 +254,9 @@ class Receipt:
     def _odd(self) -> list[str]:
         said = []
         for kind, files in self.odd_masks.items():
-            one, several, mend = _ODD[kind]
-            mend += self._cost_of_grey() if kind == "grey" else ""
+            one, several, hint = _ODD[kind]
+            hint += self._cost_of_grey() if kind == "grey" else ""
             if files:
                 count = f"1 mask {one}" if len(files) == 1 else f"{len(files)} masks {several}, such as"
-                said.append(f"{count}{',' if len(files) == 1 else ''} {files[0]}: {mend}")
+                said.append(f"{count}{',' if len(files) == 1 else ''} {files[0]}: {hint}")
         return said

@@ -102,11 +102,11 @@ def categories_of(
         return {number: number_of[name] for number, name in said}, [sentence]
     if unknown:
         known = f"{min(names)} to {max(names)}" if names else "none"
-        mend = "Give predictions for its categories, with its category ids"
+        hint = "Give predictions for its categories, with its category ids"
         for step, how in ((1, "add 1 to"), (-1, "subtract 1 from")):
             if len(unknown) == 1 and {number + step for number in used} <= names.keys():
-                mend = f"Its categories seem to count from {min(names) - step}: {how} each category_id"
-        raise InputError(path, f"predicts category {unknown[0]}, which {whose} does not have (it has {known})", mend)
+                hint = f"Its categories seem to count from {min(names) - step}: {how} each category_id"
+        raise InputError(path, f"predicts category {unknown[0]}, which {whose} does not have (it has {known})", hint)
     if wrong := sorted((number, name) for number, name in said if names[number] != name):
         number, name = wrong[0]
         raise InputError(

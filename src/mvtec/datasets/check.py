@@ -21,19 +21,19 @@ _WARNINGS = frozenset({"grey-mask", "inverted-mask", "deep-photo", "no-mask", "t
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, and how to mend it.
+    """One thing that is wrong, and how to fix it.
 
     Attributes:
         kind: What sort of problem, a fixed word such as `empty-mask`.
         file: The file at fault, relative to the data set's folder.
         problem: What is wrong with it.
-        mend: What to do.
+        hint: What to do.
     """
 
     kind: str
     file: str
     problem: str
-    mend: str
+    hint: str
 
     @property
     def is_warning(self) -> bool:
@@ -80,12 +80,12 @@ def check(dataset: Dataset, on_sample: Callable[[], None] = lambda: None) -> lis
         for mask, other in dataset.doubled_masks
     ]
     problems += [
-        Problem("orphan-mask", mask, error.problem, error.mend)
+        Problem("orphan-mask", mask, error.problem, error.hint)
         for mask, error in zip(dataset.orphan_masks, orphan_errors(dataset), strict=True)
     ]
     problems += map(unread_photo, dataset.unread)
     problems += [
-        Problem("broken-link", path, "is a link to nothing, and counts as not there", "Mend the link, or remove it")
+        Problem("broken-link", path, "is a link to nothing, and counts as not there", "Correct the link, or remove it")
         for path in _broken_links(dataset.root / "test")
     ]
     if dataset.unmasked:
@@ -111,7 +111,7 @@ def deep_photo(file: str) -> Problem:
 
 def _duplicate(sample: Sample, other: Sample) -> Problem:
     """Two photos of the same bytes; their labels are the same, or contradict each other."""
-    same, mend = f"is the same photo as {other.path}", "Keep one of the two"
+    same, hint = f"is the same photo as {other.path}", "Keep one of the two"
     if sample.defect != other.defect:
         text = f"{same}, and is of the class {sample.defect}, the other of {other.defect}"
         return Problem("contradictory-duplicate", sample.path, text, "Keep the one with the right label")
@@ -120,7 +120,7 @@ def _duplicate(sample: Sample, other: Sample) -> Problem:
             if not np.array_equal(read_mask(sample), read_mask(other)):
                 text = f"{same}, and their masks differ"
                 return Problem("contradictory-duplicate", sample.path, text, "Keep the one with the right mask")
-    return Problem("duplicate-photo", sample.path, same, mend)
+    return Problem("duplicate-photo", sample.path, same, hint)
 
 
 def _broken_links(test: Path) -> list[str]:
@@ -134,7 +134,7 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
     try:
         read_photo(sample.photo)
     except BadPhotoError as error:
-        return [Problem("unreadable-photo", sample.path, error.problem, error.mend)]
+        return [Problem("unreadable-photo", sample.path, error.problem, error.hint)]
     if is_deep(sample.photo):
         problems.append(deep_photo(sample.path))
     if sample.official_split == "train" and not sample.is_good:
@@ -148,20 +148,20 @@ def _problems_of(dataset: Dataset, sample: Sample) -> list[Problem]:
         except (BadMaskError, BadPhotoError) as error:
             file = Path(error.file).relative_to(dataset.root).as_posix()
             kind = error.kind if isinstance(error, BadMaskError) else "unreadable-photo"
-            problems.append(Problem(kind, file, error.problem, error.mend))
+            problems.append(Problem(kind, file, error.problem, error.hint))
         else:
             if grey is not None:
                 text = (
                     f"has grey values in {grey.share:.1%} of its defect pixels, and any value but 0 is defect: "
                     f"{counted(grey.instances, 'instance')}, {grey.faint} without a pixel above {MIDDLE}"
                 )
-                mend = f"Convert with --threshold {MIDDLE} where its edges are soft, which gives {grey.above}"
+                hint = f"Convert with --threshold {MIDDLE} where its edges are soft, which gives {grey.above}"
                 if not grey.above:
-                    mend = "Keep it so, if the values are numbers such as 1 and 2"
-                problems.append(Problem("grey-mask", sample.mask_paths[0], text, mend))
+                    hint = "Keep it so, if the values are numbers such as 1 and 2"
+                problems.append(Problem("grey-mask", sample.mask_paths[0], text, hint))
             if covered > NEARLY_ALL:
-                text, mend = f"marks {covered:.0%} of its photo".replace("%", " %"), "Swap black and white, if so"
-                problems.append(Problem("inverted-mask", sample.mask_paths[0], f"{text}: is it inverted?", mend))
+                text, hint = f"marks {covered:.0%} of its photo".replace("%", " %"), "Swap black and white, if so"
+                problems.append(Problem("inverted-mask", sample.mask_paths[0], f"{text}: is it inverted?", hint))
     else:
         problems += [
             Problem("mask-for-good", file, "is a mask of a photo that counts as good", "Remove it, or move the photo")

@@ -30,9 +30,9 @@ class BadMaskError(InputError):
             `alpha-mask`, `turned-mask`, `mask-for-good`.
     """
 
-    def __init__(self, kind: str, file: str | Path, problem: str, mend: str) -> None:
+    def __init__(self, kind: str, file: str | Path, problem: str, hint: str) -> None:
         self.kind = kind
-        super().__init__(file, problem, mend)
+        super().__init__(file, problem, hint)
 
 
 def read_mask(sample: Sample, threshold: int = 0) -> Mask:

@@ -200,8 +200,8 @@ def keys_of_names(names: Sequence[str], pattern: str) -> list[str]:
     for name in names:
         match = compiled.search(name)
         if match is None:
-            mend = f"Give one that matches each path; '{pattern}|.*' keeps the others apart"
-            raise InputError("--group-by", f"{pattern} matches nothing in {name}", mend)
+            hint = f"Give one that matches each path; '{pattern}|.*' keeps the others apart"
+            raise InputError("--group-by", f"{pattern} matches nothing in {name}", hint)
         group = match[1] if compiled.groups else None
         keys.append(match[0] if group is None else group)
     return keys

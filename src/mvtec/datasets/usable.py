@@ -36,9 +36,9 @@ def orphan_errors(dataset: Dataset) -> list[BadMaskError]:
     errors = []
     for mask in dataset.orphan_masks:
         meant = alike.get(mask, [])
-        hint = f" ({meant[0]} has no mask: is it meant?)" if meant else ""
-        mend = "Name it after its photo, or remove it"
-        errors.append(BadMaskError("orphan-mask", dataset.root / mask, f"belongs to no photo{hint}", mend))
+        meant_by = f" ({meant[0]} has no mask: is it meant?)" if meant else ""
+        hint = "Name it after its photo, or remove it"
+        errors.append(BadMaskError("orphan-mask", dataset.root / mask, f"belongs to no photo{meant_by}", hint))
     return errors
 
 

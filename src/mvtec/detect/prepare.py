@@ -20,13 +20,13 @@ def check_data(data: Path) -> None:
     Raises:
         InputError: There is neither.
     """
-    mend = "Give a YOLO folder (data.yaml, images/, labels/), or an MVTec category (test/, ground_truth/)"
+    hint = "Give a YOLO folder (data.yaml, images/, labels/), or an MVTec category (test/, ground_truth/)"
     if is_yolo_folder(data):
         return
     if not data.is_dir():
-        raise no_folder(data, mend)
+        raise no_folder(data, hint)
     if layout_of(data) is None and not any(layout_of(child) for child in data.iterdir() if child.is_dir()):
-        raise InputError(data, "is neither a YOLO folder nor an MVTec category", mend)
+        raise InputError(data, "is neither a YOLO folder nor an MVTec category", hint)
 
 
 def yolo_folder_for(

@@ -93,6 +93,6 @@ def _why_lost(photos: Sequence[Path], folder: YoloFolder) -> InputError:
         if label.is_file():
             read_label(label, folder.names, (width, height))
     except InputError as error:
-        return InputError(error.file, f"{error.problem}{more}", error.mend)
+        return InputError(error.file, f"{error.problem}{more}", error.hint)
     problem = f"is left out by Ultralytics, or its label {label} is{more}"
     return InputError(photos[0], problem, "Read the folder with mvtec convert yolo-to-coco, which says more")

@@ -1,16 +1,16 @@
 """What a detector's errors are, and what each kind costs: class, location, both, duplicate, background, missed.
 
 The kinds, their order and their cost are those of Bolya et al., *TIDE: A General Toolbox for Identifying Object
-Detection Errors*, ECCV 2020: the cost of a kind is the mAP at IoU 0.5 that mending its errors alone would win.
+Detection Errors*, ECCV 2020: the cost of a kind is the mAP at IoU 0.5 that correcting its errors alone would win.
 
-    location     IoU with an instance of its class from 0.1 to 0.5; mended: it finds the instance
-    class        IoU of 0.5 or more with an instance of another class; mended: it gets that class
-    duplicate    IoU of 0.5 or more with an instance of its class that a better score has found; mended: it goes
-    background   IoU of at most 0.1 with any instance; mended: it goes
-    both         what is left: another class and badly placed; mended: it goes
-    missed       an instance not found, and of no class or location error; mended: it goes
+    location     IoU with an instance of its class from 0.1 to 0.5; corrected: it finds the instance
+    class        IoU of 0.5 or more with an instance of another class; corrected: it gets that class
+    duplicate    IoU of 0.5 or more with an instance of its class that a better score has found; corrected: it goes
+    background   IoU of at most 0.1 with any instance; corrected: it goes
+    both         what is left: another class and badly placed; corrected: it goes
+    missed       an instance not found, and of no class or location error; corrected: it goes
 
-Where several errors of class or location are about one instance, the best score is mended, and the others go.
+Where several errors of class or location are about one instance, the best score is corrected, and the others go.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ErrorKind:
 
     Attributes:
         count: How often it was made, at whatever score.
-        cost: What mending it alone would add to the mAP at IoU 0.5, 0 to 1.
+        cost: What correcting it alone would add to the mAP at IoU 0.5, 0 to 1.
     """
 
     count: int
@@ -79,13 +79,13 @@ def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
     best = _best_about(detections, mendable)
     kinds = {}
     for kind in KINDS[:-1]:
-        mended = [
+        corrected = [
             result
             for at, detection in enumerate(detections)
             if (result := _mend(detection, kind, at in best, category_of)) is not None
         ]
         count = sum(detection.kind == kind for detection in detections)
-        kinds[kind] = ErrorKind(count, _mean_ap(mended, positives) - before)
+        kinds[kind] = ErrorKind(count, _mean_ap(corrected, positives) - before)
     for number in missed:
         positives[category_of[number]] -= 1
     kinds["missed"] = ErrorKind(len(missed), _mean_ap(detections, positives) - before)
@@ -127,7 +127,7 @@ def _judge(
 
 
 def _kind(same: Floats, other: Floats, any_class: Floats, free: np.ndarray[Any, Any]) -> tuple[str, int | None]:
-    """The kind of error of a detection that found nothing, and the instance that mending it would find."""
+    """The kind of error of a detection that found nothing, and the instance that correcting it would find."""
     if _BACKGROUND <= same.max() <= _FOUND:
         return "location", int(same.argmax())
     if other.max() >= _FOUND:
@@ -149,7 +149,7 @@ def _best_about(detections: Sequence[_Detection], mendable: set[int | None]) -> 
 
 
 def _mend(detection: _Detection, kind: str, is_best: bool, category_of: dict[int, int]) -> _Detection | None:
-    """A detection after the errors of a kind were mended; None where it goes."""
+    """A detection after the errors of a kind were corrected; None where it goes."""
     if detection.kind != kind:
         return detection
     if not is_best or detection.instance is None:

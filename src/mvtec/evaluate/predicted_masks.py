@@ -164,7 +164,7 @@ def region_in(
     except ValueError as error:
         if may_be_empty and isinstance(error, EmptyMaskError):
             return None
-        raise InputError(path, f"an instance of {name}: {error}", "Mend it, or convert again") from error
+        raise InputError(path, f"an instance of {name}: {error}", "Correct it, or convert again") from error
 
 
 def _filled(bbox: Any, size_hw: tuple[int, int]) -> Region | None:
