@@ -198,3 +198,43 @@ def test_classes_are_those_of_the_layout(tmp_path: Path, mvtec):
     done = mvtec("datasets", "split", tmp_path / "c", "--out", tmp_path / "s.json")
     rows = [line.split()[0] for line in done.out.splitlines()]
     assert rows[:4] == ["class", "defect", "good", "all"]
+
+
+def test_photos_added_after_the_split_are_named_by_every_conversion(category: Category, tmp_path: Path, mvtec):
+    split = tmp_path / "split.json"
+    assert mvtec("datasets", "split", category.root, "--out", split).code == 0
+    before = mvtec("convert", "masks-to-coco", category.root, "--split", split, "--out", tmp_path / "a.json")
+    assert "in no part of the split" not in before.err
+    write_png(category.photo("crack", 77), noise(77))
+    category.mask("crack", 77).write_bytes(category.mask("crack", 0).read_bytes())
+    said = "1 photo of {} is in no part of the split, and is not used: {}. Make the split again to use them"
+    path = category.photo("crack", 77).relative_to(category.root).as_posix()
+    for command, out in (("masks-to-coco", "b.json"), ("masks-to-yolo", "yolo")):
+        done = mvtec("convert", command, category.root, "--split", split, "--out", tmp_path / out, "--json")
+        assert said.format(category.root, path) in json.loads(done.out)["warnings"]
+
+    assert mvtec("convert", "masks-to-coco", category.root, "--out", tmp_path / "all.json").code == 0
+    photos = ("--images", category.root)
+    done = mvtec(
+        "convert", "coco-to-yolo", tmp_path / "all.json", *photos, "--split", split, "--out", tmp_path / "from-coco"
+    )
+    assert said.format(tmp_path / "all.json", path) in done.err
+
+
+def test_photos_left_out_when_the_split_was_drawn_are_not_named(category: Category, tmp_path: Path, mvtec):
+    dataset = read_tree(category.root)
+    split = make_split(dataset, per_class=2)
+    assert len(split.left_out) == len(dataset.labelled) - len(split.images) > 0
+    write_json(tmp_path / "split.json", split.to_json(), overwrite=False)
+    assert read_split(tmp_path / "split.json") == split
+    done = mvtec(
+        "convert", "masks-to-coco", category.root, "--split", tmp_path / "split.json", "--out", tmp_path / "a.json"
+    )
+    assert "in no part of the split" not in done.err
+    older = split.to_json()
+    del older["left_out"]  # a split of an earlier version does not say
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    done = mvtec(
+        "convert", "masks-to-coco", category.root, "--split", tmp_path / "older.json", "--out", tmp_path / "b.json"
+    )
+    assert f"{len(split.left_out)} photos of {category.root} are in no part of the split" in done.err

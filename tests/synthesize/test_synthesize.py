@@ -315,7 +315,7 @@ def test_mistakes_are_said(part: Path, split_file: Path, tmp_path: Path, mvtec):
     for more, problem in (
         (("--method", "gan"), "there is no gan"),
         (("--method", "paste", "--method", "paste"), "twice"),
-        (("--per-defect", 0), "are none"),
+        (("--per-defect", 0), "must be at least 1 (got 0)"),
         (("--fold", 3), "no fold 3"),
     ):
         outcome = mvtec("datasets", "synthesize", part, *words, *more)

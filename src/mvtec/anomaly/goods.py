@@ -11,7 +11,7 @@ from pathlib import Path
 from mvtec.datasets.layouts.folders import NoLabelledPhotoError, images_in
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.similar import group_similar, like_none_of
-from mvtec.datasets.split import Split, select
+from mvtec.datasets.split import Split, select, warn_of_unused
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.datasets.usable import check_pairs
 from mvtec.errors import InputError
@@ -53,6 +53,7 @@ def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
     found = [sample for sample in dataset.samples if sample.official_split == "train" and sample.is_good]
     held_out = list(dataset.labelled)
     if split is not None:
+        warn_of_unused(dataset, split)
         held_out = [*select(dataset, split, "val"), *select(dataset, split, "test")]
         found += [
             sample for sample in select(dataset, split, "train") if sample.is_good and sample.official_split == "test"

@@ -26,7 +26,7 @@ from mvtec.classify.recipe import Recipe
 from mvtec.classify.small import defect_sides, say_small
 from mvtec.convert.class_results import ClassResults, class_results, write_class_results
 from mvtec.datasets.samples import Dataset
-from mvtec.datasets.split import Split, select
+from mvtec.datasets.split import Split, select, warn_of_unused
 from mvtec.errors import InputError
 from mvtec.files import write_json
 from mvtec.run import RunRecord, finish_run
@@ -81,6 +81,7 @@ def train_classifier(
     Raises:
         InputError: A photo cannot be read, or there is one class only to learn from.
     """
+    warn_of_unused(dataset, split)
     train, test = select(dataset, split, "train"), select(dataset, split, "test")
     classes = sorted({sample.defect for sample in (*train, *test)})
     held = split.folds or (tuple(sample.path for sample in test),)

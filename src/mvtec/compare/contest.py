@@ -27,7 +27,7 @@ from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.info import describe
 from mvtec.datasets.samples import GOOD, Dataset, Sample
-from mvtec.datasets.split import Split, select
+from mvtec.datasets.split import Split, select, warn_of_unused
 from mvtec.detect.plan import is_detector
 from mvtec.devices import choose_device
 from mvtec.errors import InputError
@@ -124,6 +124,7 @@ def run_contest(
             raise InputError(run, f"is no run of mvtec train-{side}", f"Give the --out of one as --{side}")
     if not (cross_validate or split.test):
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or give --folds")
+    warn_of_unused(dataset, split)
     samples = select(dataset, split, "train" if cross_validate else "test")
     _check_classes(dataset, samples)
     needs_folds = cross_validate or (bool(split.folds) and threshold is None)

@@ -16,7 +16,7 @@ from mvtec.convert.place import ImagesBy
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo import Task
 from mvtec.convert.yolo_folder import images_to_yolo
-from mvtec.datasets.split import PARTS, Part, Split
+from mvtec.datasets.split import PARTS, Part, Split, in_no_part
 from mvtec.errors import InputError
 
 
@@ -65,8 +65,10 @@ def coco_to_yolo(
     if split is not None:
         if len(files) > 1:
             raise InputError("--split", "--val and --test divide the photos already", "Give one or the other")
-        content, finder = contents["train"], PhotoFinder(files["train"], photos)
-        contents = {part: _part(content, finder, files["train"], split, part) for part in PARTS if split.part(part)}
+        content, source = contents["train"], files["train"]
+        by_name = _by_name(content, PhotoFinder(source, photos), source, split)
+        receipt.notes += in_no_part(split, by_name, source)
+        contents = {part: _part(content, by_name, source, split, part) for part in PARTS if split.part(part)}
         files = dict.fromkeys(contents, files["train"])
         info["split"] = split.hash
     parts: dict[Part, Iterable[LabelledImage]] = {
@@ -128,16 +130,22 @@ def _whole_name(image: CocoImage, source: Path) -> str:
     return str(beside.resolve()) if beside.is_file() else image.file_name
 
 
-def _part(content: CocoDataset, finder: PhotoFinder, source: Path, split: Split, part: Part) -> CocoDataset:
+def _by_name(content: CocoDataset, finder: PhotoFinder, source: Path, split: Split) -> dict[str, CocoImage]:
+    """The images of a file by the names that a split has for them."""
+    known = split.images.keys() | set(split.left_out)
     by_name: dict[str, CocoImage] = {}
     for image in content.images:
-        spelt = next((one for one in spellings(image.file_name) if one in split.images), None)
+        spelt = next((one for one in spellings(image.file_name) if one in known), None)
         if spelt is None:  # a split of the file itself has the names by which its photos were found
             with suppress(InputError):
                 spelt = finder.find(image.file_name)[0]
         spelt = spelt or image.file_name
         if by_name.setdefault(spelt, image) is not image:
             raise InputError(source, f"has two images {spelt}", "Give their annotations to one of them")
+    return by_name
+
+
+def _part(content: CocoDataset, by_name: dict[str, CocoImage], source: Path, split: Split, part: Part) -> CocoDataset:
     missing = sorted(set(split.part(part)) - by_name.keys())
     if missing:
         raise InputError(source, f"lacks {missing[0]}, which the split puts into {part}", "Use the split made for it")

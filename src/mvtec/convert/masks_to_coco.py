@@ -13,7 +13,7 @@ from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.datasets.samples import Dataset
-from mvtec.datasets.split import PARTS, Part, Split, select
+from mvtec.datasets.split import PARTS, Part, Split, in_no_part, select
 from mvtec.errors import OutputError
 from mvtec.files import check_output
 from mvtec.staging import together
@@ -94,6 +94,7 @@ def masks_to_coco(
         check_output(out, overwrite=overwrite, inputs=[dataset.root])
         jobs = [(out, dataset.labelled, coco_info(dataset))]
     else:
+        receipt.notes += in_no_part(split, [sample.path for sample in dataset.labelled], dataset.root)
         parts = parts_of(split)
         check_parts(out, parts, overwrite=overwrite, inputs=[dataset.root])
         jobs = [(part_file(out, part), select(dataset, split, part), coco_info(dataset, split, part)) for part in parts]

@@ -8,7 +8,7 @@ from pathlib import Path
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.yolo_dataset import YoloFolder, labelled_photos
 from mvtec.convert.yolo_folder import images_to_yolo
-from mvtec.datasets.split import PARTS, Part, Split
+from mvtec.datasets.split import PARTS, Part, Split, in_no_part
 from mvtec.errors import InputError
 from mvtec.files import sha256_file
 
@@ -26,6 +26,7 @@ def yolo_by_split(folder: YoloFolder, split: Split, out: Path) -> Receipt:
     everything: dict[Part, tuple[Path, ...]] = dict.fromkeys(PARTS, ())
     everything["train"] = tuple(sorted({photo for photos in folder.images.values() for photo in photos}))
     images = {image.path: image for image in labelled_photos(replace(folder, images=everything), "train", receipt)}
+    receipt.notes += in_no_part(split, images, folder.data_yaml)
     for path, digest in split.images.items():
         if path not in images:
             raise InputError(folder.data_yaml, f"lacks {path}, which the split names", "Use the split made for it")

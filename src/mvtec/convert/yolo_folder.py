@@ -29,7 +29,7 @@ from mvtec.convert.receipt import RECEIPT, Receipt
 from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.convert.yolo import Task, yolo_labels
 from mvtec.datasets.samples import Dataset
-from mvtec.datasets.split import PARTS, Part, Split, select
+from mvtec.datasets.split import PARTS, Part, Split, in_no_part, select
 from mvtec.datasets.usable import LeftOut
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
@@ -92,6 +92,7 @@ def masks_to_yolo(
             dataset.root / "test", "has no defect type, so there is nothing to label", "Add test/<defect>/"
         )
     receipt = Receipt(_reader(task), notes=list(notes))
+    receipt.notes += in_no_part(split, [sample.path for sample in dataset.labelled], dataset.root)
     note_left_out(left_out, "skip", receipt)
     make = partial(_labels, task=task, class_of={defect: index for index, defect in enumerate(dataset.defects)})
     with staged_folder(out, overwrite=overwrite, inputs=[dataset.root]) as staged:

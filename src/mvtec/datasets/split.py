@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.similar import group_identical, group_similar, keys_of_names, merged
 from mvtec.datasets.usable import check_pairs
-from mvtec.errors import InputError
+from mvtec.errors import InputError, MvtecWarning
 from mvtec.files import sha256_file, sha256_json
 from mvtec.reading import read_json
+from mvtec.words import counted, examples
 
 Part = Literal["train", "val", "test"]
 Similar = Literal["together", "apart"]
@@ -36,6 +38,8 @@ class Split:
         test: Photos to judge on, and for nothing else.
         folds: For cross-validation: a partition of `train`; empty where none was asked for.
         images: SHA-256 of the bytes of each photo in any part.
+        left_out: Photos that were there when the split was drawn and are in no part, as `--per-class` asks for. They
+            change nothing in an experiment, and so are not in `hash`.
     """
 
     category: str
@@ -45,6 +49,7 @@ class Split:
     test: tuple[str, ...]
     folds: tuple[tuple[str, ...], ...]
     images: dict[str, str]
+    left_out: tuple[str, ...] = ()
 
     def part(self, name: Part) -> tuple[str, ...]:
         parts: dict[Part, tuple[str, ...]] = {"train": self.train, "val": self.val, "test": self.test}
@@ -56,7 +61,7 @@ class Split:
         return sha256_json(self._content())
 
     def to_json(self) -> dict[str, Any]:
-        return {**self._content(), "hash": self.hash}
+        return {**self._content(), "left_out": list(self.left_out), "hash": self.hash}
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -105,6 +110,7 @@ class _SplitFile(BaseModel):
     test: list[str] = []
     folds: list[list[str]] = []
     images: dict[str, str]
+    left_out: list[str] = []
     hash: str | None = None
 
 
@@ -121,7 +127,7 @@ def read_split(path: Path) -> Split:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise InputError(
-            path, f"is no split file: {where}: {first['msg'].lower()}", "Make one with mvtec datasets split"
+            path, f"is not a valid split file: {where}: {first['msg'].lower()}", "Make one with mvtec datasets split"
         ) from error
     seen: dict[str, str] = {}
     for name, paths in (("train", file.train), ("val", file.val), ("test", file.test)):
@@ -143,6 +149,7 @@ def read_split(path: Path) -> Split:
         test=tuple(sorted(file.test)),
         folds=tuple(tuple(sorted(fold)) for fold in file.folds),
         images=file.images,
+        left_out=tuple(sorted(file.left_out)),
     )
     if file.hash is not None and file.hash != split.hash:
         raise InputError(
@@ -217,6 +224,7 @@ def make_split(
     if folds and not all(fold_lists):
         raise InputError("--folds", f"{folds} folds of {len(parts['train'])} train photos", "Ask for fewer folds")
     photo_at = {sample.path: sample.photo for sample in samples}
+    drawn = {path for paths in parts.values() for path in paths}
     return Split(
         category=dataset.category,
         seed=seed,
@@ -225,7 +233,27 @@ def make_split(
         test=tuple(sorted(parts["test"])),
         folds=tuple(tuple(sorted(fold)) for fold in fold_lists),
         images={path: sha256_file(photo_at[path]) for name in PARTS for path in sorted(parts[name])},
+        left_out=tuple(sorted(photo_at.keys() - drawn)),
     )
+
+
+def in_no_part(split: Split, paths: Iterable[str], source: Path) -> list[str]:
+    """A sentence that names the photos of `source` which a split does not know; none where it knows all of them.
+
+    They were added since it was drawn. Photos that were left out when it was drawn are known.
+    """
+    unknown = sorted(set(paths) - split.images.keys() - set(split.left_out))
+    if not unknown:
+        return []
+    are = "is" if len(unknown) == 1 else "are"
+    photos = f"{counted(len(unknown), 'photo')} of {source} {are} in no part of the split, and {are} not used"
+    return [f"{photos}: {examples(unknown)}. Make the split again to use them"]
+
+
+def warn_of_unused(dataset: Dataset, split: Split) -> None:
+    """Warn of the labelled photos that a split does not know, see `in_no_part`."""
+    for sentence in in_no_part(split, [sample.path for sample in dataset.labelled], dataset.root):
+        warnings.warn(sentence, MvtecWarning, stacklevel=2)
 
 
 def untested(dataset: Dataset, split: Split) -> list[str]:
@@ -260,14 +288,16 @@ def select(dataset: Dataset, split: Split, part: Part) -> tuple[Sample, ...]:
 
 def _check_options(per_class: int | None, test_fraction: float, val_fraction: float, folds: int) -> None:
     if per_class is not None and per_class < 1:
-        raise InputError("--per-class", f"{per_class} photos is none", "Give 1 or more")
+        raise InputError("--per-class", f"must be at least 1 (got {per_class})", "Give 1 or more")
     for option, fraction in (("--test-fraction", test_fraction), ("--val-fraction", val_fraction)):
         if not 0 <= fraction < 1:
-            raise InputError(option, f"{fraction} is not a share", "Give a number from 0 up to, not including, 1")
+            raise InputError(
+                option, f"must be from 0 up to, not including, 1 (got {fraction})", "Give a share such as 0.2"
+            )
     if test_fraction + val_fraction >= 1:
         raise InputError("--val-fraction", "test and val together leave nothing to train on", "Lower one of them")
     if folds == 1 or folds < 0:
-        raise InputError("--folds", f"{folds} is no number of folds", "Give 2 or more, or leave it out")
+        raise InputError("--folds", f"must be at least 2 (got {folds})", "Give 2 or more, or leave it out")
 
 
 def _share(count: int, fraction: float) -> int:

@@ -62,7 +62,7 @@ def make_dataset(
     if category not in CATEGORIES:
         raise InputError("--category", f"{category} cannot be drawn", f"There is {', '.join(CATEGORIES)}")
     if per_class < 1:
-        raise InputError("--per-class", f"{per_class} photos is none", "Give 1 or more")
+        raise InputError("--per-class", f"must be at least 1 (got {per_class})", "Give 1 or more")
     if side < MIN_SIDE:
         raise InputError("--size", f"{side} pixels is too small to draw a bottle", f"Give {MIN_SIDE} or more")
     if seed < 0:

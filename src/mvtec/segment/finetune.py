@@ -25,7 +25,7 @@ from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.receipt import Receipt
 from mvtec.convert.rle import encode_region
 from mvtec.datasets.samples import Dataset
-from mvtec.datasets.split import Part, Split, select
+from mvtec.datasets.split import Part, Split, select, warn_of_unused
 from mvtec.errors import InputError
 from mvtec.files import read_tensors, sha256_file, sha256_json, staged_file, write_json, write_tensors
 from mvtec.reading import read_json
@@ -103,6 +103,7 @@ def finetune(
     Raises:
         InputError: The train part has no mask, a photo or mask breaks a rule, or another run is resumed.
     """
+    warn_of_unused(dataset, split)
     train, val = _examples(dataset, split, "train"), _examples(dataset, split, "val")
     if not train:
         raise InputError(

@@ -29,7 +29,7 @@ from mvtec.datasets.images import read_photo
 from mvtec.datasets.layouts.mvtec_ad import NAME as MVTEC_AD
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Dataset, Sample
-from mvtec.datasets.split import PARTS, Split, select
+from mvtec.datasets.split import PARTS, Split, select, warn_of_unused
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, staged_folder, write_json
 from mvtec.synthesize.blend import is_seen, paste, poisson
@@ -111,7 +111,8 @@ def synthesize(
     """
     chosen_methods = check_methods(methods)
     if per_defect < 1:
-        raise InputError("--per-defect", f"{per_defect} photos are none", "Give 1 or more")
+        raise InputError("--per-defect", f"must be at least 1 (got {per_defect})", "Give 1 or more")
+    warn_of_unused(dataset, split)
     chosen = {part: select(dataset, split, part) for part in PARTS}
     linked = linked_photos(dataset, {sample.path for samples in chosen.values() for sample in samples}, chosen_methods)
     goods = [_good(sample) for sample in chosen["train"] if sample.is_good]
