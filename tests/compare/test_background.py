@@ -124,7 +124,7 @@ def test_what_is_refused_leaves_nothing(widget: Category, run: Path, tmp_path: P
     out, other = tmp_path / "out", tmp_path / "other"
     shutil.copytree(run, other)
     record = json.loads((other / "run.json").read_text())
-    (other / "run.json").write_text(json.dumps({**record, "settings": {"backbone": "resnet18"}}))
+    (other / "run.json").write_text(json.dumps({**record, "kind": "classifier"}))
     words = ["evaluate", "imbalance-detector", widget.root, "--like", run, "--out", out]
     for more in (
         ["--ratios", "99"],

@@ -166,10 +166,10 @@ def test_what_it_refuses(category: Category, runs: Path, anomaly: Path, tmp_path
     code, err = run("--detector", detector, "--classifier", detector, "--split", split)
     assert (code, "train-classifier" in err) == (2, True)
     code, err = run("--detector", detector, "--classifier", anomaly, "--split", split)
-    assert (code, "no run of mvtec train-classifier" in err) == (2, True)
+    assert (code, "not a run of mvtec train-classifier" in err) == (2, True)
     sides = ("--detector", detector, "--classifier", classifier)
     code, err = run(*sides, "--anomaly", classifier, "--split", split)
-    assert (code, "no run of mvtec train-anomaly" in err) == (2, True)
+    assert (code, "not a run of mvtec train-anomaly" in err) == (2, True)
     code, err = run("--detector", tmp_path / "none", "--classifier", classifier, "--split", split)
     assert (code, "not a finished run" in err) == (2, True)
     other = tmp_path / "other.json"
@@ -201,7 +201,7 @@ def test_a_classifier_is_judged_without_the_weights_it_began_with(tmp_path: Path
     settings = {"recipe": "best", "backbone": "resnet18", "seed": 3, **Recipe(about="as it was").model_dump()}
     (tmp_path / "moved.pth").write_bytes(b"weights")
     weights = {"file": "/gone/resnet18.pth", "sha256": sha256_file(tmp_path / "moved.pth")}
-    record = RunRecord([], settings, "data", None, weights, {}, 1.0, None, {})
+    record = RunRecord("classifier", [], settings, "data", None, weights, {}, 1.0, None, {})
     assert recipe_of(record)[2:] == ("resnet18", 3)
     with pytest.raises(WeightsError, match="not there any more"):
         record.weights_file([None, tmp_path / "gone.pth"])

@@ -23,6 +23,7 @@ def run(tmp_path: Path) -> Path:
     (folder / "weights").mkdir(parents=True)
     (folder / "weights" / "last.pt").symlink_to(STARTER_FILE)
     record = {
+        "kind": "detector",
         "command": [],
         "settings": {"model": "yolov5n.yaml", "epochs": 1, "imgsz": 64, "nbs": 1},
         "data": "",

@@ -86,6 +86,27 @@ def test_a_training_that_would_see_nothing_is_refused_with_the_size_that_would_d
     assert "cut the photos into tiles" in str(caught.value)
 
 
+def test_no_size_is_proposed_for_boxes_that_every_size_drops(tmp_path: Path):
+    """A box of 500×5 is 100 times as long as wide at every size; one of 4×4 is 8 wide at 8 / (4 / 640) = 1280."""
+    with pytest.raises(InputError) as caught:
+        check_sides(yolo(tmp_path / "a", train=[box(0, 500, 5), box(0, 600, 5), box(1, 90, 90)]), 256, turned=False)
+    assert caught.value.hint == (
+        "No --imgsz helps 2 of them, 100 times as long as wide or more: join their pieces, or label them with wider "
+        "boxes"
+    )
+    with pytest.raises(InputError) as caught:
+        check_sides(yolo(tmp_path / "b", train=[box(0, 500, 5), box(1, 4, 4)]), 256, turned=False)
+    assert "Train with --imgsz 1280, which takes about 25 times as long" in caught.value.hint
+    assert "No --imgsz helps 1 of them" in caught.value.hint
+
+
+def test_the_proposed_size_saves_each_class_that_would_be_lost(tmp_path: Path):
+    """One box of 2 pixels among 29 of 4 is a class of its own: 8 / (2 / 640) = 2560."""
+    lines = [*[box(0, 4, 4)] * 29, box(1, 2, 2)]
+    with pytest.raises(InputError, match="Train with --imgsz 2560"):
+        check_sides(yolo(tmp_path, train=lines), 256, turned=False)
+
+
 def test_many_small_instances_are_a_warning_for_each_part(tmp_path: Path):
     folder = yolo(tmp_path, train=[box(0, 60, 60), box(1, 19, 19), box(1, 4, 30)], val=[box(0, 4, 4), box(1, 99, 99)])
     warnings: list[str] = []

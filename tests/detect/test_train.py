@@ -285,14 +285,26 @@ def test_data_that_is_not_there_is_found_before_weights_are_looked_for(tmp_path:
         assert "ground_truth/" in done.err
 
 
+def test_labels_in_another_folder_are_refused(category: Category, tmp_path: Path, mvtec):
+    yolo = tmp_path / "yolo"
+    assert mvtec("convert", "masks-to-yolo", category.root, "--out", yolo, "--images", "copy").code == 0
+    labels = sorted((yolo / "labels" / "train").glob("*.txt"))
+    moved = next(label for label in labels if label.read_text())
+    moved.rename(yolo / "labels" / moved.name)
+    done = mvtec("train-detector", yolo, "--out", tmp_path / "run", *TINY)
+    assert done.code == 2
+    assert f"{yolo / 'labels' / moved.name}: seems to be the label of" in done.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_of_another_command_is_told_apart(run: Path, tmp_path: Path, mvtec):
     other = tmp_path / "classifier"
     (other / "weights").mkdir(parents=True)
     record = json.loads((run / "run.json").read_text())
-    (other / "run.json").write_text(json.dumps({**record, "settings": {"recipe": "best"}}))
+    (other / "run.json").write_text(json.dumps({**record, "kind": "classifier"}))
     done = mvtec("predict", other, run / "data", "--out", tmp_path / "p")
     assert done.code == 2
-    assert "is no run of mvtec train-detector" in done.err
+    assert "is not a run of mvtec train-detector" in done.err
 
 
 def test_weights_that_are_some_other_file_are_one_line(category: Category, tmp_path: Path, mvtec):

@@ -76,7 +76,7 @@ def train(data: Path, epochs: int) -> Callable[[Path], None]:
         except BaseException:
             discard_empty_run(out)
             raise
-        finish_run(out, RunRecord([], {"epochs": epochs}, "", None, None, {}, 0, None, {}, {}))
+        finish_run(out, RunRecord("detector", [], {"epochs": epochs}, "", None, None, {}, 0, None, {}, {}))
 
     return work
 

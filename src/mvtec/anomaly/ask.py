@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mvtec.anomaly.model import CHECKPOINT, AnomalyModel, HeatMap, load_model
 from mvtec.datasets.samples import Sample
-from mvtec.errors import InputError, LeakError
+from mvtec.errors import LeakError
 from mvtec.files import sha256_file
 from mvtec.run import RunRecord, read_run
 
@@ -61,12 +61,9 @@ def load_run(folder: Path) -> AnomalyRun:
     """Read a run.
 
     Raises:
-        InputError: The folder is no finished run of `mvtec train-anomaly`.
+        InputError: The folder is not a finished run of `mvtec train-anomaly`.
     """
-    record = read_run(folder)
-    if "bank" not in record.settings:
-        raise InputError(folder, "is no run of mvtec train-anomaly", "Give the --out of one")
-    return AnomalyRun(folder, record, load_model(folder / CHECKPOINT))
+    return AnomalyRun(folder, read_run(folder, "anomaly"), load_model(folder / CHECKPOINT))
 
 
 def ask(model: AnomalyModel, samples: Sequence[Sample], *, on_photo: Callable[[], None] = lambda: None) -> Heats:

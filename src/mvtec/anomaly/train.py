@@ -106,6 +106,7 @@ def train_anomaly(
     save_model(out / CHECKPOINT, model)
     write_json(out / "goods.json", {"scores": scores, "threshold": threshold}, overwrite=True)
     record = RunRecord(
+        kind="anomaly",
         command=command or [],
         settings={
             "method": "memory bank",

@@ -136,6 +136,7 @@ def train_classifier(
         measured["seconds_per_photo"] = round(statistics.median(spans.values()) + statistics.median(answer_spans), 4)
     right = sum(results.answer(path) == label for path, label in truth.items())
     record = RunRecord(
+        kind="classifier",
         command=command or [],
         settings={**recipe.model_dump(), "recipe": recipe_name, "backbone": start.name, "seed": seed},
         data=str(dataset.root.resolve()),

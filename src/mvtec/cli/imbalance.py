@@ -122,16 +122,12 @@ def imbalance_detector(
     """
     from mvtec.compare.background import WORK, measure_backgrounds
     from mvtec.datasets.tree import read_tree
-    from mvtec.detect.plan import is_detector
-    from mvtec.errors import InputError
     from mvtec.run import discard_empty_run, finish_run, prepare_run, read_run
     from mvtec.synthesize.make import check_methods
 
     wanted = _ratios(ratios)
-    methods, record = check_methods(method or []), read_run(like)
+    methods, record = check_methods(method or []), read_run(like, "detector")
     dataset = read_tree(data)
-    if not is_detector(record):
-        raise InputError(like, "is no run of mvtec train-detector", "Give the --out of one")
     prepare_run(out, resume=resume, overwrite=overwrite, inputs=[data, like], work=WORK)
     began = time.perf_counter()
     try:

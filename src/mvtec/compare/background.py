@@ -128,6 +128,7 @@ class Backgrounds:
     def record(self, dataset: Dataset, command: list[str], *, seconds: float) -> RunRecord:
         """The record that ends the measurement."""
         return RunRecord(
+            kind="imbalance",
             command=command,
             settings={name: value for name, value in self.to_json().items() if name != "rows"},
             data=str(dataset.root.resolve()),

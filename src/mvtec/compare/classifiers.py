@@ -30,7 +30,7 @@ def load(run: Path, samples: Sequence[Sample], split: Split) -> Classifier:
         InputError: The run holds no classifier, or knows no class of one of the photos.
         LeakError: It was trained on one of them.
     """
-    record = read_run(run)
+    record = read_run(run, "classifier")
     for sample in samples:
         if split.images[sample.path] in record.train_images:
             raise LeakError(run, f"was trained on {sample.path}", "Judge it on the test part of its split")

@@ -28,7 +28,6 @@ from mvtec.convert.receipt import Receipt
 from mvtec.datasets.info import describe
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split, select, warn_of_unused
-from mvtec.detect.plan import is_detector
 from mvtec.devices import choose_device
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import (
@@ -115,13 +114,10 @@ def run_contest(
         InputError: A run, the split, a photo or the masks are not as they should be.
         LeakError: A side was trained on a photo it is to be judged on.
     """
-    like = {DETECTOR: read_run(detector), CLASSIFIER: read_run(classifier)}
-    for side, run, is_own in (
-        (DETECTOR, detector, is_detector(like[DETECTOR])),
-        (CLASSIFIER, classifier, "recipe" in like[CLASSIFIER].settings),
-    ):
-        if not is_own:
-            raise InputError(run, f"is no run of mvtec train-{side}", f"Give the --out of one as --{side}")
+    like = {
+        DETECTOR: read_run(detector, "detector", hint="Give the --out of one as --detector"),
+        CLASSIFIER: read_run(classifier, "classifier", hint="Give the --out of one as --classifier"),
+    }
     if not (cross_validate or split.test):
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or give --folds")
     warn_of_unused(dataset, split)

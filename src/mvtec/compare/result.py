@@ -180,6 +180,7 @@ def contest_record(
         for side, effort in contest.efforts.items()
     }
     return RunRecord(
+        kind="comparison",
         command=command,
         settings={**sides, "folds": contest.folds, "seed": seed, "threshold": contest.threshold_text},
         data=str(contest.dataset.root.resolve()),

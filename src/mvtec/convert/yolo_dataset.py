@@ -83,7 +83,7 @@ def check_labels_for_training(folder: YoloFolder) -> None:
     """Refuse labels that Ultralytics would not find, or would read as another shape.
 
     Raises:
-        InputError: They are pose labels, or lie beside the photos where Ultralytics looks in labels/.
+        InputError: They are pose labels; or lie where Ultralytics does not look; or are those of no photo.
     """
     if folder.keypoints:
         raise InputError(
@@ -99,6 +99,7 @@ def check_labels_for_training(folder: YoloFolder) -> None:
                 f"is the label of {photo.name}, and Ultralytics looks for {label_file(photo)}",
                 "Move the labels there",
             )
+    leave_out_orphans(folder, Receipt(""))
 
 
 def label_file(photo: Path) -> Path:

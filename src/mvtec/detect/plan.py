@@ -114,16 +114,11 @@ def not_taken(recipe: Recipe, typed: Collection[str], start: Start | None, out: 
     ]
 
 
-def is_detector(record: RunRecord) -> bool:
-    """Whether a run's record is one of `mvtec train-detector`."""
-    return record.settings.keys() >= {"model", "epochs", "imgsz", "nbs"}
-
-
 def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
     """What to begin with and how to train, to make a run again on other photos.
 
     Args:
-        like: The record of that run, one that `is_detector`. If it began with the weights that come with this package,
+        like: The record of that run, a detector's. If it began with the weights that come with this package,
             these are found wherever the package is by now.
 
     Raises:

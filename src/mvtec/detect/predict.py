@@ -26,7 +26,6 @@ from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import GOOD
 from mvtec.detect.model import load_model
-from mvtec.detect.plan import is_detector
 from mvtec.detect.source import Source
 from mvtec.detect.train import checkpoint_of
 from mvtec.devices import choose_device
@@ -88,9 +87,7 @@ def predict(
             photo can be read.
         OutputError: `out` exists already or cannot be written.
     """
-    record = read_run(run)
-    if not is_detector(record):
-        raise InputError(run, "is no run of mvtec train-detector", "Give the --out of one")
+    record = read_run(run, "detector")
     checkpoint = checkpoint_of(run)
     with staged_folder(
         out, overwrite=overwrite, inputs=[run, *inputs, *(photo for photo, _ in source.photos)]

@@ -40,6 +40,11 @@ class Side:
     pixels: int
     is_thread: bool
 
+    @property
+    def is_always_dropped(self) -> bool:
+        """Whether no image size brings its box over the limits."""
+        return self.is_thread or self.share == 0
+
     def is_dropped(self, imgsz: int) -> bool:
         return self.is_thread or self.share * imgsz <= DROPPED
 
@@ -109,15 +114,17 @@ def count_sides(sides: Sides, imgsz: int) -> dict[str, Count]:
     }
 
 
-def better_imgsz(sides: list[Side]) -> int:
+def better_imgsz(sides: list[Side]) -> int | None:
     """The least image size at which 95 of 100 instances are 8 pixels wide and high, a multiple of 32.
+
+    Instances that are dropped at any size do not count; None where there is no other.
 
     >>> better_imgsz([Side(share=30 / 4000, pixels=4000, is_thread=False)])
     1088
     """
-    wanted = sorted(SMALL / side.share for side in sides if side.share > 0)
+    wanted = sorted(SMALL / side.share for side in sides if not side.is_always_dropped)
     if not wanted:
-        return 32
+        return None
     return math.ceil(wanted[math.ceil(len(wanted) * _SHARE) - 1] / 32) * 32
 
 
@@ -152,12 +159,13 @@ def check_sides(
     counts = {part: count_sides(own, imgsz) for part, own in sides.items() if folder.images[part]}
     lost = [name for name, count in counts["train"].items() if 0 < count.instances == count.dropped]
     if lost:
-        own = [side for name in lost for side in sides["train"][name]]
+        lost_sides = [sides["train"][name] for name in lost]
         raise InputError(
             folder.data_yaml,
             f"at --imgsz {imgsz} Ultralytics drops each instance of {' and of '.join(lost)} in its train part "
-            f"({len(own)}), because they are at most 2 pixels wide or high, or 100 times as long as wide",
-            _proposal(own, imgsz),
+            f"({sum(map(len, lost_sides))}), because they are at most 2 pixels wide or high, or 100 times as long as "
+            "wide",
+            _proposal(lost_sides, imgsz),
         )
     for name, count in counts["train"].items():
         if not count.instances:
@@ -175,7 +183,7 @@ def check_sides(
     for part, by_class in counts.items():
         if sentence := _small_in_words(part, by_class, imgsz):
             every = [side for own in sides[part].values() for side in own]
-            warn(f"{folder.data_yaml}: {sentence}. {_proposal(every, imgsz)}")
+            warn(f"{folder.data_yaml}: {sentence}. {_proposal([every], imgsz)}")
     return {part: {name: asdict(count) for name, count in by_class.items()} for part, by_class in counts.items()}
 
 
@@ -206,12 +214,18 @@ def _small_in_words(part: Part, counts: dict[str, Count], imgsz: int) -> str | N
     )
 
 
-def _proposal(sides: list[Side], imgsz: int) -> str:
-    """The image size that would do, and what it costs."""
-    better = better_imgsz(sides)
-    if better <= imgsz:
-        return "Join their pieces, or label them with wider boxes"
-    tiles = ", or cut the photos into tiles" if better > max(side.pixels for side in sides) else ""
-    times = (better / imgsz) ** 2
-    said = f"{times:.1f}" if times < 10 else f"{times:.0f}"
-    return f"Train with --imgsz {better}, which takes about {said} times as long{tiles}"
+def _proposal(groups: list[list[Side]], imgsz: int) -> str:
+    """The image size at which each group is seen, and what it costs; and how many instances no size would save."""
+    sides = [side for group in groups for side in group]
+    better = max((size for size in map(better_imgsz, groups) if size is not None), default=0)
+    threads = sum(side.is_always_dropped for side in sides)
+    hints = []
+    if better > imgsz:
+        tiles = ", or cut the photos into tiles" if better > max(side.pixels for side in sides) else ""
+        times = (better / imgsz) ** 2
+        said = f"{times:.1f}" if times < 10 else f"{times:.0f}"
+        hints.append(f"Train with --imgsz {better}, which takes about {said} times as long{tiles}")
+    if threads or not hints:
+        whose = f"No --imgsz helps {threads} of them, 100 times as long as wide or more: join" if threads else "Join"
+        hints.append(f"{whose} their pieces, or label them with wider boxes")
+    return ". ".join(hints)

@@ -127,6 +127,7 @@ def train(
             finish_checkpoint(checkpoint, plan.photos | plan.seen_before)
     spans = [after - before for before, after in pairwise(epoch_ends)]
     record = RunRecord(
+        kind="detector",
         command=command or [],
         settings={
             **plan.settings,

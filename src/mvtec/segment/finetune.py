@@ -144,6 +144,7 @@ def finetune(
         training.undo()
     write_json(out / "history.json", training.history, overwrite=True)
     record = RunRecord(
+        kind="segmenter",
         command=command or [],
         settings={**asdict(recipe), "model": model.name, "bfloat16": model.half, "device": model.device},
         data=plan.data,
