@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,8 +38,41 @@ class MvtecWarning(UserWarning):
     """What the user should know of and need not do anything about; the command line prints it as one line."""
 
 
+def warn_of(sentence: str) -> None:
+    """Warn the caller of a function of the package."""
+    warnings.warn(sentence, MvtecWarning, stacklevel=3)
+
+
 class InputError(MvtecError):
     """Something that was given to us is missing, unreadable or contradictory."""
+
+
+class ArgumentError(InputError):
+    """An argument of a function, which is an option of a command, cannot be used.
+
+    Names of arguments stand in backticks, as in "`epochs` must be at least 1 (got 0)", so that the command line can say
+    `--epochs`.
+
+    Args:
+        argument: The argument at fault, as Python names it.
+        problem: What is wrong with it, without a full stop; the sentence begins with the argument.
+        hint: How to fix it, as a sentence of its own, without a full stop; may be empty.
+    """
+
+    def __init__(self, argument: str, problem: str, hint: str = "") -> None:
+        super().__init__(argument, problem, hint)
+
+    def __str__(self) -> str:
+        return f"`{self.file}` {self.problem}." + (f" {self.hint}." if self.hint else "")
+
+
+def with_option_names(text: str) -> str:
+    """A message with its arguments named as options of the command line.
+
+    >>> with_option_names("`from_scratch` contradicts `weights`")
+    '--from-scratch contradicts --weights'
+    """
+    return re.sub(r"`([a-z_]+)`", lambda found: f"--{found[1].replace('_', '-')}", text)
 
 
 class OutputError(MvtecError):

@@ -12,7 +12,8 @@ import json
 import os
 import platform
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -170,6 +171,21 @@ def prepare_run(
     _hold(out)
 
 
+@contextmanager
+def run_folder(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path] = ()) -> Iterator[None]:
+    """Work in a training's folder; where a new one fails before its first checkpoint, what was there comes back.
+
+    Args and errors are those of `prepare_run`.
+    """
+    prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
+    try:
+        yield
+    except BaseException:
+        if not resume:
+            discard_empty_run(out)
+        raise
+
+
 def keep_plan(out: Path, work: str, plan: dict[str, Any]) -> None:
     """Write what the work in `out` sets out to do, `out/plan.json`; if that is there, it must be the same.
 
@@ -194,6 +210,23 @@ def keep_plan(out: Path, work: str, plan: dict[str, Any]) -> None:
 def is_begun(out: Path) -> bool:
     """Whether there is a checkpoint that an interrupted training can go on from."""
     return (out / "weights" / "last.pt").is_file()
+
+
+def has_checkpoint(out: Path) -> bool:
+    """Whether the run has a checkpoint to predict with."""
+    return any((out / "weights" / name).is_file() for name in ("best.pt", "last.pt"))
+
+
+def checkpoint_of(run: Path) -> Path:
+    """The checkpoint a finished run stands for: `best.pt` where a val part chose it, else `last.pt`.
+
+    Raises:
+        InputError: The run has no checkpoint.
+    """
+    for name in ("best.pt", "last.pt"):
+        if (run / "weights" / name).is_file():
+            return run / "weights" / name
+    raise InputError(run, "has no checkpoint under weights/", "Train it again")
 
 
 def discard_empty_run(out: Path) -> None:

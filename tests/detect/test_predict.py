@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> Path:
     record = {
         "kind": "detector",
         "command": [],
-        "settings": {"model": "yolov5n.yaml", "epochs": 1, "imgsz": 64, "nbs": 1},
+        "settings": {"detector": "ultralytics-yolo", "model": "yolov5n.yaml", "epochs": 1, "imgsz": 64, "nbs": 1},
         "data": "",
         "split": None,
         "weights": None,

@@ -30,7 +30,7 @@ def run(category: Category, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def stopped_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have trainings end as Ctrl-C ends them, until the patch is undone."""
-    from mvtec.detect import train as module
+    from mvtec.detect.backends import ultralytics_yolo as module
 
     original = module._run_training
 

@@ -65,15 +65,21 @@ def download_bar() -> Iterator[Callable[[int, int | None], None]]:
 @contextmanager
 def run_folder(out: Path, *, resume: bool, overwrite: bool, inputs: Iterable[Path]) -> Iterator[None]:
     """A training's folder. When a new one fails before its first checkpoint, what was there before comes back."""
-    from mvtec.run import discard_empty_run, is_begun, prepare_run
+    from mvtec import run
 
-    prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs)
+    with resumable(out), run.run_folder(out, resume=resume, overwrite=overwrite, inputs=inputs):
+        yield
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Say how to go on where a training that has a checkpoint is interrupted."""
+    from mvtec.run import is_begun
+
     try:
         yield
-    except BaseException as error:
-        if not resume:
-            discard_empty_run(out)
-        if isinstance(error, KeyboardInterrupt) and is_begun(out):
+    except KeyboardInterrupt:
+        if is_begun(out):
             warn(f"the finished epochs are in {out}; go on with the same command and --resume")
         raise
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +20,7 @@ from mvtec.cli.console import (
     download_bar,
     is_typed,
     print_json,
-    progress,
-    run_folder,
+    resumable,
     say,
     warn,
 )
@@ -28,10 +28,11 @@ from mvtec.cli.convert import OnErrorOption
 from mvtec.cli.datasets import OnError
 from mvtec.cli.photo_warnings import warn_of_photos
 from mvtec.detect.recipe import Recipe
-from mvtec.words import counted, examples
+from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.detect.weights import Start
+    from mvtec.run import RunRecord
 
 
 class Part(str, Enum):
@@ -77,62 +78,49 @@ def train_detector(
 
     The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
     """
-    from mvtec.detect.plan import not_taken
-    from mvtec.detect.prepare import check_data, yolo_folder_for
-    from mvtec.detect.sizes import seen_in_words
-    from mvtec.detect.train import checkpoint_of, train
-    from mvtec.detect.weights import find_start
-    from mvtec.errors import InputError, WeightsError
-    from mvtec.run import is_begun
+    from mvtec.detect.train import train_detector as run_training
+    from mvtec.run import checkpoint_of, is_begun
 
-    recipe = Recipe(epochs=epochs, imgsz=imgsz, batch=batch, freeze=freeze, seed=seed)
-    if from_scratch and freeze:
-        raise InputError("--freeze", "keeps random weights as they are with --from-scratch", "Leave out one of the two")
-    if "?" in str(out.absolute()):
-        raise InputError(out, "has a ? in its path, which Ultralytics cuts off", "Choose another --out")
-    check_data(data)
-    warn_of_photos(data)
-    start, asked = None, None
+    if data.exists():
+        warn_of_photos(data)
     is_resumed = resume and is_begun(out)
-    if not is_resumed:
-        with download_bar() as on_bytes:
-            start = find_start(
-                model,
-                weights=weights,
-                download=download,
-                from_scratch=from_scratch,
-                on_bytes=on_bytes,
-            )
-    elif model is not None or weights is not None or from_scratch:
-        try:
-            asked = find_start(model, weights=weights, from_scratch=from_scratch)
-        except WeightsError as error:
-            warn(f"{error.file} is not taken, and is not there: a resumed run goes on as it began")
-    if start is not None and not as_json:
-        say(f"begins with {_described(start, freeze)}")
-    inputs = [_folder_of(data), split_file, weights, None if start is None else start.weights]
-    with run_folder(out, resume=resume, overwrite=overwrite, inputs=[path for path in inputs if path is not None]):
-        typed = {name for name in asdict(recipe) if is_typed(context, name)}
-        for sentence in not_taken(recipe, typed, asked, out) if start is None else ():
-            warn(sentence)
-        folder = yolo_folder_for(data, out, split_file, fold, warn=warn)
-        with bar("training", recipe.epochs) as update:
+    given = {"epochs": epochs, "imgsz": imgsz, "batch": batch, "freeze": freeze, "seed": seed}
+    with resumable(out), ExitStack() as bars:
+        loading = bars.enter_context(ExitStack())
+        on_bytes = loading.enter_context(download_bar())
+        updates: list[Callable[..., None]] = []
 
-            def show(epoch: int, total: int, losses: dict[str, float]) -> None:
-                note = " ".join(f"{name.removesuffix('_loss')} {value:.2f}" for name, value in losses.items())
-                update(completed=epoch, total=total, note=note)
+        def begun(start: Start | None) -> None:
+            loading.close()
+            if start is not None and not as_json:
+                say(f"begins with {_described(start, freeze)}")
+            updates.append(bars.enter_context(bar("training", epochs)))
 
-            record = train(
-                folder,
-                out,
-                start=start,
-                recipe=recipe,
-                device=device,
-                resume=resume,
-                command=command_words(),
-                warn=warn,
-                on_epoch=show,
-            )
+        def show(epoch: int, total: int, losses: dict[str, float]) -> None:
+            if not updates:
+                begun(None)
+            note = " ".join(f"{name.removesuffix('_loss')} {value:.2f}" for name, value in losses.items())
+            updates[0](completed=epoch, total=total, note=note)
+
+        record = run_training(
+            data,
+            out,
+            model=model,
+            weights=weights,
+            download=download,
+            from_scratch=from_scratch,
+            split=split_file,
+            fold=fold,
+            **{name: value for name, value in given.items() if is_typed(context, name)},
+            device=device,
+            resume=resume,
+            overwrite=overwrite,
+            command=command_words(),
+            warn=warn,
+            on_start=begun,
+            on_bytes=on_bytes,
+            on_epoch=show,
+        )
     checkpoint = checkpoint_of(out)
     if as_json:
         print_json(
@@ -141,25 +129,32 @@ def train_detector(
             outputs=[out],
             checkpoint=str(checkpoint),
             architecture=record.settings["model"],
-            instances=record.settings["instances"],
+            instances=record.settings.get("instances"),
             weights=record.weights,
             seconds=record.seconds,
             seconds_per_epoch=record.seconds_per_epoch,
         )
         return
-    took, there = record.settings["transferred"]
-    source = "random weights" if record.weights is None else f"{record.weights['file']}, {took} of {there} tensors"
-    epochs_trained = counted(record.settings["epochs"], "epoch")
-    took_s = f"in {record.seconds:.0f} s" if not is_resumed else f"the last of them in {record.seconds:.0f} s"
-    say(f"trained {epochs_trained}{',' if is_resumed else ''} {took_s} from {source}")
-    seen = seen_in_words(record.settings["instances"]["train"])
-    say(f"{seen} large enough to be seen at --imgsz {record.settings['imgsz']}")
+    for line in _trained_in_words(record, is_resumed=is_resumed):
+        say(line)
     say(f"{checkpoint}: {'chosen by val' if checkpoint.stem == 'best' else 'the last epoch, no val part to choose by'}")
 
 
-def _folder_of(data: Path) -> Path:
-    """The folder of a data set that may be given by its `data.yaml`, or the photo that is given."""
-    return data.parent if data.suffix in {".yaml", ".yml"} else data
+def _trained_in_words(record: RunRecord, *, is_resumed: bool) -> Iterator[str]:
+    """What a training took and what it saw, as far as its detector says so."""
+    from mvtec.detect.sizes import seen_in_words
+
+    settings = record.settings
+    source = "" if record.weights is not None else " from random weights"
+    if record.weights is not None:
+        took, there = settings["transferred"]
+        source = f" from {record.weights['file']}, {took} of {there} tensors"
+    epochs = f" {counted(settings['epochs'], 'epoch')}" if "epochs" in settings else ""
+    took_s = f"in {record.seconds:.0f} s" if not is_resumed else f"the last of them in {record.seconds:.0f} s"
+    yield f"trained{epochs}{',' if is_resumed else ''} {took_s}{source}"
+    if "instances" in settings:
+        seen = seen_in_words(settings["instances"]["train"])
+        yield f"{seen} large enough to be seen at --imgsz {settings['imgsz']}"
 
 
 def _described(start: Start, freeze: int) -> str:
@@ -190,48 +185,37 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Write COCO results for the photos of a source, a list of photos, and pictures with boxes, masks and scores."""
-    from mvtec.detect.predict import PredictOptions, defective_photos, unread_photos
-    from mvtec.detect.predict import predict as run_model
-    from mvtec.detect.source import read_source
+    from mvtec.detect.predict import PredictOptions, predict_photos
 
     options = PredictOptions(min_score, draw_score, iou, max_detections, device, pictures)
-    skip_errors = on_error is OnError.skip
-    photos = read_source(source, part.value, skip_errors=skip_errors)
-    warn_of_photos(source)
-    with progress("predicting", len(photos.photos)) as step:
-        provenance = run_model(
+    if source.exists():
+        warn_of_photos(source)
+    with bar("predicting", None) as update:
+        said = predict_photos(
             run,
-            photos,
+            source,
             out,
+            part=part.value,
             options=options,
-            inputs=[_folder_of(source)],
             overwrite=overwrite,
-            skip_errors=skip_errors,
-            on_photo=step,
+            skip_errors=on_error is OnError.skip,
+            on_photo=lambda done, total: update(completed=done, total=total),
         )
-    defective, unread = defective_photos(out), unread_photos(out)
-    read = len(provenance.image_ids)
-    seen = len(provenance.seen_in_training)
-    notes = [f"the model was trained on {seen} of these {read} photos; figures on them mean little"] if seen else []
-    if broken := [name for name in unread if name not in photos.passed_over]:
-        unreadable = counted(len(broken), "photo")
-        notes.append(f"{unreadable} that cannot be read: left out of the results ({examples(broken)})")
-    if photos.unnamed:
-        notes.append(f"{counted(photos.unnamed, 'photo')} of the {part.value} part not in {photos.truth}: left out")
+    notes = list(said.notes)
     if as_json:
         print_json(
             "predict",
             inputs={"run": run, "source": source},
             outputs=[out],
             warnings=notes,
-            defective_photos=defective,
-            unread_photos=unread,
+            defective_photos=list(said.defective_photos),
+            unread_photos=list(said.unread_photos),
         )
         return
     for line in notes:
         warn(line)
-    say(f"{out / 'predictions.json'}: {counted(read, 'photo')}")
-    say(f"{out / 'photos.csv'}: {len(defective)} of them with a box of score {draw_score:g} or more")
-    if photos.truth is not None:
-        words = ["mvtec", "evaluate", "boxes", str(photos.truth), str(out / "predictions.json")]
+    say(f"{out / 'predictions.json'}: {counted(len(said.provenance.image_ids), 'photo')}")
+    say(f"{out / 'photos.csv'}: {len(said.defective_photos)} of them with a box of score {draw_score:g} or more")
+    if said.truth is not None:
+        words = ["mvtec", "evaluate", "boxes", str(said.truth), str(out / "predictions.json")]
         say(f"judge them with: {shlex.join(words)}")

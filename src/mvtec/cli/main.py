@@ -34,13 +34,13 @@ def main() -> None:
 def _run() -> None:
     from mvtec.cli.commands import app
     from mvtec.cli.console import fail
-    from mvtec.errors import MvtecError, whose_memory_is_full
+    from mvtec.errors import MvtecError, whose_memory_is_full, with_option_names
 
     try:
         app()
     except MvtecError as error:
         _repair_beside(error.file)
-        fail(str(error))
+        fail(with_option_names(str(error)))
     except BrokenPipeError:
         raise SystemExit(1) from None
     except ImportError as error:

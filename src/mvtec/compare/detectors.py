@@ -20,13 +20,13 @@ from mvtec.detect.predict import PredictOptions, predict
 from mvtec.detect.prepare import yolo_folder_for
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.source import Source
-from mvtec.detect.train import checkpoint_of, train
+from mvtec.detect.train import train
 from mvtec.detect.weights import Start
 from mvtec.errors import LeakError
 from mvtec.evaluate.matching import MOST_DETECTIONS
 from mvtec.files import sha256_json, staged_folder, write_json
 from mvtec.reading import read_json
-from mvtec.run import RunRecord, is_begun, prepare_run, read_run
+from mvtec.run import RunRecord, checkpoint_of, is_begun, prepare_run, read_run
 
 OnEpoch = Callable[[int, int, int], None]
 

@@ -6,7 +6,9 @@ import os
 import stat
 import struct
 import sys
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +36,18 @@ _DECODING_ERRORS = (UnidentifiedImageError, Image.DecompressionBombError, OSErro
 
 _MEND_PHOTO = "Replace it with the original, or take it out of the data set"
 
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # else Pillow takes a sixth of it for an attack
+_limit_lock = threading.Lock()
+
+
+@contextmanager
+def pillow_limit() -> Iterator[None]:
+    """Let Pillow open photos up to `MOST_PIXELS`: by itself it takes a sixth of that for an attack."""
+    with _limit_lock:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def open_image(file: Path) -> Image.Image:
@@ -46,7 +59,8 @@ def open_image(file: Path) -> Image.Image:
         OSError: It cannot be opened; see `PIL.Image.open` for other errors.
     """
     patches = sys.modules.get("ultralytics.utils.patches")
-    opened: Image.Image = getattr(patches, "_image_open", Image.open)(file)
+    with pillow_limit():
+        opened: Image.Image = getattr(patches, "_image_open", Image.open)(file)
     return opened
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from mvtec.cache import find_in, weights_folders
 from mvtec.convert.yolo_dataset import YoloFolder, label_file
 from mvtec.datasets.split import Part
+from mvtec.detect.backends import YOLO
 from mvtec.detect.model import remembered_photos
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start, starter
@@ -27,6 +28,7 @@ class Plan:
     """What a run sets out to do; a resumed run must set out to do the same.
 
     Attributes:
+        detector: The name of the detector's kind in `DETECTORS`.
         data: The `data.yaml`.
         split: Hash of the split, if the data has one.
         has_val: Whether a val part chooses the checkpoint; one without an instance cannot.
@@ -34,9 +36,10 @@ class Plan:
         seen_before: The same of the photos that the weights were trained on, where their run or they themselves say so.
         weights: File and SHA-256 of the weights trained from; None for random ones.
         transferred: How many of the model's tensors took a value from the weights, and how many there are.
-        settings: Every setting given to Ultralytics.
+        settings: Every setting of the training.
     """
 
+    detector: str
     data: str
     split: str | None
     has_val: bool
@@ -47,10 +50,18 @@ class Plan:
     settings: dict[str, Any]
 
 
-def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tuple[int, int], *, has_val: bool) -> Plan:
-    """The plan of a training that begins now; `has_val` as in `Plan`."""
+def make_plan(
+    folder: YoloFolder,
+    start: Start,
+    settings: Mapping[str, Any],
+    transferred: tuple[int, int] = (0, 0),
+    *,
+    has_val: bool = False,
+) -> Plan:
+    """The plan of a training that begins now; `settings`, `transferred` and `has_val` as in `Plan`."""
     photos = [*folder.images["train"], *folder.images["val"]]
     return Plan(
+        detector=start.detector,
         data=str(folder.data_yaml.resolve()),
         split=None if folder.split is None else folder.split.hash,
         has_val=has_val,
@@ -58,16 +69,19 @@ def make_plan(folder: YoloFolder, start: Start, recipe: Recipe, transferred: tup
         seen_before=seen_by(start),
         weights=start.record(),
         transferred=transferred,
-        settings={
-            "model": start.architecture,
-            **recipe.ultralytics_settings(has_polygons=has_polygons(folder), pretrained=start.weights is not None),
-        },
+        settings={"model": start.architecture, **settings},
     )
 
 
 def seen_by(start: Start) -> dict[str, str]:
     """SHA-256 and name of the photos that the weights of a start have seen, as their run or they themselves say."""
     return photos_seen_by(start.weights) | remembered_photos(None if start.is_starter else start.weights)
+
+
+def detector_of_plan(out: Path) -> str:
+    """Which kind of detector the unfinished run in `out` trains."""
+    plan = read_json(out / "plan.json", "the plan of a run")
+    return str(plan.get("detector")) if isinstance(plan, dict) else ""
 
 
 def resumed_plan(folder: YoloFolder, out: Path) -> Plan:
@@ -125,6 +139,8 @@ def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
         WeightsError: The weights it began with have gone, or are others now.
     """
     chosen = {name: like.settings[name] for name in Recipe.__dataclass_fields__ if like.settings.get(name) is not None}
+    if like.settings["detector"] != YOLO:
+        return Start(like.settings["model"], None), Recipe(**chosen)
     ours = starter()
     if like.weights is not None and like.weights["sha256"] == (ours.record() or {})["sha256"]:
         return ours, Recipe(**chosen)

@@ -11,6 +11,7 @@ OUT/
 from __future__ import annotations
 
 import csv
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,19 +21,21 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mvtec.convert.coco import CocoImage
 from mvtec.convert.provenance import PROVENANCE, Provenance
-from mvtec.convert.rle import encode_rle
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import GOOD
-from mvtec.detect.model import load_model
-from mvtec.detect.source import Source
-from mvtec.detect.train import checkpoint_of
+from mvtec.datasets.split import Part
+from mvtec.detect.backends import detector_class
+from mvtec.detect.backends.detector import Limits
+from mvtec.detect.pictures import draw_detections
+from mvtec.detect.source import Source, folder_of, read_source
 from mvtec.devices import choose_device
-from mvtec.errors import InputError
+from mvtec.errors import ArgumentError, InputError
 from mvtec.files import sha256_file, staged_folder, write_json
 from mvtec.offline import quiet
-from mvtec.run import read_run
+from mvtec.results.coco_results import to_coco_results
+from mvtec.run import checkpoint_of, read_run
+from mvtec.words import counted, examples
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,80 @@ class PredictOptions:
     draw: bool = True
 
     def __post_init__(self) -> None:
-        for option, value in (("--min-score", self.min_score), ("--draw-score", self.draw_score), ("--iou", self.iou)):
-            if not 0 <= value <= 1:
-                raise InputError(option, f"{value} is not between 0 and 1", "Give a number from 0 to 1")
+        for name in ("min_score", "draw_score", "iou"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ArgumentError(name, f"must be between 0 and 1 (got {getattr(self, name)})")
         if self.max_detections < 1:
-            raise InputError("--max-detections", f"{self.max_detections} is none", "Give 1 or more")
+            raise ArgumentError("max_detections", f"must be at least 1 (got {self.max_detections})")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What `predict_photos` has written.
+
+    Attributes:
+        provenance: Which model, and which photos.
+        defective_photos: File names of the photos in which a box was drawn.
+        unread_photos: File names of those that were not read.
+        truth: The annotation file that the image ids come from; None where they are numbered from 1.
+        notes: What to know of the results, a sentence each.
+    """
+
+    provenance: Provenance
+    defective_photos: tuple[str, ...]
+    unread_photos: tuple[str, ...]
+    truth: Path | None
+    notes: tuple[str, ...]
+
+
+def predict_photos(
+    run: str | Path,
+    source: str | Path,
+    out: str | Path,
+    *,
+    part: Part = "test",
+    options: PredictOptions | None = None,
+    overwrite: bool = False,
+    skip_errors: bool = False,
+    on_photo: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Predicted:
+    """Write COCO results for the photos of a source, a list of photos, and pictures, into the folder `out`.
+
+    Args:
+        run: A finished run of `train_detector`.
+        source: A YOLO folder, a category, a folder of photos, or one photo; see `read_source`.
+        out: The folder to make.
+        part: The part of a YOLO folder.
+        options: How to predict; None for the defaults.
+        overwrite: Replace what is in `out`.
+        skip_errors: Leave out photos that cannot be read, instead of stopping.
+        on_photo: Told how many photos are done, and how many there are.
+
+    Raises:
+        InputError: See `read_source` and `predict`.
+        OutputError: `out` exists already or cannot be written.
+    """
+    run, source, out = Path(run), Path(source), Path(out)
+    photos = read_source(source, part, skip_errors=skip_errors)
+    done = itertools.count(1)
+    provenance = predict(
+        run,
+        photos,
+        out,
+        options=options or PredictOptions(),
+        inputs=[folder_of(source)],
+        overwrite=overwrite,
+        skip_errors=skip_errors,
+        on_photo=lambda: on_photo(next(done), len(photos.photos)),
+    )
+    read, seen, unread = len(provenance.image_ids), len(provenance.seen_in_training), unread_photos(out)
+    notes = [f"the model was trained on {seen} of these {read} photos; figures on them mean little"] if seen else []
+    if broken := [name for name in unread if name not in photos.passed_over]:
+        unreadable = counted(len(broken), "photo")
+        notes.append(f"{unreadable} that cannot be read: left out of the results ({examples(broken)})")
+    if photos.unnamed:
+        notes.append(f"{counted(photos.unnamed, 'photo')} of the {part} part not in {photos.truth}: left out")
+    return Predicted(provenance, tuple(defective_photos(out)), tuple(unread), photos.truth, tuple(notes))
 
 
 def predict(
@@ -96,7 +168,10 @@ def predict(
             (staged / "images").mkdir()
         with quiet(staged / "predict.log") as loud:
             device = choose_device(options.device)
-            model = load_model(str(checkpoint))
+            detector = detector_class(record.settings["detector"], run).load(
+                checkpoint, device=device, settings=record.settings
+            )
+            limits = Limits(options.min_score, options.iou, options.max_detections)
             results: list[dict[str, Any]] = []
             rows: list[list[Any]] = []
             digests: dict[str, str] = {}
@@ -112,21 +187,12 @@ def predict(
                     rows.append([image.file_name, "", "", ""])
                     continue
                 digests[image.file_name] = digest
-                found = model.predict(
-                    pixels,
-                    imgsz=record.settings["imgsz"],
-                    conf=options.min_score,
-                    iou=options.iou,
-                    max_det=options.max_detections,
-                    device=device,
-                    retina_masks=True,
-                    verbose=False,
-                )[0]
-                detections = _detections(found, image)
-                results += detections
-                rows.append(_row(image.file_name, detections, model.names, options.draw_score))
+                detections = detector.predict(np.ascontiguousarray(pixels[..., ::-1]), limits)
+                of_photo = to_coco_results(detections, image.id)
+                results += of_photo
+                rows.append(_row(image.file_name, of_photo, detector.names, options.draw_score))
                 if options.draw:
-                    picture = found[found.boxes.conf >= options.draw_score].plot()
+                    picture = draw_detections(pixels, detections.at_least(options.draw_score), detector.names)
                     target = staged / "images" / pictures[image.file_name]
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes())
@@ -138,12 +204,11 @@ def predict(
             rows += [[name, "", "", ""] for name in left_out]
             rows.sort(key=lambda row: Path(row[0]))
         (staged / "predict.log").unlink()
-        names = dict(enumerate((model.names[index] for index in sorted(model.names)), start=1))
         provenance = Provenance(
             model=str(checkpoint.resolve()),
             model_sha256=sha256_file(checkpoint),
             split=record.split,
-            categories=names,
+            categories=dict(enumerate(detector.names, start=1)),
             options=asdict(options),
             image_root=str(source.root.resolve()),
             image_ids={image.file_name: image.id for _, image in source.photos if image.file_name in digests},
@@ -169,7 +234,7 @@ def unread_photos(out: Path) -> list[str]:
         return [row["file_name"] for row in csv.DictReader(stream) if row["boxes"] == ""]
 
 
-def _row(name: str, detections: list[dict[str, Any]], classes: dict[int, str], draw_score: float) -> list[Any]:
+def _row(name: str, detections: list[dict[str, Any]], classes: tuple[str, ...], draw_score: float) -> list[Any]:
     """A photo in the list of photos; `detections` stand by falling score."""
     counted = [one for one in detections if one["score"] >= draw_score]
     said = classes[counted[0]["category_id"] - 1] if counted else GOOD
@@ -181,24 +246,3 @@ def _picture_names(photos: list[str]) -> dict[str, str]:
     plain = {name: Path(name).with_suffix(".jpg").as_posix() for name in photos}
     count = Counter(plain.values())
     return {name: picture if count[picture] == 1 else f"{name}.jpg" for name, picture in plain.items()}
-
-
-def _detections(found: Any, image: CocoImage) -> list[dict[str, Any]]:
-    """COCO results of one photo, best score first."""
-    boxes = found.boxes
-    detections = []
-    masks = None if found.masks is None else found.masks.data.cpu().numpy().astype(bool)
-    for index, (box, score, label) in enumerate(
-        zip(boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True)
-    ):
-        x1, y1, x2, y2 = box
-        detection: dict[str, Any] = {
-            "image_id": image.id,
-            "category_id": int(label) + 1,
-            "bbox": [round(value, 2) for value in (x1, y1, x2 - x1, y2 - y1)],
-            "score": round(score, 5),
-        }
-        if masks is not None:
-            detection["segmentation"] = encode_rle(np.ascontiguousarray(masks[index]))
-        detections.append(detection)
-    return detections

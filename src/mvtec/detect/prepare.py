@@ -11,7 +11,7 @@ from mvtec.convert.yolo_dataset import check_labels_for_training, is_yolo_folder
 from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import PARTS, Split, make_split, read_split, select, untested
 from mvtec.datasets.tree import layout_of, read_tree
-from mvtec.errors import InputError, no_folder
+from mvtec.errors import ArgumentError, InputError, no_folder
 
 
 def check_data(data: Path) -> None:
@@ -61,14 +61,14 @@ def yolo_folder_for(
             warn(note)
         return data
     if split_file is None and fold is not None:
-        raise InputError("--fold", "a fold of which split", "Give --split, too")
+        raise ArgumentError("fold", "needs the split that it is a fold of", "Give `split`, too")
     split = None if split_file is None else read_split(split_file)
     if split is not None and fold is not None:
         split = split.fold(fold)
     converted = run / "data"
     if converted.is_dir():  # a resumed run
         if split is not None and split.hash != read_split(converted / "split.json").hash:
-            raise InputError("--split", "is not what the run began with", "Give the same, or leave it out")
+            raise ArgumentError("split", "is not what the run began with", "Give the same, or leave it out")
         if not is_yolo:
             _check_same(data, read_split(converted / "split.json"))
         return converted

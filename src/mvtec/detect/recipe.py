@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mvtec.errors import InputError
+from mvtec.errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
-            raise InputError("--epochs", f"{self.epochs} is no number of epochs", "Give 1 or more")
+            raise ArgumentError("epochs", f"must be at least 1 (got {self.epochs})")
         if self.imgsz < 32 or self.imgsz % 32:
             near = max(32, self.imgsz // 32 * 32)
-            raise InputError("--imgsz", f"{self.imgsz} is no multiple of 32", f"Give {near} or {near + 32}")
+            raise ArgumentError("imgsz", f"must be a multiple of 32 (got {self.imgsz})", f"Give {near} or {near + 32}")
         if self.batch < 1 and self.batch != -1:
-            raise InputError(
-                "--batch", f"{self.batch} is no number of photos", "Give 1 or more, or -1 to let it be found"
-            )
+            raise ArgumentError("batch", f"must be at least 1, or -1 to let it be found (got {self.batch})")
         if self.freeze < 0:
-            raise InputError("--freeze", f"{self.freeze} is no number of layers", "Give 0 or more")
+            raise ArgumentError("freeze", f"must be at least 0 (got {self.freeze})")
 
     def ultralytics_settings(self, *, has_polygons: bool, pretrained: bool) -> dict[str, Any]:
         """The settings as Ultralytics names them; what is not listed is its default.

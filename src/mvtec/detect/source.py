@@ -66,6 +66,11 @@ def read_source(source: Path, part: Part = "test", *, skip_errors: bool = False)
     return replace(_numbered(source, photos, skip_errors), passed_over=listing.unread)
 
 
+def folder_of(data: Path) -> Path:
+    """The folder of a data set that may be given by its `data.yaml`."""
+    return data.parent if data.suffix in {".yaml", ".yml"} else data
+
+
 def _yolo_part(source: Path, part: Part, skip_errors: bool) -> Source:
     folder = read_yolo_folder(source)
     photos = folder.images[part]

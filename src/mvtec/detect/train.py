@@ -1,4 +1,4 @@
-"""Trains a YOLO with Ultralytics and leaves a run folder that says how.
+"""Trains a detector and leaves a run folder that says how.
 
 RUN holds, in the order they are written:
 
@@ -9,41 +9,126 @@ RUN holds, in the order they are written:
     results.csv    losses by epoch, as Ultralytics writes them
     weights/       last.pt, and best.pt where a val part chose it
     run.json       the record: a folder without it is an unfinished run
+
+A detector of another kind than Ultralytics' writes `weights/` alone.
 """
 
 from __future__ import annotations
 
-import csv
-import os
-import statistics
-import time
 from collections.abc import Callable
-from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from mvtec.convert.yolo_dataset import check_labels_for_training, read_yolo_folder
-from mvtec.detect.model import (
-    build_model,
-    finish_checkpoint,
-    first_line,
-    load_model,
-    mixed_precision,
-    trainer_class,
-)
-from mvtec.detect.plan import Plan, has_polygons, make_plan, resumed_plan, write_data_yaml
+from mvtec.detect.backends import detector_class
+from mvtec.detect.backends.detector import OnEpoch, Training
+from mvtec.detect.plan import detector_of_plan, not_taken
+from mvtec.detect.prepare import check_data, yolo_folder_for
 from mvtec.detect.recipe import Recipe
-from mvtec.detect.sizes import check_sides
-from mvtec.detect.watching import watch
-from mvtec.detect.weights import Start
-from mvtec.devices import choose_device, device_name
-from mvtec.errors import InputError, MvtecError
-from mvtec.files import staged_file, write_json
-from mvtec.offline import quiet
-from mvtec.run import RunRecord, finish_run, is_begun
+from mvtec.detect.source import folder_of
+from mvtec.detect.weights import Start, find_start
+from mvtec.devices import choose_device
+from mvtec.errors import ArgumentError, InputError, WeightsError, warn_of
+from mvtec.run import RunRecord, finish_run, has_checkpoint, is_begun, run_folder
 
-OnEpoch = Callable[[int, int, dict[str, float]], None]
+
+def train_detector(
+    data: str | Path,
+    out: str | Path,
+    *,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    download: bool = False,
+    from_scratch: bool = False,
+    split: str | Path | None = None,
+    fold: int | None = None,
+    epochs: int | None = None,
+    imgsz: int | None = None,
+    batch: int | None = None,
+    freeze: int | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    command: list[str] | None = None,
+    warn: Callable[[str], None] = warn_of,
+    on_start: Callable[[Start], None] = lambda _start: None,
+    on_bytes: Callable[[int, int | None], None] = lambda _done, _total: None,
+    on_epoch: OnEpoch = lambda _epoch, _epochs, _losses: None,
+) -> RunRecord:
+    """Train a detector; an MVTec category is converted first, into `out/data`.
+
+    The test part is never looked at: with a val part the best checkpoint is kept, without one the last.
+
+    Args:
+        data: A YOLO folder, its `data.yaml`, or an MVTec category.
+        out: The run's folder to make.
+        model: A model of Ultralytics such as `yolo11n.pt`, an architecture such as `yolo11n.yaml`, `starter` for the
+            weights that come with mvtec, or another name in `DETECTORS`. None takes `yolo11n.pt` if it is on this
+            machine, else `starter`.
+        weights: Take the weights from this file, as many as fit.
+        download: Fetch the weights if they are not here.
+        from_scratch: Start from random weights.
+        split: The file of the split to train by; None draws one of a category.
+        fold: Take this fold of the split as val.
+        epochs: Passes over the train photos. None takes the default of `Recipe`, here as for the next four.
+        imgsz: Photos are scaled so that their longer side has this many pixels, a multiple of 32.
+        batch: Photos a step; -1 finds what fits the GPU.
+        freeze: Keep the weights of so many first layers as they are.
+        seed: Seed of all that is random.
+        device: `auto`, `cpu`, `mps`, or the number of one GPU.
+        resume: Go on with the unfinished run in `out`, as it began.
+        overwrite: Replace what is in `out`.
+        command: The words of the command line, for the record.
+        warn: Told what is doubtful, a sentence each; by default it is an `MvtecWarning`.
+        on_start: Told what a training that is not resumed begins with.
+        on_bytes: Told how many bytes of the weights have come, and how many there are.
+        on_epoch: Told each epoch's number from 1, the number of epochs, and the losses by name.
+
+    Returns:
+        The record of the run, which is in `out/run.json`, too.
+
+    Raises:
+        ArgumentError: Arguments contradict each other, or one is out of its range.
+        InputError: The data is wrong, or another data set is resumed; or the training would see no instance of a class.
+        OutputError: `out` is taken, or there is nothing to resume.
+        WeightsError: The weights are not here, or do not fit the model.
+    """
+    data, out = Path(data), Path(out)
+    weights, split = (None if file is None else Path(file) for file in (weights, split))
+    given = {"epochs": epochs, "imgsz": imgsz, "batch": batch, "freeze": freeze, "seed": seed}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    recipe = Recipe(**chosen)
+    if from_scratch and recipe.freeze:
+        raise ArgumentError(
+            "freeze", "keeps random weights as they are with `from_scratch`", "Leave out one of the two"
+        )
+    if "?" in str(out.absolute()):
+        raise InputError(out, "has a ? in its path, which Ultralytics cuts off", "Choose another folder")
+    check_data(data)
+    start, asked = None, None
+    if not (resume and is_begun(out)):
+        start = find_start(model, weights=weights, download=download, from_scratch=from_scratch, on_bytes=on_bytes)
+        on_start(start)
+    elif model is not None or weights is not None or from_scratch:
+        try:
+            asked = find_start(model, weights=weights, from_scratch=from_scratch)
+        except WeightsError as error:
+            warn(f"{error.file} is not taken, and is not there: a resumed run goes on as it began")
+    inputs = [folder_of(data), split, weights, None if start is None else start.weights]
+    with run_folder(out, resume=resume, overwrite=overwrite, inputs=[path for path in inputs if path is not None]):
+        for sentence in not_taken(recipe, chosen.keys(), asked, out) if start is None else ():
+            warn(sentence)
+        return train(
+            yolo_folder_for(data, out, split, fold, warn=warn),
+            out,
+            start=start,
+            recipe=recipe,
+            device=device,
+            resume=resume,
+            command=command,
+            warn=warn,
+            on_epoch=on_epoch,
+        )
 
 
 def train(
@@ -58,7 +143,7 @@ def train(
     warn: Callable[[str], None] = lambda _warning: None,
     on_epoch: OnEpoch = lambda _epoch, _epochs, _losses: None,
 ) -> RunRecord:
-    """Fine-tune a detector.
+    """Train a detector on a YOLO folder in a run's folder that is there; see `train_detector`.
 
     The test part takes no part: with a val part the checkpoint with the best val figures is the result, without one
     the last.
@@ -80,168 +165,30 @@ def train(
         WeightsError: The weights do not fit the model.
     """
     folder = read_yolo_folder(data)
-    resume = resume and is_begun(out)
-    began_with = resumed_plan(folder, out) if resume else None
-    imgsz = recipe.imgsz if began_with is None else int(began_with.settings["imgsz"])
-    chosen_device = choose_device(device)
     check_labels_for_training(folder)
-    instances = check_sides(folder, imgsz, turned=has_polygons(folder), warn=warn)
-    import torch
-
-    with quiet(out / "train.log") as loud:
-
-        def report(epoch: int, epochs: int, losses: dict[str, float]) -> None:
-            with loud():
-                on_epoch(epoch, epochs, losses)
-
-        def warn_aloud(sentence: str) -> None:
-            with loud():
-                warn(sentence)
-
-        if began_with is not None:
-            plan = began_with
-            model = load_model(str(out / "weights" / "last.pt"))
-        elif start is None:
-            raise InputError(out, "has no checkpoint to resume from", "Say which --model to begin with")
-        else:
-            model, transferred = build_model(start, recipe.seed, len(folder.names))
-            can_choose = any(count["instances"] for count in instances.get("val", {}).values())
-            plan = make_plan(folder, start, recipe, transferred, has_val=can_choose)
-            write_json(out / "plan.json", asdict(plan), overwrite=True)
-        own_yaml = write_data_yaml(folder, out)
-        if resume and _is_over(model, plan):  # it was interrupted after its last epoch
-            epoch_ends = [0.0, *_epoch_ends(out)]
-            seconds, arguments, seen = epoch_ends[-1], model.ckpt["train_args"], None
-        else:
-            if resume:
-                _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
-            watch(model, plan, own_yaml, warn_aloud)
-            seconds, epoch_ends = _run_training(model, plan, own_yaml, chosen_device, resume, report)
-            arguments = vars(model.trainer.args)
-            seen = {folder.names[number]: count for number, count in sorted(model.trainer.seen.items())}
-        figures = _val_figures(model, out) if plan.has_val else {}
-    if not plan.has_val:  # Ultralytics writes one all the same; nothing chose it
-        (out / "weights" / "best.pt").unlink(missing_ok=True)
-    for checkpoint in (out / "weights" / name for name in ("best.pt", "last.pt")):
-        if checkpoint.is_file():
-            finish_checkpoint(checkpoint, plan.photos | plan.seen_before)
-    spans = [after - before for before, after in pairwise(epoch_ends)]
+    is_resumed = resume and is_begun(out)
+    if start is None and not is_resumed:
+        raise InputError(out, "has no checkpoint to resume from", "Say which --model to begin with")
+    name = detector_of_plan(out) if is_resumed or start is None else start.detector
+    detector = detector_class(name, out)()
+    trained = detector.fit(
+        Training(folder, out, None if is_resumed else start, recipe, choose_device(device), warn, on_epoch)
+    )
+    if not has_checkpoint(out):
+        (out / "weights").mkdir(exist_ok=True)
+        detector.save(out / "weights" / "last.pt")
+    plan = trained.plan
     record = RunRecord(
         kind="detector",
         command=command or [],
-        settings={
-            **plan.settings,
-            **{name: arguments[name] for name in ("batch", "nbs", "amp", "workers")},
-            "device": chosen_device,
-            "device_name": device_name(chosen_device),
-            "threads": torch.get_num_threads(),
-            "transferred": list(plan.transferred),
-            "instances": instances,
-            "boxes_of_first_epoch": seen,
-        },
+        settings={"detector": name, **plan.settings, **trained.settings},
         data=plan.data,
         split=plan.split,
         weights=plan.weights,
         train_images=plan.photos | plan.seen_before,
-        seconds=round(seconds, 1),
-        seconds_per_epoch=round(statistics.median(spans), 2) if spans else None,
-        figures=figures,
+        seconds=trained.seconds,
+        seconds_per_epoch=trained.seconds_per_epoch,
+        figures=dict(trained.figures),
     )
     finish_run(out, record)
     return record
-
-
-def checkpoint_of(run: Path) -> Path:
-    """The checkpoint a finished run stands for: `best.pt` where a val part chose it, else `last.pt`.
-
-    Raises:
-        InputError: The run has no checkpoint.
-    """
-    for name in ("best.pt", "last.pt"):
-        if (run / "weights" / name).is_file():
-            return run / "weights" / name
-    raise InputError(run, "has no checkpoint under weights/", "Train it again")
-
-
-def _run_training(
-    model: Any, plan: Plan, data_yaml: Path, device: str, resume: bool, on_epoch: OnEpoch
-) -> tuple[float, list[float]]:
-    """Train; returns the seconds it took and the time at which each epoch ended."""
-    from ultralytics.utils.torch_utils import init_seeds
-
-    ends: list[float] = []
-
-    def epoch_done(trainer: Any) -> None:
-        ends.append(time.perf_counter())
-        losses = {name: float(value) for name, value in (trainer.tloss or {}).items()}
-        on_epoch(trainer.epoch + 1, trainer.epochs, losses)
-
-    def go_on_with_other_draws(trainer: Any) -> None:
-        """Ultralytics begins the draws of a resumed training anew, so its epochs would see those of the first again."""
-        seed = plan.settings["seed"] + trainer.start_epoch
-        init_seeds(seed, trainer.args.deterministic)
-        trainer.train_loader.generator.manual_seed(seed)
-
-    def train_all_epochs(trainer: Any) -> None:
-        """Whatever val says meanwhile, and the checkpoint of a resumed run said."""
-        trainer.stopper.patience = float("inf")
-
-    model.add_callback("on_pretrain_routine_end", train_all_epochs)
-    if resume:
-        model.add_callback("on_train_start", go_on_with_other_draws)
-    model.add_callback("on_train_epoch_end", epoch_done)
-    began = time.perf_counter()
-    try:
-        model.train(
-            trainer=trainer_class(model.task, plan.has_val),
-            data=str(data_yaml),
-            device=device,
-            amp=mixed_precision(device),
-            project=str(data_yaml.parent.parent),
-            name=data_yaml.parent.name,
-            exist_ok=True,
-            plots=False,
-            val=plan.has_val,
-            workers=min(8, os.cpu_count() or 1) if device not in {"cpu", "mps"} else 0,
-            **(_resumed(data_yaml.parent) if resume else {}),
-            **{name: value for name, value in plan.settings.items() if name != "model"},
-        )
-    except MvtecError:
-        raise
-    except (RuntimeError, ValueError, AssertionError, FileNotFoundError, SyntaxError) as error:
-        raise InputError(
-            plan.data, f"Ultralytics stopped: {first_line(error)}", "Check the data and options"
-        ) from error
-    return time.perf_counter() - began, ends
-
-
-def _resumed(out: Path) -> dict[str, str]:
-    """What makes Ultralytics go on in `out`, where the run lies now, and not where it lay when it was begun."""
-    return {"resume": str(out / "weights" / "last.pt"), "save_dir": str(out)}
-
-
-def _is_over(model: Any, plan: Plan) -> bool:
-    """Whether a checkpoint is that of the last epoch; Ultralytics writes -1 when it has taken the optimiser out."""
-    return model.ckpt["epoch"] == -1 or model.ckpt["epoch"] + 1 >= plan.settings["epochs"]
-
-
-def _forget_later_epochs(results: Path, epoch: int) -> None:
-    """Take out the rows of epochs whose checkpoint was not written any more, which come again."""
-    header, *rows = results.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [row for row in rows if int(row.split(",")[0]) <= epoch]
-    with staged_file(results, overwrite=True) as staged:
-        staged.write_text("".join([header, *kept]), encoding="utf-8")
-
-
-def _epoch_ends(out: Path) -> list[float]:
-    """When each epoch ended, in seconds from the start, as Ultralytics wrote it down."""
-    with (out / "results.csv").open(encoding="utf-8", newline="") as stream:
-        return [float(row["time"]) for row in csv.DictReader(stream)]
-
-
-def _val_figures(model: Any, out: Path) -> dict[str, float]:
-    """What Ultralytics measured on the val part with the best checkpoint, or noted in it."""
-    metrics = getattr(getattr(model, "trainer", None), "metrics", None)
-    if metrics is None:
-        metrics = load_model(str(checkpoint_of(out))).ckpt.get("train_metrics")
-    return {name: round(float(value), 5) for name, value in (metrics or {}).items() if name.startswith("metrics/")}

@@ -8,7 +8,8 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from mvtec.cache import find_in, weights_folders
-from mvtec.errors import InputError, WeightsError
+from mvtec.detect.backends import DETECTORS, YOLO
+from mvtec.errors import ArgumentError, WeightsError
 from mvtec.fetch import fetch
 from mvtec.files import sha256_file
 
@@ -24,7 +25,8 @@ class Start:
     """What a training starts from.
 
     Attributes:
-        architecture: A model file of Ultralytics such as `yolo11n.yaml`, or the path of one.
+        architecture: A model file of Ultralytics such as `yolo11n.yaml`, or the path of one; or the name of another
+            kind of detector in `DETECTORS`.
         weights: The weights file; None for random weights.
     """
 
@@ -35,6 +37,11 @@ class Start:
     def is_starter(self) -> bool:
         """Whether these are the weights that come with this package."""
         return self.weights == STARTER_FILE
+
+    @property
+    def detector(self) -> str:
+        """The kind of detector, by its name in `DETECTORS`."""
+        return self.architecture if self.architecture in DETECTORS else YOLO
 
     def record(self) -> dict[str, str] | None:
         """The weights as the record of a run names them; a link stays one, whose name may say what kind they are."""
@@ -79,17 +86,21 @@ def find_start(
         on_bytes: Called while downloading.
 
     Raises:
-        InputError: The options contradict each other.
+        ArgumentError: The options contradict each other.
         WeightsError: The weights are not on this machine.
     """
     if from_scratch and (weights or download):
-        raise InputError("--from-scratch", "contradicts --weights and --download", "Give one of the three")
+        raise ArgumentError("from_scratch", "contradicts `weights` and `download`", "Give one of the three")
     if weights and download:
-        raise InputError("--download", "contradicts --weights", "Give one of the two")
+        raise ArgumentError("download", "contradicts `weights`", "Give one of the two")
+    if model in DETECTORS and model != YOLO:
+        if weights or download:
+            raise ArgumentError("model", f"{model} takes no `weights` and no `download`", "Leave them out")
+        return Start(model, None)
     if model == STARTER and (weights or download):
-        raise InputError("--model starter", "names weights, as --weights and --download do", "Give one of the three")
+        raise ArgumentError("model", "starter names weights, as `weights` and `download` do", "Give one of the three")
     if weights is not None and not weights.is_file():
-        raise WeightsError(weights, "no such weights file", "Check the path after --weights")
+        raise WeightsError(weights, "no such weights file", "Check the path of `weights`")
     if model is None and weights is not None:
         return Start(str(weights), weights)
     if model == STARTER:
@@ -107,7 +118,7 @@ def find_start(
     if Path(model).suffix == ".pt" and Path(model).is_file():
         return Start(str(model), Path(model))
     if Path(model).suffix == ".pt" and len(Path(model).parts) > 1:
-        raise WeightsError(model, "no such weights file", "Check the path after --model")
+        raise WeightsError(model, "no such weights file", "Check the path of `model`")
     name = f"{Path(stem).name}.pt"
     if (found := find_in(weights_folders(), name)) is not None:
         return Start(architecture if bare else str(found), found)
@@ -124,5 +135,5 @@ def find_start(
     raise WeightsError(
         name,
         f"is not in {' or '.join(map(str, weights_folders()))}",
-        "Give --weights FILE, or --download to fetch it, or --from-scratch to do without, or leave out --model",
+        "Give `weights` FILE, or `download` to fetch it, or `from_scratch` to do without, or leave out `model`",
     )

@@ -1,0 +1,1 @@
+"""What models say about photos: detections, and COCO results of them."""
