@@ -3,8 +3,7 @@
 Ultralytics calls out in these places (8.4): a DNS look-up and an update check at start, usage events and the platform,
 ClearML, Comet, MLflow … callbacks in every trainer, a font for its plots, `yolo26n.pt` to test mixed precision,
 weights that are not found, files whose name is an address, and `pip install` of what it misses. Its settings live in
-a file of the user's, which stays as it is. It writes photos anew that do not end as a JPEG does, and keeps what it has
-read of the labels beside them, pickled; it reads what lies there, and a pickle can run code.
+a file of the user's, which stays as it is.
 
 It reads the variables of the environment when it is imported. Where a program has imported it before us, its modules
 hold other values, so each value is set in all of them.
@@ -13,18 +12,20 @@ hold other values, so each value is set in all of them.
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
+import inspect
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from mvtec.cache import cache_folder
-from mvtec.errors import InputError, OutputError, WeightsError
+from mvtec.errors import InputError, MvtecError, OutputError, WeightsError
 
 
 @cache
@@ -52,7 +53,6 @@ def ultralytics() -> ModuleType:
 
     import ultralytics as module
     from PIL import Image
-    from ultralytics.data import dataset, utils
     from ultralytics.nn import tasks
     from ultralytics.utils import callbacks, events, patches
 
@@ -69,15 +69,60 @@ def ultralytics() -> ModuleType:
     )
     events.events.enabled = False
     Image.open = patches._image_open  # PIL's own; theirs asks for a package whenever a file is no image
+    check_name(callbacks, "add_integration_callbacks", ("instance",))
     callbacks.add_integration_callbacks = lambda _instance: None
-    utils._replace_image = lambda _photo, _write: None
-    dataset.load_dataset_cache_file = _no_label_cache
-    dataset.save_dataset_cache_file = lambda _prefix, _path, content, version: content.update(version=version)
     return module
 
 
+def check_name(module: ModuleType, name: str, parameters: Sequence[str] = ()) -> None:
+    """See that a module of Ultralytics has what we are about to replace, before a new release makes that vain.
+
+    Args:
+        module: The module.
+        name: What it must have.
+        parameters: The names of the parameters that a function must have at least, in this order.
+
+    Raises:
+        MvtecError: It has not.
+    """
+    found = getattr(module, name, None)
+    named = tuple(inspect.signature(found).parameters)[: len(parameters)] if callable(found) else ()
+    if found is None or named != tuple(parameters):
+        raise MvtecError(
+            f"ultralytics {ultralytics_version()}",
+            f"has no {module.__name__}.{name}({', '.join(parameters)}), which mvtec relies on",
+            "Install the release that pyproject.toml names",
+        )
+
+
+def ultralytics_version() -> str:
+    """The version of Ultralytics that is installed."""
+    return importlib.metadata.version("ultralytics")
+
+
+@contextlib.contextmanager
+def replaced(module: ModuleType, name: str, value: object, parameters: Sequence[str] = ()) -> Iterator[None]:
+    """Put something of ours in the place of a name of Ultralytics, for a while; see `check_name`."""
+    check_name(module, name, parameters)
+    theirs = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, theirs)
+
+
 def _set_everywhere(**values: object) -> None:
-    """Set names in each module of Ultralytics that has them; modules imported later take them from these."""
+    """Set names in each module of Ultralytics that has them; modules imported later take them from these.
+
+    Raises:
+        MvtecError: No module has one of the names.
+    """
+    for attribute in values:
+        if not any(
+            hasattr(module, attribute) for name, module in sys.modules.items() if name.startswith("ultralytics")
+        ):
+            raise MvtecError("ultralytics", f"has no {attribute}, which mvtec relies on", "Install the tested release")
     for name, module in list(sys.modules.items()):
         if name == "ultralytics" or name.startswith("ultralytics."):
             for attribute in values.keys() & vars(module).keys():
@@ -98,11 +143,6 @@ def _local_file(file: str | Path, *_args: object, **_options: object) -> str:
     if not Path(file).is_file():
         raise FileNotFoundError(file)
     return str(file)
-
-
-def _no_label_cache(file: Path) -> dict[str, object]:
-    """In place of Ultralytics' reading of the labels that it keeps: there are none, so the label files are read."""
-    raise FileNotFoundError(file)
 
 
 def _provide_fonts(folder: Path) -> None:

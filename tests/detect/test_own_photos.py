@@ -15,8 +15,10 @@ from conftest import Category, noise, write_png
 from PIL import Image
 from tiny import TINY
 
+from mvtec.convert.yolo_dataset import read_yolo_folder
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import IMAGE_SUFFIXES
+from mvtec.detect.view import make_view
 from mvtec.offline import ultralytics
 
 ALBUMENTATIONS = """
@@ -47,7 +49,7 @@ def dataset(kind: str, photos: list[Path], imgsz: int = 64) -> Any:
     from ultralytics.cfg import get_cfg
     from ultralytics.data.dataset import YOLODataset
 
-    from mvtec.detect.own_photos import OwnPhotos
+    from mvtec.detect.own_photos import own_photos_class
 
     listed = photos[0].parent / "train.txt"
     listed.write_text("".join(f"{photo}\n" for photo in photos))
@@ -55,7 +57,7 @@ def dataset(kind: str, photos: list[Path], imgsz: int = 64) -> Any:
         label = photo.parent.with_name("labels") / f"{photo.stem}.txt"
         label.parent.mkdir(exist_ok=True)
         label.write_text("0 0.5 0.5 0.5 0.5\n")
-    made = {"ours": OwnPhotos, "theirs": YOLODataset}[kind]
+    made = {"ours": own_photos_class(), "theirs": YOLODataset}[kind]
     settings = get_cfg(overrides={"task": "detect", "mosaic": 0.0})
     return made(
         img_path=str(listed), imgsz=imgsz, augment=True, hyp=settings, data={"names": {0: "a"}, "nc": 1, "channels": 3}
@@ -89,8 +91,14 @@ def test_photos_are_found_by_any_ending_that_we_read(tmp_path: Path):
     for number, photo in enumerate(photos):
         kind = photo.suffix if photo.suffix in {".png", ".bmp", ".tif", ".tiff", ".webp"} else ".jpg"
         photo.write_bytes(cv2.imencode(kind, noise(number))[1].tobytes())
-    found = dataset("ours", photos)
-    assert [Path(file).name for file in found.im_files] == sorted(photo.name for photo in photos)
+    (tmp_path / "labels").mkdir()
+    for photo in photos:
+        (tmp_path / "labels" / f"{photo.stem}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [a]\n")
+    view = make_view(read_yolo_folder(tmp_path), tmp_path / "view")
+    assert list(view.photos.values()) == sorted(photos)
+    found = dataset("ours", list(view.photos))
+    assert [Path(file) for file in found.im_files] == list(view.photos)
     assert [len(label["cls"]) for label in found.labels] == [1] * len(photos)
 
 

@@ -34,13 +34,13 @@ def stopped_in_the_second_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 
     original = module._run_training
 
-    def interrupted(model, plan, out, device, resume, on_epoch):
+    def interrupted(model, plan, view, device, resume, on_epoch):
         def stop(epoch: int, epochs: int, losses: dict[str, float]) -> None:
             on_epoch(epoch, epochs, losses)
             if epoch == 2:
                 raise KeyboardInterrupt
 
-        return original(model, plan, out, device, resume, stop)
+        return original(model, plan, view, device, resume, stop)
 
     monkeypatch.setattr(module, "_run_training", interrupted)
 
@@ -91,7 +91,7 @@ def test_what_a_resumed_run_did_not_begin_with_is_said(category: Category, run: 
     words = ("train-detector", category.root, "--out", tmp_path / "run", "--device", "cpu", "--resume")
     other = mvtec(*words, "--split", tmp_path / "s.json")
     assert other.code == 2
-    assert "--split: is not what the run began with" in other.err
+    assert "--split is not what the run began with" in other.err
     outcome = mvtec(*words, "--weights", run / "weights" / "last.pt")
     assert outcome.code == 0, outcome.err
     assert f"{run / 'weights' / 'last.pt'} is not taken" in outcome.err

@@ -21,7 +21,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_weights_that_are_not_here_name_the_three_ways_on(weights: Path):
     with pytest.raises(WeightsError) as caught:
         find_start("yolo11n.pt")
-    assert all(option in str(caught.value) for option in ("--weights", "--download", "--from-scratch"))
+    assert all(option in str(caught.value) for option in ("`weights`", "`download`", "`from_scratch`"))
     assert str(weights) in str(caught.value)
 
 
@@ -65,7 +65,7 @@ def test_from_scratch_uses_none(weights: Path):
     assert (start.architecture, start.weights, start.record()) == ("yolo11n.yaml", None, None)
     with pytest.raises(InputError, match="contradicts"):
         find_start("yolo11n.pt", from_scratch=True, download=True)
-    with pytest.raises(InputError, match="contradicts --weights"):
+    with pytest.raises(InputError, match="contradicts `weights`"):
         find_start(weights=weights / "yolo11n.pt", download=True)
 
 

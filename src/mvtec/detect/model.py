@@ -7,11 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from mvtec.detect.own_photos import own_photos_class
 from mvtec.detect.untrusted import architecture_of, check_checkpoint, check_layers
 from mvtec.detect.weights import Start
 from mvtec.errors import InputError, MvtecError, WeightsError
 from mvtec.files import write_tensors
-from mvtec.offline import ultralytics
+from mvtec.offline import replaced, ultralytics
 
 _KINDS = frozenset({"DetectionModel", "SegmentationModel"})  # not RT-DETR, nor those that classes are told in words
 _SEEN = "mvtec_train_images"  # in a checkpoint
@@ -103,7 +104,6 @@ def trainer_class(task: str, has_val: bool) -> type:
     base: Any = {"detect": DetectionTrainer, "segment": SegmentationTrainer}.get(task)
     if base is None:
         raise InputError("--model", f"is made for the task {task}", "Give a detection or a segmentation model")
-    trainer.strip_optimizer = strip_whole
 
     class OwnTrainer(base):  # type: ignore[misc]
         """Ultralytics' with four things of ours.
@@ -123,17 +123,25 @@ def trainer_class(task: str, has_val: bool) -> type:
             self.seen: Counter[int] = Counter()  # boxes of the first epoch, by class number
             super().__init__(*arguments, **options)
 
-        def build_dataset(self, *arguments: Any, **options: Any) -> Any:
-            from ultralytics.data import build
+        def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
+            return own_photos_class()(
+                img_path=img_path,
+                imgsz=self.args.imgsz,
+                batch_size=batch,
+                augment=mode == "train",
+                hyp=self.args,
+                rect=mode == "val",
+                cache=self.args.cache or None,
+                stride=max(int(self.model.stride.max()), 32),
+                pad=0.0 if mode == "train" else 0.5,
+                prefix=f"{mode}: ",
+                task=self.args.task,
+                data=self.data,
+            )
 
-            from mvtec.detect.own_photos import OwnPhotos
-
-            theirs = build.YOLODataset
-            build.YOLODataset = OwnPhotos
-            try:
-                return super().build_dataset(*arguments, **options)
-            finally:
-                build.YOLODataset = theirs
+        def final_eval(self) -> None:
+            with replaced(trainer, "strip_optimizer", strip_whole, ("f", "s", "updates")):
+                super().final_eval()
 
         def preprocess_batch(self, batch: dict[str, Any]) -> Any:
             if self.epoch == self.start_epoch:

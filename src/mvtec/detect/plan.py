@@ -150,13 +150,8 @@ def start_and_recipe(like: RunRecord) -> tuple[Start, Recipe]:
     return Start(str(weights) if weights is not None and model.endswith(".pt") else model, weights), Recipe(**chosen)
 
 
-def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
-    """Write the data set as Ultralytics is to read it, `out/data.yaml`: just our photos, and nothing to fetch or run.
-
-    Ultralytics would look for a relative path in other places than we do, and obey a `download:` line. It wants a val
-    part, too: without one that is the train part, which it then holds in memory twice. (To check what fits there it
-    draws photos of both, so a shorter list would be another seed.)
-    """
+def write_data_yaml(folder: YoloFolder, out: Path) -> None:
+    """Write down which photos a run learns from: `out/data.yaml`, with `train.txt` and `val.txt`."""
     out = out.absolute()
     parts: dict[Part, str] = {"train": "train.txt", "val": "val.txt" if folder.images["val"] else "train.txt"}
     for part, name in parts.items():
@@ -164,7 +159,6 @@ def write_data_yaml(folder: YoloFolder, out: Path) -> Path:
             (out / name).write_text("".join(f"{photo}\n" for photo in photos), encoding="utf-8")
     content = {part: str(out / name) for part, name in parts.items()} | {"names": dict(enumerate(folder.names))}
     (out / "data.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-    return out / "data.yaml"
 
 
 def has_polygons(folder: YoloFolder) -> bool:

@@ -9,24 +9,25 @@ from typing import Any
 import numpy as np
 
 from mvtec.convert.yolo import read_label
-from mvtec.convert.yolo_dataset import YoloFolder, label_file, read_yolo_folder
+from mvtec.convert.yolo_dataset import YoloFolder, label_file
 from mvtec.datasets.images import photo_size_wh
 from mvtec.detect.plan import Plan
+from mvtec.detect.view import View
 from mvtec.errors import InputError
-from mvtec.files import sha256_file
 from mvtec.words import counted
 
 _SMALLEST = 10  # pixels, for Ultralytics
 _FOUND_BY_ULTRALYTICS = frozenset({"model", "batch", "nbs"})
 
 
-def watch(model: Any, plan: Plan, data_yaml: Path, warn: Callable[[str], None]) -> None:
+def watch(model: Any, plan: Plan, folder: YoloFolder, view: View, warn: Callable[[str], None]) -> None:
     """Have a training stop where Ultralytics would go on with other photos, labels or settings than it was given.
 
     Args:
         model: An Ultralytics model that is to be trained.
         plan: What it is to be trained with.
-        data_yaml: The data set as Ultralytics reads it.
+        folder: The data set.
+        view: The data set as Ultralytics reads it.
         warn: Told of labels that are there twice.
     """
 
@@ -35,7 +36,7 @@ def watch(model: Any, plan: Plan, data_yaml: Path, warn: Callable[[str], None]) 
         own = {name: value for name, value in plan.settings.items() if name not in _FOUND_BY_ULTRALYTICS}
         if other := sorted(name for name, value in own.items() if getattr(trainer.args, name) != value):
             raise InputError(
-                data_yaml.parent / "plan.json",
+                view.folder.parent / "plan.json",
                 f"says {other[0]} {own[other[0]]}, and the checkpoint {getattr(trainer.args, other[0])}",
                 "Begin anew with --overwrite",
             )
@@ -43,18 +44,20 @@ def watch(model: Any, plan: Plan, data_yaml: Path, warn: Callable[[str], None]) 
     def check_photos(trainer: Any) -> None:
         """Ultralytics leaves out a photo it cannot read, or whose label is broken, and goes on."""
         loaders = (trainer.train_loader, trainer.test_loader)
-        read = {sha256_file(Path(file)) for loader in loaders for file in loader.dataset.im_files}
-        folder = read_yolo_folder(data_yaml)
-        used = [*folder.images["train"], *folder.images["val"]]
-        if lost := [photo for photo in used if sha256_file(photo) not in read]:
+        read = {Path(file) for loader in loaders for file in loader.dataset.im_files}
+        if lost := [photo for shown, photo in view.photos.items() if shown not in read]:
             raise _why_lost(lost, folder)
-        taken = {label["im_file"]: len(label["cls"]) for loader in loaders for label in loader.dataset.labels}
+        taken = {
+            view.photos[Path(label["im_file"])]: len(label["cls"])
+            for loader in loaders
+            for label in loader.dataset.labels
+        }
         doubled = 0
         for photo, count in sorted(taken.items()):
-            lines = _lines(label_file(Path(photo)))
+            lines = _lines(label_file(photo))
             if count != len(set(lines)):
                 raise InputError(
-                    label_file(Path(photo)),
+                    label_file(photo),
                     f"has {counted(len(lines), 'label')}, and Ultralytics reads {count} of them",
                     "Make the labels again",
                 )

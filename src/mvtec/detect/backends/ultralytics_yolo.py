@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from mvtec.detect.backends.detector import Limits, OnEpoch, Trained, Training
 from mvtec.detect.model import (
@@ -28,11 +29,13 @@ from mvtec.detect.model import (
 from mvtec.detect.plan import Plan, has_polygons, make_plan, resumed_plan, write_data_yaml
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.sizes import check_sides
+from mvtec.detect.view import View, make_view
 from mvtec.detect.watching import watch
 from mvtec.devices import device_name
 from mvtec.errors import InputError, MvtecError
-from mvtec.files import staged_file, write_json
-from mvtec.offline import quiet
+from mvtec.files import remove, staged_file, write_json
+from mvtec.limits import MOST_PIXELS
+from mvtec.offline import quiet, replaced
 from mvtec.results.detections import Detections
 from mvtec.run import checkpoint_of
 
@@ -120,15 +123,17 @@ class Yolo:
                 )
                 plan = make_plan(folder, start, settings, transferred, has_val=can_choose)
                 write_json(out / "plan.json", asdict(plan), overwrite=True)
-            own_yaml = write_data_yaml(folder, out)
+            write_data_yaml(folder, out)
             if start is None and _is_over(model, plan):  # it was interrupted after its last epoch
                 epoch_ends = [0.0, *_epoch_ends(out)]
                 seconds, arguments, seen = epoch_ends[-1], model.ckpt["train_args"], None
             else:
                 if start is None:
                     _forget_later_epochs(out / "results.csv", model.ckpt["epoch"] + 1)
-                watch(model, plan, own_yaml, warn_aloud)
-                seconds, epoch_ends = _run_training(model, plan, own_yaml, training.device, start is None, report)
+                view = make_view(folder, out / "view")
+                watch(model, plan, folder, view, warn_aloud)
+                seconds, epoch_ends = _run_training(model, plan, view, training.device, start is None, report)
+                remove(view.folder)
                 arguments = vars(model.trainer.args)
                 seen = {folder.names[number]: count for number, count in sorted(model.trainer.seen.items())}
             figures = _val_figures(model, out) if plan.has_val else {}
@@ -172,7 +177,7 @@ def to_detections(found: Any, size_hw: tuple[int, int]) -> Detections:
 
 
 def _run_training(
-    model: Any, plan: Plan, data_yaml: Path, device: str, resume: bool, on_epoch: OnEpoch
+    model: Any, plan: Plan, view: View, device: str, resume: bool, on_epoch: OnEpoch
 ) -> tuple[float, list[float]]:
     """Train; returns the seconds it took and the time at which each epoch ended."""
     from ultralytics.utils.torch_utils import init_seeds
@@ -190,30 +195,27 @@ def _run_training(
         init_seeds(seed, trainer.args.deterministic)
         trainer.train_loader.generator.manual_seed(seed)
 
-    def train_all_epochs(trainer: Any) -> None:
-        """Whatever val says meanwhile, and the checkpoint of a resumed run said."""
-        trainer.stopper.patience = float("inf")
-
-    model.add_callback("on_pretrain_routine_end", train_all_epochs)
     if resume:
         model.add_callback("on_train_start", go_on_with_other_draws)
     model.add_callback("on_train_epoch_end", epoch_done)
     began = time.perf_counter()
     try:
-        model.train(
-            trainer=trainer_class(model.task, plan.has_val),
-            data=str(data_yaml),
-            device=device,
-            amp=mixed_precision(device),
-            project=str(data_yaml.parent.parent),
-            name=data_yaml.parent.name,
-            exist_ok=True,
-            plots=False,
-            val=plan.has_val,
-            workers=min(8, os.cpu_count() or 1) if device not in {"cpu", "mps"} else 0,
-            **(_resumed(data_yaml.parent) if resume else {}),
-            **{name: value for name, value in plan.settings.items() if name != "model"},
-        )
+        with replaced(Image, "MAX_IMAGE_PIXELS", MOST_PIXELS):  # Ultralytics opens the photos once by Pillow
+            model.train(
+                trainer=trainer_class(model.task, plan.has_val),
+                data=str(view.data_yaml),
+                device=device,
+                amp=mixed_precision(device),
+                project=str(view.folder.parent.parent),
+                name=view.folder.parent.name,
+                exist_ok=True,
+                patience=0,  # train all epochs, whatever val says meanwhile
+                plots=False,
+                val=plan.has_val,
+                workers=min(8, os.cpu_count() or 1) if device not in {"cpu", "mps"} else 0,
+                **(_resumed(view.folder.parent) if resume else {}),
+                **{name: value for name, value in plan.settings.items() if name != "model"},
+            )
     except MvtecError:
         raise
     except (RuntimeError, ValueError, AssertionError, FileNotFoundError, SyntaxError) as error:
