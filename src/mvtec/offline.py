@@ -12,7 +12,6 @@ hold other values, so each value is set in all of them.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import inspect
 import logging
 import os
@@ -89,15 +88,10 @@ def check_name(module: ModuleType, name: str, parameters: Sequence[str] = ()) ->
     named = tuple(inspect.signature(found).parameters)[: len(parameters)] if callable(found) else ()
     if found is None or named != tuple(parameters):
         raise MvtecError(
-            f"ultralytics {ultralytics_version()}",
+            f"ultralytics {sys.modules['ultralytics'].__version__}",
             f"has no {module.__name__}.{name}({', '.join(parameters)}), which mvtec relies on",
             "Install the release that pyproject.toml names",
         )
-
-
-def ultralytics_version() -> str:
-    """The version of Ultralytics that is installed."""
-    return importlib.metadata.version("ultralytics")
 
 
 @contextlib.contextmanager
