@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Category, make_category
+from tiny import TINY
 
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
@@ -126,8 +127,7 @@ def test_links_to_photos_stay_too(category: Category, tmp_path: Path, mvtec):
     yolo = tmp_path / "yolo"
     assert mvtec("convert", "masks-to-yolo", category.root, "--out", yolo).code == 0
     run = tmp_path / "run"
-    words = ("--model", "yolov5n.yaml", "--from-scratch", "--epochs", 1, "--imgsz", 64, "--device", "cpu")
-    assert mvtec("train-detector", yolo, "--out", run, *words).code == 0
+    assert mvtec("train-detector", yolo, "--out", run, *TINY).code == 0
     done = mvtec("predict", run, yolo, "--out", yolo / "images", "--overwrite")
     assert (done.code, "would be lost" in done.err) == (2, True)
     assert mvtec("predict", run, yolo, "--out", tmp_path / "p").code == 0

@@ -8,24 +8,29 @@ from pathlib import Path
 
 import pytest
 from conftest import Category, make_category
+from tiny import TINY, call
 
 from mvtec.run import read_run
 
 pytestmark = pytest.mark.slow
 
-TINY = ("--model", "yolov5n.yaml", "--from-scratch", "--epochs", 2, "--imgsz", 64, "--batch", 4, "--device", "cpu")
+
+def _widget(folder: Path) -> Category:
+    """Four photos of each class, and six more good ones set aside for learning."""
+    return make_category(folder / "widget", per_class=4, train_good=6)
 
 
 @pytest.fixture
 def widget(tmp_path: Path) -> Category:
-    """Four photos of each class, and six more good ones set aside for learning."""
-    return make_category(tmp_path / "widget", per_class=4, train_good=6)
+    return _widget(tmp_path)
 
 
-@pytest.fixture
-def run(widget: Category, tmp_path: Path, mvtec) -> Path:
-    assert mvtec("train-detector", widget.root, "--out", tmp_path / "run", *TINY).code == 0
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, trained on the same photos."""
+    folder = tmp_path_factory.mktemp("runs")
+    assert call("train-detector", _widget(folder).root, "--out", folder / "run", *TINY) == 0
+    return folder / "run"
 
 
 def test_arms_differ_in_good_photos_and_made_defects_alone(widget: Category, run: Path, tmp_path: Path, mvtec):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import Category, make_category
+from tiny import TINY, call
 
 from mvtec.anomaly.goods import good_photos
 from mvtec.anomaly.train import train_anomaly
@@ -23,15 +25,13 @@ from mvtec.run import RunRecord
 
 pytestmark = pytest.mark.slow
 
-TINY = ("--model", "yolov5n.yaml", "--from-scratch", "--epochs", 1, "--imgsz", 64, "--batch", 4, "--device", "cpu")
-
 
 @pytest.fixture(scope="module")
 def category(tmp_path_factory: pytest.TempPathFactory) -> Category:
     return make_category(tmp_path_factory.mktemp("data") / "widget", per_class=5, train_good=6)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anomaly(category: Category, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has learnt from train/good/."""
     out = tmp_path_factory.mktemp("runs") / "anomaly"
@@ -41,20 +41,22 @@ def anomaly(category: Category, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return out
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
     small = Recipe(about="quick", epochs=3, imgsz=64, report_accuracy=0.65)
-    monkeypatch.setattr("mvtec.classify.recipe.recipes", lambda: {"original": small})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mvtec.classify.recipe.recipes", lambda: {"original": small})
+        yield
 
 
-@pytest.fixture
-def runs(category: Category, tmp_path_factory: pytest.TempPathFactory, mvtec) -> Path:
+@pytest.fixture(scope="module")
+def runs(category: Category, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     split = folder / "split.json"
-    assert mvtec("datasets", "split", category.root, "--out", split).code == 0
-    assert mvtec("train-detector", category.root, "--split", split, "--out", folder / "detector", *TINY).code == 0
+    assert call("datasets", "split", category.root, "--out", split) == 0
+    assert call("train-detector", category.root, "--split", split, "--out", folder / "detector", *TINY) == 0
     words = ("--split", split, "--recipe", "original", "--from-scratch", "--out", folder / "classifier")
-    assert mvtec("train-classifier", category.root, *words).code == 0
+    assert call("train-classifier", category.root, *words) == 0
     return folder
 
 

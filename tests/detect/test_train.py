@@ -17,7 +17,7 @@ import pytest
 import torch
 from conftest import Category, make_category, noise, write_png
 from PIL import Image
-from tiny import TINY, call
+from tiny import FIVE_CONVS, TINY, call
 
 from mvtec.convert.coco import read_coco, read_results
 from mvtec.convert.yolo_dataset import label_file, read_yolo_folder
@@ -445,7 +445,7 @@ def test_weights_that_are_no_checkpoint_are_named(category: Category, tmp_path: 
 
 def test_photos_the_starting_weights_had_seen_count_as_seen(run: Path, tmp_path: Path, mvtec):
     other = make_category(tmp_path / "other", defects=("crack", "stain", "dent"), per_class=6)  # holds the first one's
-    words = ("--model", "yolov5n.yaml", "--weights", run / "weights" / "last.pt", *TINY[3:])
+    words = ("--model", FIVE_CONVS, "--weights", run / "weights" / "last.pt", *TINY[3:])
     outcome = mvtec("train-detector", other.root, "--out", tmp_path / "run", *words)
     assert outcome.code == 0, outcome.err
     before = json.loads((run / "run.json").read_text())["train_images"]
@@ -514,7 +514,7 @@ def test_weights_are_read_from_where_they_are(run: Path, category: Category, tmp
     weights.parent.mkdir(exist_ok=True)
     shutil.copy(run / "weights" / "last.pt", weights)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("YOLO_", "PYTEST_"))}
-    words = ["--model", "yolov5n.yaml", "--weights", weights, *TINY[3:]]
+    words = ["--model", FIVE_CONVS, "--weights", weights, *TINY[3:]]
     done = spy(["train-detector", category.root, "--out", tmp_path / "run", *words], environment)
     assert done.returncode == 0, done.stderr
     assert "CALLS []" in done.stdout

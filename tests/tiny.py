@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from mvtec.cli.main import main
 
-TINY = (
-    "--model",
-    "yolov5n.yaml",
-    "--from-scratch",
-    "--epochs",
-    "2",
-    "--imgsz",
-    "64",
-    "--batch",
-    "4",
-    "--device",
-    "cpu",
-)
+FIVE_CONVS = str(Path(__file__).with_name("five_convs.yaml"))
+TINY = ("--model", FIVE_CONVS, "--from-scratch", "--epochs", "2", "--imgsz", "64", "--batch", "4", "--device", "cpu")
 
 
 def call(*words: object) -> int:
