@@ -8,8 +8,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.ready
 	$(BIN)/mvtec demo --out demo-out --overwrite
 
+# Two processes, each with the tests of whole files; torch has one thread in each.
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
