@@ -48,7 +48,8 @@ def convert(tmp_path: Path, mvtec):
 @pytest.mark.parametrize(
     ("objects", "complaint"),
     [
-        (f"<objects>{OBJECT}</objects>", "has a bndbox that is not in an <object>"),
+        (f"<objects>{OBJECT}</objects>", "has an <object> that is not right below <annotation>"),
+        (f"{OBJECT}<size><object>3</object></size>", "has an <object> that is not right below <annotation>"),
         (OBJECT.replace("object", "Object"), "has a bndbox that is not in an <object>"),
         (f"<object><name>dent</name>{BOX}{BOX}</object>", "it has more than one bndbox"),
     ],

@@ -117,7 +117,8 @@ def _voc(root: Path) -> list[Label]:
 def _label_studio(file: Path) -> list[Label]:
     labels: list[Label] = []
     for task in json.loads(file.read_bytes(), object_pairs_hook=_no_key_twice):
-        for one in task["annotations"][0]["result"]:
+        annotations = task.get("annotations", [])  # without one nobody labelled the photo
+        for one in annotations[0]["result"] if annotations else []:
             kind = one["type"]
             labels += [(_stem(task["data"]["image"]), name, None) for name in one["value"][kind]]
     return labels

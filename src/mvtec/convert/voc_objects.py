@@ -31,13 +31,15 @@ def object_names(tree: ET.Element) -> list[str]:
 
 
 def check_objects(path: Path, tree: ET.Element) -> None:
-    """Refuse boxes that are not in an `<object>` right below the root: they would be passed over.
+    """Refuse objects and boxes that are not right below the root: they would be passed over.
 
     Raises:
-        InputError: There is one.
+        InputError: There is an `<object>` elsewhere, or a `<bndbox>` in no object.
     """
-    read = sum(len(list(element.iter("bndbox"))) for element in tree.findall("object"))
-    if len(list(tree.iter("bndbox"))) > read:
+    objects = tree.findall("object")
+    if len(list(tree.iter("object"))) > len(objects):
+        raise InputError(path, "has an <object> that is not right below <annotation>", "Correct it, or export again")
+    if len(list(tree.iter("bndbox"))) > sum(len(list(element.iter("bndbox"))) for element in objects):
         raise InputError(path, "has a bndbox that is not in an <object> of <annotation>", "Correct it, or export again")
 
 
