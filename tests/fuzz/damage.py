@@ -6,6 +6,7 @@ import json
 import struct
 import xml.etree.ElementTree as ET
 import zlib
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -65,19 +66,19 @@ def damaged_json(draw: DRAW, content: bytes) -> bytes:
         places = _places(value)
         if not places:
             break
-        outer, index = draw(st.sampled_from(places))
+        outer, index = places[draw(st.integers(0, len(places) - 1))]
         way = draw(st.sampled_from(["replace", "replace", "replace", "lose", "double", "rename"]))
         one = outer[index]
         if way == "lose":
             del outer[index]
         elif way == "double":
-            outer.insert(index, one)
+            outer.insert(index, deepcopy(one))
         elif isinstance(outer, Pairs):
             key, old = one
-            new = draw(st.sampled_from(VALUES)) if way == "replace" else old
+            new = deepcopy(draw(st.sampled_from(VALUES))) if way == "replace" else old
             outer[index] = (key if way == "replace" else draw(st.sampled_from([k for k, _ in outer])), new)
         else:
-            outer[index] = draw(st.sampled_from(VALUES))
+            outer[index] = deepcopy(draw(st.sampled_from(VALUES)))
     return _json(value).encode("utf-8", "surrogatepass")
 
 
@@ -113,7 +114,7 @@ def damaged_xml(draw: DRAW, content: bytes) -> bytes:
         parents = [(outer, index) for outer in root.iter() for index in range(len(outer))]
         if not parents:
             break
-        outer, index = draw(st.sampled_from(parents))
+        outer, index = parents[draw(st.integers(0, len(parents) - 1))]
         element = outer[index]
         way = draw(st.sampled_from(["attribute", "attribute", "text", "lose", "double", "tag"]))
         printable = [text for text in TEXTS if "\x01" not in text]
@@ -129,7 +130,7 @@ def damaged_xml(draw: DRAW, content: bytes) -> bytes:
         elif way == "lose":
             outer.remove(element)
         elif way == "double":
-            outer.insert(index, element)
+            outer.insert(index, deepcopy(element))
         else:
             element.tag = draw(
                 st.sampled_from(["ellipse", "points", "polyline", "box", "polygon", "object", "name", "x"])
