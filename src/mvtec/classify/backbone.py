@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mvtec.cache import find_in, user_cache_folder, weights_folders
+from mvtec.cache import find_in, weights_folders
 from mvtec.errors import InputError, WeightsError, install_hint
 from mvtec.fetch import fetch
 from mvtec.files import read_tensors, sha256_file
@@ -143,7 +143,9 @@ def weights_here(name: Name) -> Path | None:
 
 def _folders() -> list[Path]:
     """Where weights are looked for: our folders, and the one torch downloads to."""
-    torch_home = os.environ.get("TORCH_HOME") or user_cache_folder() / "torch"
+    torch_home = (
+        os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "torch"
+    )
     return [*weights_folders(), Path(torch_home) / "hub" / "checkpoints"]
 
 

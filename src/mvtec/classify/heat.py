@@ -1,13 +1,12 @@
 """Where a classifier looked: Grad-CAM's heat map of a photo, kept as a small grey PNG.
 
-Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*, ICCV 2017, as
-captum computes it, on the feature map the answer is made of.
+Selvaraju et al., *Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization*, ICCV 2017, on the
+feature map the prediction is made of.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,9 +15,6 @@ import numpy.typing as npt
 from mvtec.classify.model import Classifier
 from mvtec.convert.class_results import heat_file
 from mvtec.files import staged_file
-
-if TYPE_CHECKING:
-    import torch
 
 
 def heat_map(model: Classifier, photo: Path, label: int) -> npt.NDArray[np.uint8]:
@@ -35,14 +31,17 @@ def heat_map(model: Classifier, photo: Path, label: int) -> npt.NDArray[np.uint8
     Raises:
         BadPhotoError: The photo cannot be read.
     """
-    from captum.attr import LayerGradCam
+    import torch
 
-    def answer(pixels: torch.Tensor) -> torch.Tensor:
-        return model.last(model.pooled(model.tail(model.trunk(pixels))))
-
-    layer = model.tail if model.recipe.trains == "last-stage" else model.trunk
-    found = LayerGradCam(answer, layer).attribute(model.pixels(photo), label, relu_attributions=True)
-    heat: npt.NDArray[np.float32] = found[0, 0].detach().numpy()
+    learns_stage = model.recipe.trains == "last-stage"
+    with torch.no_grad():
+        features = model.trunk(model.pixels(photo))
+        features = model.tail(features) if learns_stage else features
+    features.requires_grad_(True)
+    scores = model.last(model.pooled(features if learns_stage else model.tail(features)))
+    (gradient,) = torch.autograd.grad(scores[0, label], features)
+    weighted = (gradient.mean((2, 3), keepdim=True) * features.detach()).sum(1)[0]
+    heat: npt.NDArray[np.float32] = weighted.clamp_min(0).numpy()
     return np.asarray(heat / max(float(heat.max()), 1e-12) * 255, np.uint8)
 
 

@@ -47,8 +47,9 @@ def _run() -> None:
         if "libGL" not in str(error):
             raise
         fail(
-            f"opencv-python: {error}. This machine has no display libraries; lay the build without them over it: "
-            "pip install --force-reinstall --no-deps opencv-python-headless"
+            f"opencv-python: {error}. This machine has no display libraries, and another package has brought the "
+            "OpenCV that needs them. Run pip uninstall opencv-python, then pip install --force-reinstall --no-deps "
+            "opencv-python-headless"
         )
     except OSError as error:  # a full disk, a folder that vanished
         if error.errno == errno.ENAMETOOLONG:
