@@ -46,6 +46,21 @@ def test_a_damaged_list_is_refused(write, key: str, value: str):
         read_coco(file)
 
 
+@pytest.mark.parametrize("key", ["id", "image_id", "category_id"])
+@pytest.mark.parametrize("value", [True, False, 1 << 63, str(1 << 64)])
+def test_an_id_that_is_no_64_bit_number_is_refused(write, key: str, value: Any):
+    with pytest.raises(InputError, match=r"i\.json: .*annotation"):
+        read_coco(write({key: value}))
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+@pytest.mark.parametrize("value", [True, 0, 1 << 31, str(1 << 64)])
+def test_a_size_that_no_photo_has_is_refused(write, side: str, value: Any):
+    image = {"id": 1, "file_name": "p.png", "width": 60, "height": 45, side: value}
+    with pytest.raises(InputError, match=side):
+        read_coco(write({}, images=[image]))
+
+
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])
 def test_a_missing_list_is_refused(write, key: str):
     file = write({})

@@ -101,7 +101,7 @@ def test_two_images_of_one_name_are_refused():
         photos_of({"image_id": 1}, photos={1: "a.png", 2: "a.png"})
 
 
-@pytest.mark.parametrize("odd", [[1], {"id": 1}, None, float("nan"), 2.5])
+@pytest.mark.parametrize("odd", [[1], {"id": 1}, None, True, float("nan"), 2.5])
 def test_an_id_that_is_none_leaves_the_name(odd: Any):
     assert photos_of({"image_id": odd, "file_name": "003.png"}) == ([2], "")
 

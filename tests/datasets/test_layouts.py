@@ -191,7 +191,16 @@ def test_a_value_that_loco_does_not_name_is_a_problem(tmp_path: Path):
     assert [problem.kind for problem in check(read_tree(tmp_path))] == ["unknown-value"]
 
 
-@pytest.mark.parametrize("config", ["{", '[{"defect_name": "x"}]', '{"a": 1}'])
+@pytest.mark.parametrize(
+    "config",
+    [
+        "{",
+        '[{"defect_name": "x"}]',
+        '{"a": 1}',
+        '[{"defect_name": " ", "pixel_value": 250}]',
+        '[{"defect_name": "a", "pixel_value": 250}, {"defect_name": "b", "pixel_value": 250}]',
+    ],
+)
 def test_a_broken_config_is_named(tmp_path: Path, config: str):
     mvtec_loco(tmp_path)
     (tmp_path / "defects_config.json").write_text(config)

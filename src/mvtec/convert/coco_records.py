@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):  # which pydantic reads as 0 and 1
+        raise ValueError("should be a number, not true or false")
+    return value
+
+
+Id = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63), BeforeValidator(_no_truth_value)]
+Pixels = Annotated[int, Field(gt=0, lt=1 << 31), BeforeValidator(_no_truth_value)]
 
 
 class CocoImage(BaseModel):
@@ -15,10 +25,10 @@ class CocoImage(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: int
+    id: Id
     file_name: Annotated[str, Field(min_length=1)]
-    width: Annotated[int, Field(gt=0)]
-    height: Annotated[int, Field(gt=0)]
+    width: Pixels
+    height: Pixels
 
 
 class CocoCategory(BaseModel):
@@ -26,7 +36,7 @@ class CocoCategory(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: int
+    id: Id
     name: Annotated[str, Field(pattern=r"\S")]
 
 
@@ -38,9 +48,9 @@ class CocoAnnotation(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: int
-    image_id: int
-    category_id: int
+    id: Id
+    image_id: Id
+    category_id: Id
     bbox: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
     area: Annotated[FiniteFloat, Field(ge=0)]
     iscrowd: Annotated[int, Field(ge=0, le=1)] = 0
@@ -60,7 +70,7 @@ class UnreadableAnnotation:
     """
 
     id: str
-    image_id: int
+    image_id: Id
     category: str
     problem: str
 
@@ -94,8 +104,8 @@ class CocoResult(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    image_id: int
-    category_id: int
+    image_id: Id
+    category_id: Id
     bbox: tuple[FiniteFloat, FiniteFloat, FiniteFloat, FiniteFloat]
     score: FiniteFloat
     area: Annotated[FiniteFloat, Field(ge=0)] | None = None

@@ -146,11 +146,15 @@ def photo_names(path: Path, number: int, task: Task) -> list[str]:
     texts = [value for value in (task.data.get("image"), *task.data.values()) if isinstance(value, str) and value]
     if not texts:
         raise InputError(path, f"task {number} names no photo", "Export it again")
+    address = next((text for text in texts if _names_image(text)), texts[0])
     try:
-        return _names_of_url(next((text for text in texts if _names_image(text)), texts[0]))
+        names = _names_of_url(address)
     except ValueError as error:
         problem = f"task {number} names its photo by an address that is not valid ({error})"
         raise InputError(path, problem, "Correct the address") from error
+    if not all(name.strip() for name in names):
+        raise InputError(path, f"task {number} names no photo: its address is '{address[:80]}'", "Correct the address")
+    return names
 
 
 def _names_of_url(url: str) -> list[str]:

@@ -172,7 +172,7 @@ class _Reader:
         given, name = record.get("image_id"), record.get("file_name")
         if isinstance(given, float) and given.is_integer():
             given = int(given)
-        if not isinstance(given, int | str):
+        if isinstance(given, bool) or not isinstance(given, int | str):
             given = None
         if isinstance(name, str) and name:
             found = self._find(name)

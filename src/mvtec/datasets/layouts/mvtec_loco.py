@@ -15,8 +15,9 @@ The defect types are those of `defects_config.json`; without it, the names of th
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mvtec.datasets.layouts.folders import as_spelt, dataset, folders_in, images_in, photos_by_type, stem
 from mvtec.datasets.listing import is_folder
@@ -34,7 +35,7 @@ MASKS = "ground_truth"
 class _Defect(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    defect_name: str
+    defect_name: Annotated[str, Field(pattern=r"\S")]
     pixel_value: int
 
 
@@ -79,5 +80,11 @@ def _defect_names(root: Path) -> dict[int, str]:
     try:
         defects = TypeAdapter(list[_Defect]).validate_python(read_json(path, "the defects of MVTec LOCO"))
     except ValidationError as error:
-        raise InputError(path, "is no list of defects with names and pixel values", "Restore the original") from error
-    return {defect.pixel_value: defect.defect_name for defect in defects}
+        problem = "is not a valid list of defects with names and pixel values"
+        raise InputError(path, problem, "Restore the original") from error
+    names: dict[int, str] = {}
+    for defect in defects:
+        if (other := names.setdefault(defect.pixel_value, defect.defect_name)) != defect.defect_name:
+            problem = f"gives {other} and {defect.defect_name} the pixel value {defect.pixel_value}"
+            raise InputError(path, problem, "Restore the original")
+    return names
