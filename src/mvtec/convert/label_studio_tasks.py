@@ -146,8 +146,8 @@ def photo_names(path: Path, number: int, task: Task) -> list[str]:
     texts = [value for value in (task.data.get("image"), *task.data.values()) if isinstance(value, str) and value]
     if not texts:
         raise InputError(path, f"task {number} names no photo", "Export it again")
-    address = next((text for text in texts if _names_image(text)), texts[0])
     try:
+        address = next((text for text in texts if _names_image(text)), texts[0])
         names = _names_of_url(address)
     except ValueError as error:
         problem = f"task {number} names its photo by an address that is not valid ({error})"
