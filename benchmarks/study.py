@@ -47,7 +47,8 @@ from mvtec.evaluate.predictions import Judged
 from mvtec.files import json_bytes, sha256_json, staged_file
 from mvtec.reading import read_json
 from mvtec.run import keep_plan
-from mvtec.synthesize.make import METHODS, check_methods
+from mvtec.synthesize.make import check_methods
+from mvtec.synthesize.methods import METHODS
 
 FOLDS = 5
 SHARED = Path(__file__).parents[2] / "shared"

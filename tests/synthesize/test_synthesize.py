@@ -17,8 +17,8 @@ from mvtec.files import sha256_file
 from mvtec.synthesize.blend import is_seen, paste, poisson
 from mvtec.synthesize.cutout import Cutout, Placed, place
 from mvtec.synthesize.foreground import find_foreground
-from mvtec.synthesize.make import METHODS
-from mvtec.synthesize.textures import new_outline, perlin_defect, perlin_noise, quilt, quilt_defect
+from mvtec.synthesize.methods import METHODS, Drawn, SynthesisMethod
+from mvtec.synthesize.textures import fit_outline, new_outline, perlin_defect, perlin_noise, quilt
 
 SIDE = 160
 
@@ -119,6 +119,30 @@ def test_the_same_seed_gives_the_same_bytes_and_more_leave_the_first(
         return (tmp_path / name / "test" / "chip" / "synthetic_poisson_001.png").read_bytes()
 
     assert photo("a") == photo("b") != photo("c")
+
+
+def test_a_new_method_is_one_line_of_the_table_and_changes_no_other(
+    part: Path, split_file: Path, tmp_path: Path, mvtec, monkeypatch: pytest.MonkeyPatch
+):
+    fitted = []
+
+    def fit(cutouts):
+        fitted.append(len(cutouts))
+        square = np.zeros((SIDE, SIDE), bool)
+        square[80:90, 80:90] = True
+        return lambda normal, _rng: Drawn(Placed(np.full_like(normal.photo, 255), square), [cutouts[0].source])
+
+    words = ("datasets", "synthesize", part, "--split", split_file, "--per-defect", 2, "--method", "paste")
+    assert mvtec(*words, "--out", tmp_path / "alone").code == 0
+    monkeypatch.setattr("mvtec.synthesize.make.METHODS", {"square": SynthesisMethod(fit, paste), **METHODS})
+    assert mvtec(*words, "--method", "square", "--out", tmp_path / "both").code == 0
+    assert fitted == [3, 3]  # once for each type; of five photos one is val, one is test
+    assert len(list((tmp_path / "both").glob("test/*/synthetic_square_*.png"))) == 4
+    made = sorted((tmp_path / "alone").glob("test/*/synthetic_paste_*.png"))
+    assert len(made) == 4
+    for photo in made:
+        same = tmp_path / "both" / photo.relative_to(tmp_path / "alone")
+        assert same.read_bytes() == photo.read_bytes()
 
 
 def test_defects_stay_on_the_object(tmp_path: Path):
@@ -235,7 +259,7 @@ def test_grey_photos_get_grey_defects():
         assert bool((placed.pixels != placed.pixels[..., :1]).any()) == has_colours
 
 
-@pytest.mark.parametrize("make", [perlin_defect, lambda cutout, *more: quilt_defect([cutout], *more)])
+@pytest.mark.parametrize("make", [perlin_defect, lambda cutout, *more: fit_outline([cutout])(*more)])
 def test_textures_are_as_large_as_defects_are_on_photos_of_another_size(make):
     photo, mask = _part(3, round_one=False), np.zeros((SIDE, SIDE), np.uint8)
     cv2.ellipse(mask, (70, 80), (12, 9), 0, 0, 360, 1, -1)
@@ -313,7 +337,7 @@ def test_a_hole_of_the_object_is_background_and_several_parts_are_objects():
 def test_mistakes_are_said(part: Path, split_file: Path, tmp_path: Path, mvtec):
     words = ("--split", split_file, "--out", tmp_path / "out")
     for more, problem in (
-        (("--method", "gan"), "there is no gan"),
+        (("--method", "gan"), "gan is not a method"),
         (("--method", "paste", "--method", "paste"), "twice"),
         (("--per-defect", 0), "must be at least 1 (got 0)"),
         (("--fold", 3), "no fold 3"),
@@ -348,3 +372,8 @@ def test_a_defect_of_one_pixel_has_an_outline():
     mask = np.zeros((9, 9), bool)
     mask[4, 4] = True
     assert new_outline([mask, mask], np.random.default_rng(0)).any()
+
+
+def test_the_help_names_every_method(mvtec):
+    shown = mvtec("datasets", "synthesize", "--help").out
+    assert [name for name in METHODS if name not in shown] == []

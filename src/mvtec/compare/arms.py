@@ -25,7 +25,8 @@ from mvtec.detect.weights import Start
 from mvtec.evaluate.predictions import Judged, load
 from mvtec.files import sha256_file
 from mvtec.run import keep_plan, read_run
-from mvtec.synthesize.make import Method, synthesize
+from mvtec.synthesize.make import synthesize
+from mvtec.synthesize.methods import Method
 
 
 @dataclass(frozen=True)

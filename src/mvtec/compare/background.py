@@ -31,7 +31,8 @@ from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
 from mvtec.files import sha256_file, write_json
 from mvtec.run import RunRecord, keep_plan
-from mvtec.synthesize.make import Method, linked_photos
+from mvtec.synthesize.make import linked_photos
+from mvtec.synthesize.methods import Method
 
 WORK = "imbalance"
 

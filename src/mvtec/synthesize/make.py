@@ -12,11 +12,12 @@ Only photos of the train part are taken, so no pixel of a val or test photo is i
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,25 +33,14 @@ from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import PARTS, Split, select, warn_of_unused
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, staged_folder, write_json
-from mvtec.synthesize.blend import is_seen, paste, poisson
-from mvtec.synthesize.cutout import Cutout, Placed, place
-from mvtec.synthesize.foreground import Foreground, Mask, Photo, find_foreground
-from mvtec.synthesize.textures import cutpaste_defect, perlin_defect, quilt_defect
+from mvtec.synthesize.blend import is_seen
+from mvtec.synthesize.cutout import Cutout, Placed
+from mvtec.synthesize.foreground import Mask, Photo, find_foreground
+from mvtec.synthesize.methods import METHODS, Draw, Method, NormalPhoto
 
-Method = Literal["paste", "poisson", "perlin", "cutpaste", "quilt"]
-METHODS: tuple[Method, ...] = get_args(Method)
 DEFAULT: Method = "poisson"  # gained in both trainings of it, see docs/results.md
 _TRIES = 20
 _RECORD = "synthetic.json"  # of what each new photo is made
-
-
-@dataclass(frozen=True, eq=False)
-class _Good:
-    """A good photo of the train part, and the object in it."""
-
-    sample: Sample
-    photo: Photo
-    foreground: Foreground
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ def check_methods(names: Sequence[str]) -> list[Method]:
     if len(set(names)) < len(names):
         raise InputError("--method", "names a method twice", "Give each once")
     if unknown := [name for name in names if name not in METHODS]:
-        raise InputError("--method", f"there is no {unknown[0]}", f"Give some of {', '.join(METHODS)}")
+        raise InputError("--method", f"{unknown[0]} is not a method", f"Give some of {', '.join(METHODS)}")
     return [method for method in METHODS if method in names]
 
 
@@ -99,7 +89,7 @@ def synthesize(
         dataset: The category.
         split: Its split; folds are dropped, since a new photo has parents in several.
         out: The folder to make.
-        methods: How, see `cutout.py`, `blend.py` and `textures.py`; each makes `per_defect` photos of each type.
+        methods: Names in `METHODS` (`methods.py`); each makes `per_defect` photos of each type.
         per_defect: How many new photos of each defect type and method.
         seed: Seed of all that varies.
         overwrite: Replace what is there.
@@ -115,11 +105,11 @@ def synthesize(
     warn_of_unused(dataset, split)
     chosen = {part: select(dataset, split, part) for part in PARTS}
     linked = linked_photos(dataset, {sample.path for samples in chosen.values() for sample in samples}, chosen_methods)
-    goods = [_good(sample) for sample in chosen["train"] if sample.is_good]
-    if not goods:
+    normals = [_normal_photo(sample) for sample in chosen["train"] if sample.is_good]
+    if not normals:
         raise InputError(
             dataset.root,
-            "has no good photo in the train part to put defects on (those of train/good/ are in no part)",
+            "has no normal photo in the train part to put defects on (those of train/good/ are in no part)",
             "Move some from train/good/ to test/good/, and make a split anew",
         )
     cutouts: dict[str, list[Cutout]] = defaultdict(list)
@@ -139,10 +129,11 @@ def synthesize(
         for sample in linked:
             _link(sample, staged)
         for method in chosen_methods:
-            for number_of_defect, defect in enumerate(sorted(cutouts)):
+            for defect in sorted(cutouts):
+                draw = METHODS[method].fit(cutouts[defect])
                 for number in range(per_defect):
-                    rng = np.random.default_rng([seed, METHODS.index(method), number_of_defect, number])
-                    drawn = _draw(method, goods, cutouts[defect], rng)
+                    rng = _generator(seed, method, defect, number)
+                    drawn = _draw(METHODS[method].blend, draw, normals, rng)
                     if drawn is not None:
                         path = f"test/{defect}/synthetic_{method}_{number:03}.png"
                         photo, mask, parents = drawn
@@ -155,14 +146,14 @@ def synthesize(
         write_json(staged / "split.json", more.to_json(), overwrite=False)
         write_coco(staged / _RECORD, content, overwrite=False)
         if not made:
-            raise InputError(dataset.root, "has no defect for which a place was found", "Try another --method")
+            raise InputError(dataset.root, "has no defect for which a position was found", "Try another --method")
     counts = {defect: sum(path.split("/")[1] == defect for path in made) for defect in dataset.defects}
     return Synthesized(counts, more)
 
 
-def _good(sample: Sample) -> _Good:
+def _normal_photo(sample: Sample) -> NormalPhoto:
     photo = read_photo(sample.photo)
-    return _Good(sample, photo, find_foreground(photo))
+    return NormalPhoto(sample.path, photo, find_foreground(photo))
 
 
 def _cutouts(sample: Sample) -> list[Cutout]:
@@ -172,31 +163,28 @@ def _cutouts(sample: Sample) -> list[Cutout]:
     return [Cutout(photo, region.full(mask.shape), foreground, sample.path) for region in split_mask(mask)]
 
 
+def _generator(seed: int, method: Method, defect: str, number: int) -> np.random.Generator:
+    """The random numbers of one new photo: they follow from names, so another method or type changes nothing."""
+    names = int.from_bytes(hashlib.sha256(f"{method}/{defect}".encode()).digest()[:16], "big")
+    return np.random.default_rng([seed, names, number])
+
+
 def _draw(
-    method: Method, goods: Sequence[_Good], cutouts: Sequence[Cutout], rng: np.random.Generator
+    blend: Callable[[Photo, Placed], tuple[Photo, Mask]],
+    draw: Draw,
+    normals: Sequence[NormalPhoto],
+    rng: np.random.Generator,
 ) -> tuple[Photo, Mask, dict[str, Any]] | None:
-    """A new photo, its mask, and what it is made of; None where no place was found at which it is seen."""
+    """A new photo, its mask, and what it is made of; None where no position was found at which it is seen."""
     for _ in range(_TRIES):
-        good, cutout = goods[int(rng.integers(len(goods)))], cutouts[int(rng.integers(len(cutouts)))]
-        placed, parents = _placed(method, good, cutout, cutouts, rng)
-        if placed is None or not placed.mask.any():
+        normal = normals[int(rng.integers(len(normals)))]
+        drawn = draw(normal, rng)
+        if drawn is None or not drawn.placed.mask.any():
             continue
-        photo, mask = poisson(good.photo, placed) if method == "poisson" else paste(good.photo, placed)
-        if is_seen(good.photo, photo, mask):
-            return photo, mask, {"good": good.sample.path, "defects": parents}
+        photo, mask = blend(normal.photo, drawn.placed)
+        if is_seen(normal.photo, photo, mask):
+            return photo, mask, {"good": normal.path, "defects": drawn.sources}
     return None
-
-
-def _placed(
-    method: Method, good: _Good, cutout: Cutout, cutouts: Sequence[Cutout], rng: np.random.Generator
-) -> tuple[Placed | None, list[str]]:
-    if method in ("paste", "poisson"):
-        return place(cutout, good.foreground, rng), [cutout.source]
-    if method == "perlin":
-        return perlin_defect(cutout, good.foreground, rng), [cutout.source]
-    if method == "cutpaste":
-        return cutpaste_defect(good.photo, cutout, good.foreground, rng), [cutout.source]
-    return quilt_defect(cutouts, good.foreground, rng), sorted({one.source for one in cutouts})
 
 
 def linked_photos(dataset: Dataset, own: set[str], methods: Sequence[Method]) -> list[Sample]:

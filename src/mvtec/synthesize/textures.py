@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import cv2
@@ -76,21 +76,25 @@ def cutpaste_defect(photo: Photo, model: Cutout, target: Foreground, rng: np.ran
     return Placed(jittered, placed.mask)
 
 
-def quilt_defect(models: Sequence[Cutout], target: Foreground, rng: np.random.Generator) -> Placed | None:
-    """A new outline of the type, filled with quilted texture of its real defects.
+def fit_outline(models: Sequence[Cutout]) -> Callable[[Foreground, np.random.Generator], Placed | None]:
+    """Learn the outlines of a type, for new defects that are filled with quilted texture of its real ones.
 
     Where most of them are no stars, such as arcs of a ring, radii say little of their outlines: a real one is moved.
     """
     stars = [model.mask for model in models if _star_area(_radii(model.mask)) < _STAR * model.mask.sum()]
-    if len(stars) > len(models) / 2:
-        return _fill(new_outline(stars, rng), models, target, rng)
-    placed = place(models[int(rng.integers(len(models)))], target, rng)
-    if placed is None:
-        return None
-    x, y, w, h = cv2.boundingRect(placed.mask.view(np.uint8))
-    pixels = np.zeros_like(placed.pixels)
-    pixels[y : y + h, x : x + w] = quilt(models, (h, w), rng)
-    return Placed(pixels, placed.mask)
+
+    def new_defect(target: Foreground, rng: np.random.Generator) -> Placed | None:
+        if len(stars) > len(models) / 2:
+            return _fill(new_outline(stars, rng), models, target, rng)
+        placed = place(models[int(rng.integers(len(models)))], target, rng)
+        if placed is None:
+            return None
+        x, y, w, h = cv2.boundingRect(placed.mask.view(np.uint8))
+        pixels = np.zeros_like(placed.pixels)
+        pixels[y : y + h, x : x + w] = quilt(models, (h, w), rng)
+        return Placed(pixels, placed.mask)
+
+    return new_defect
 
 
 def new_outline(masks: Sequence[Mask], rng: np.random.Generator) -> Mask:
