@@ -27,10 +27,10 @@ from study import BOTTLE, FOLDS, judged_by, read_kept
 from mvtec.compare.arms import write_truth
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
-from mvtec.evaluate.bootstrap import interval
-from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables
-from mvtec.evaluate.good_or_defect import false_alarms
-from mvtec.evaluate.matching import CocoFigures, Floats, match
+from mvtec.evaluate.statistics.bootstrap import interval
+from mvtec.evaluate.statistics.coco_metrics import FIGURES, Figure, Tables
+from mvtec.evaluate.statistics.good_or_defect import false_alarms
+from mvtec.evaluate.statistics.matching import CocoFigures, Floats, match
 
 ARMS = ("starter-d1990eda", "starter+poisson-38f3f14d", "coco-5ecc9c80")
 SIZES = (16, 40, 80)

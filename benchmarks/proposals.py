@@ -18,7 +18,7 @@ import numpy as np
 from mvtec.convert.coco import CocoAnnotation, CocoDataset, read_coco
 from mvtec.convert.geometry import Mask, box_iou
 from mvtec.convert.segmentation import region_of_annotation
-from mvtec.evaluate.bootstrap import draw_weights, interval
+from mvtec.evaluate.statistics.bootstrap import draw_weights, interval
 
 
 def by_photo(dataset: CocoDataset) -> dict[str, list[CocoAnnotation]]:

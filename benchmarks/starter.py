@@ -19,7 +19,7 @@ from mvtec.convert.coco import CocoDataset
 from mvtec.detect.model import load_model
 from mvtec.detect.weights import STARTER_FILE
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.gains import gains
+from mvtec.evaluate.paired_differences import gains
 from mvtec.evaluate.predictions import Judged
 from mvtec.offline import quiet
 from mvtec.starter.scene import NAMES, Scene, draw_scene

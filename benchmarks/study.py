@@ -41,9 +41,9 @@ from mvtec.datasets.tree import read_tree
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start, find_start
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.gains import gains
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.paired_differences import gains
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import json_bytes, sha256_json, staged_file
 from mvtec.reading import read_json
 from mvtec.run import keep_plan

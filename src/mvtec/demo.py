@@ -21,11 +21,11 @@ from mvtec.detect.train import train
 from mvtec.detect.weights import MODEL, Start, find_start
 from mvtec.errors import InputError, MvtecError
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.matching import match
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.operating_points import operating_points
 from mvtec.evaluate.predictions import load
-from mvtec.evaluate.report import write_report
-from mvtec.evaluate.thresholds import operating_points
+from mvtec.evaluate.report.detector_page import write_report
+from mvtec.evaluate.statistics.matching import match
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import fresh_folder, write_json
 from mvtec.run import prepare_run
 

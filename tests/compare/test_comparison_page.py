@@ -11,8 +11,8 @@ from mvtec.compare.result import CLASSIFIER, DETECTOR
 from mvtec.evaluate.answers import Answers
 from mvtec.evaluate.compare import compare
 from mvtec.evaluate.detector_errors import ErrorKind
-from mvtec.evaluate.gallery import Box, Card
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.report.gallery import Box, Card
+from mvtec.evaluate.statistics.metric import Metric
 
 
 def contest(truth: dict[str, str], detector: dict[str, str], classifier: dict[str, str]) -> Any:

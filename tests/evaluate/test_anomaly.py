@@ -16,8 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 from mvtec.datasets.tree import read_tree
 from mvtec.evaluate.anomaly import CATCHING, CATCHING_ALL, OWN, SILENT, evaluate_anomaly
-from mvtec.evaluate.good_or_defect import yes_or_no
-from mvtec.evaluate.pixels import PixelTable, area, count_pixels, heat_edges
+from mvtec.evaluate.statistics.good_or_defect import yes_or_no
+from mvtec.evaluate.statistics.pixels import PixelTable, area, count_pixels, heat_edges
 
 SMALL = ("--imgsz", 64, "--backbone", "efficientnet_lite0")
 

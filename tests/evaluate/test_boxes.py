@@ -10,11 +10,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from random_case import judge, random_case
 
-from mvtec.evaluate import coco_figures
-from mvtec.evaluate.bootstrap import draw_weights
 from mvtec.evaluate.boxes import evaluate_boxes, label_sources
-from mvtec.evaluate.coco_figures import FIGURES, RECALLS, average_precision, recall
-from mvtec.evaluate.matching import match
+from mvtec.evaluate.statistics import coco_metrics
+from mvtec.evaluate.statistics.bootstrap import draw_weights
+from mvtec.evaluate.statistics.coco_metrics import FIGURES, RECALLS, average_precision, recall
+from mvtec.evaluate.statistics.matching import match
 
 
 def pycocotools_stats(truth, results, tmp_path: Path) -> np.ndarray:
@@ -86,14 +86,14 @@ def test_resamples_counted_a_few_at_a_time_have_the_same_average_precision(monke
     truth, results = random_case(2)
     matches, weights = match(truth, results).matches[0, "all"], draw_weights(8, 7, 0)
     at_once = average_precision(matches, weights)
-    monkeypatch.setattr(coco_figures, "CELLS", 2 * len(matches.image))
+    monkeypatch.setattr(coco_metrics, "CELLS", 2 * len(matches.image))
     np.testing.assert_array_equal(average_precision(matches, weights), at_once)
 
 
 def test_the_recalls_reached_are_those_that_a_search_finds():
     for total in range(1, 700):
         recalls = np.arange(total + 1) / total
-        found = coco_figures._recalls_reached(recalls)
+        found = coco_metrics._recalls_reached(recalls)
         np.testing.assert_array_equal(found, np.searchsorted(RECALLS, recalls, side="right"))
 
 

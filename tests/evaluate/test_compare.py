@@ -12,6 +12,7 @@ from conftest import make_category
 from mvtec.convert.class_results import class_results, heat_file
 from mvtec.convert.coco import CocoDataset
 from mvtec.datasets.tree import read_tree
+from mvtec.evaluate.anomaly_maps import HeatShare, heat_shares, mean_shares, read_heat
 from mvtec.evaluate.answers import (
     Answers,
     BestBox,
@@ -21,7 +22,6 @@ from mvtec.evaluate.answers import (
     detector_answers,
 )
 from mvtec.evaluate.compare import compare
-from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares, read_heat
 from mvtec.evaluate.predictions import Judged
 
 

@@ -236,9 +236,9 @@ def test_the_cross_check_says_what_ultralytics_makes_of_crowds():
 def test_only_photos_that_are_shown_are_read(files: Files, mvtec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for number in range(8):
         write_png(tmp_path / "photos" / f"{number}.png", noise(number, 900, 900))
-    monkeypatch.setattr("mvtec.evaluate.report.MAX_CARDS", 2)
+    monkeypatch.setattr("mvtec.evaluate.report.detector_page.MAX_CARDS", 2)
     read = []
-    monkeypatch.setattr("mvtec.evaluate.gallery.data_uri", lambda photo: read.append(photo.name) or "data:,")
+    monkeypatch.setattr("mvtec.evaluate.report.gallery.data_uri", lambda photo: read.append(photo.name) or "data:,")
     assert mvtec("evaluate", "boxes", *files.write(), "--report", tmp_path / "report.html").code == 0
     assert len(read) == 2
     assert "6 more not shown" in (tmp_path / "report.html").read_text()

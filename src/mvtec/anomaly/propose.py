@@ -22,7 +22,7 @@ from mvtec.convert.geometry import Region, split_mask
 from mvtec.convert.rle import encode_region
 from mvtec.detect.source import read_source
 from mvtec.evaluate.anomaly import DEFECT
-from mvtec.evaluate.heat import scale_heat
+from mvtec.evaluate.anomaly_maps import scale_heat
 from mvtec.files import check_output, sha256_file
 from mvtec.segment.answers import Refined, RefineOptions
 from mvtec.segment.embeddings import EmbeddingCache

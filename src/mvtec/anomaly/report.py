@@ -13,10 +13,10 @@ from mvtec.datasets.images import read_photo
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.anomaly import OF_DEFECT
-from mvtec.evaluate.gallery import pixels_uri
-from mvtec.evaluate.heat import heat_over, scale_heat
-from mvtec.evaluate.mask_report import outline_path
-from mvtec.evaluate.report import template
+from mvtec.evaluate.anomaly_maps import heat_over, scale_heat
+from mvtec.evaluate.report.gallery import pixels_uri
+from mvtec.evaluate.report.mask_page import outline_path
+from mvtec.evaluate.report.page_templates import template
 from mvtec.files import sha256_file, staged_folder, write_json
 
 MAX_PHOTOS = 100

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from mvtec.evaluate.metric import Metric
+    from mvtec.evaluate.statistics.metric import Metric
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of all that is random.")]

@@ -14,9 +14,9 @@ from mvtec.words import counted
 
 if TYPE_CHECKING:
     from mvtec.evaluate.cross_check import CrossCheck
-    from mvtec.evaluate.metric import Metric
+    from mvtec.evaluate.operating_points import OperatingPoint
     from mvtec.evaluate.predictions import Judged
-    from mvtec.evaluate.thresholds import OperatingPoint
+    from mvtec.evaluate.statistics.metric import Metric
 
 MaxDetections = Annotated[
     int, typer.Option(min=100, help="Count so many detections of a class in a photo, the best; COCO counts 100.")
@@ -54,10 +54,10 @@ def boxes(
     """Score boxes: pycocotools' twelve figures, per class too, with 95 % bootstrap intervals over images."""
     from mvtec.evaluate.boxes import evaluate_boxes
     from mvtec.evaluate.cross_check import cross_check as check_tools
-    from mvtec.evaluate.matching import match
+    from mvtec.evaluate.operating_points import operating_points
     from mvtec.evaluate.predictions import load
-    from mvtec.evaluate.report import photo_root, report_predictions
-    from mvtec.evaluate.thresholds import operating_points
+    from mvtec.evaluate.report.detector_page import photo_root, report_predictions
+    from mvtec.evaluate.statistics.matching import match
     from mvtec.files import check_output
 
     if report is not None:
@@ -181,8 +181,8 @@ def masks(
     """
     from mvtec.errors import InputError
     from mvtec.evaluate.mask_pairs import pair_masks
-    from mvtec.evaluate.mask_report import write_mask_report
     from mvtec.evaluate.masks import PER_DEFECT, evaluate_masks, worst
+    from mvtec.evaluate.report.mask_page import write_mask_report
     from mvtec.files import check_output
 
     if report is not None:

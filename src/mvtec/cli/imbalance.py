@@ -14,7 +14,7 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print
 
 if TYPE_CHECKING:
     from mvtec.compare.background import Backgrounds
-    from mvtec.evaluate.metric import Metric
+    from mvtec.evaluate.statistics.metric import Metric
 
 __all__ = ["app"]  # the group of `evaluate`, with the commands of this file
 

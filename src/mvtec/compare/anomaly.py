@@ -10,8 +10,8 @@ from mvtec.anomaly.ask import AnomalyRun, ask, load_run
 from mvtec.classify.heat import write_heat
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.anomaly import AnomalyFigures, evaluate_anomaly
-from mvtec.evaluate.heat import HeatShare, heat_shares, mean_shares
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.anomaly_maps import HeatShare, heat_shares, mean_shares
+from mvtec.evaluate.statistics.metric import Metric
 
 # What it is judged on; the other figures of `evaluate anomaly` are by defect.
 WHOLE = ("image_auroc", "FPR95", "binary_accuracy", "sensitivity", "specificity")

@@ -26,9 +26,9 @@ from mvtec.detect.plan import start_and_recipe
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.gains import GAINS, gains
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.paired_differences import GAINS, gains
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import sha256_file, write_json
 from mvtec.run import RunRecord, keep_plan
 from mvtec.synthesize.make import linked_photos

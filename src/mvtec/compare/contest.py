@@ -30,6 +30,7 @@ from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split, select, warn_of_unused
 from mvtec.devices import choose_device
 from mvtec.errors import InputError
+from mvtec.evaluate.anomaly_maps import heat_shares
 from mvtec.evaluate.answers import (
     DEFAULT_THRESHOLD,
     BestBox,
@@ -41,11 +42,10 @@ from mvtec.evaluate.answers import (
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.compare import compare
 from mvtec.evaluate.detector_errors import detector_errors
-from mvtec.evaluate.heat import heat_shares
 from mvtec.evaluate.mask_pairs import PairedMasks, pair_masks
-from mvtec.evaluate.matching import MOST_DETECTIONS, match
+from mvtec.evaluate.operating_points import operating_points
 from mvtec.evaluate.predictions import Judged, load
-from mvtec.evaluate.thresholds import operating_points
+from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, match
 from mvtec.files import write_json
 from mvtec.run import RunRecord, keep_plan, read_run
 

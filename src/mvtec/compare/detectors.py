@@ -23,7 +23,7 @@ from mvtec.detect.source import Source
 from mvtec.detect.train import train
 from mvtec.detect.weights import Start
 from mvtec.errors import LeakError
-from mvtec.evaluate.matching import MOST_DETECTIONS
+from mvtec.evaluate.statistics.matching import MOST_DETECTIONS
 from mvtec.files import sha256_json, staged_folder, write_json
 from mvtec.reading import read_json
 from mvtec.run import RunRecord, checkpoint_of, is_begun, prepare_run, read_run

@@ -25,10 +25,10 @@ from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, wit
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import make_split
 from mvtec.errors import InputError
-from mvtec.evaluate.bootstrap import bootstrapped, draw_weights
 from mvtec.evaluate.classes import class_scores
-from mvtec.evaluate.matching import Floats
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_weights
+from mvtec.evaluate.statistics.matching import Floats
+from mvtec.evaluate.statistics.metric import Metric
 
 if TYPE_CHECKING:
     import torch

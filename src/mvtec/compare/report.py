@@ -11,12 +11,14 @@ from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
+from mvtec.evaluate.anomaly_maps import HeatShare, heat_over, read_heat
 from mvtec.evaluate.boxes import OF_PHOTOS, count_instances, per_class
-from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
-from mvtec.evaluate.heat import HeatShare, heat_over, read_heat
-from mvtec.evaluate.mask_report import mask_rows, outline_path
-from mvtec.evaluate.metric import Metric
-from mvtec.evaluate.report import CHART_WH, Curve, make_curve, read_curves, template, worst_first
+from mvtec.evaluate.report.detector_page import worst_first
+from mvtec.evaluate.report.gallery import Card, make_cards, pixels_uri
+from mvtec.evaluate.report.mask_page import mask_rows, outline_path
+from mvtec.evaluate.report.page_templates import template
+from mvtec.evaluate.report.training_curves import CHART_WH, Curve, make_curve, read_curves
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import staged_file
 from mvtec.reading import read_json
 from mvtec.words import counted

@@ -13,14 +13,14 @@ from mvtec.convert.receipt import Receipt
 from mvtec.datasets.info import DataCard
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split
+from mvtec.evaluate.anomaly_maps import HeatShare, mean_shares
 from mvtec.evaluate.compare import Comparison
 from mvtec.evaluate.detector_errors import ErrorKind
-from mvtec.evaluate.heat import HeatShare, mean_shares
 from mvtec.evaluate.mask_pairs import PairedMasks
 from mvtec.evaluate.masks import evaluate_masks
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.operating_points import OperatingPoint
 from mvtec.evaluate.predictions import Judged
-from mvtec.evaluate.thresholds import OperatingPoint
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import sha256_file
 from mvtec.run import RunRecord
 

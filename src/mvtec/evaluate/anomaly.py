@@ -11,12 +11,19 @@ import numpy.typing as npt
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
-from mvtec.evaluate.bootstrap import bootstrapped, draw_photos, draw_weights
-from mvtec.evaluate.good_or_defect import PhotoPoint, auroc, catching_score, false_alarms, to_three_places, yes_or_no
-from mvtec.evaluate.heat import Heat, scale_heat
-from mvtec.evaluate.matching import Floats
-from mvtec.evaluate.metric import Metric
-from mvtec.evaluate.pixels import PixelTable, count_pixels, heat_edges
+from mvtec.evaluate.anomaly_maps import Heat, scale_heat
+from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_photos, draw_weights
+from mvtec.evaluate.statistics.good_or_defect import (
+    PhotoPoint,
+    auroc,
+    catching_score,
+    false_alarms,
+    to_three_places,
+    yes_or_no,
+)
+from mvtec.evaluate.statistics.matching import Floats
+from mvtec.evaluate.statistics.metric import Metric
+from mvtec.evaluate.statistics.pixels import PixelTable, count_pixels, heat_edges
 
 DEFECT = "defect"  # what is said of a photo whose defect has no name
 OWN, SILENT = "the detector's own threshold", "no good photo here reaches it"

@@ -7,12 +7,12 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import draw_weights
-from mvtec.evaluate.coco_figures import Tables, figures_with, metric
-from mvtec.evaluate.good_or_defect import catching_score, false_alarms
-from mvtec.evaluate.matching import CocoFigures, Floats, match
-from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.bootstrap import draw_weights
+from mvtec.evaluate.statistics.coco_metrics import Tables, figures_with, metric
+from mvtec.evaluate.statistics.good_or_defect import catching_score, false_alarms
+from mvtec.evaluate.statistics.matching import CocoFigures, Floats, match
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.words import counted
 
 OF_PHOTOS = "FPR95"  # the one figure that is about photos, not about instances

@@ -10,10 +10,11 @@ from scipy.stats import binomtest
 
 from mvtec.datasets.samples import GOOD
 from mvtec.evaluate.answers import Answers
-from mvtec.evaluate.bootstrap import draw_photos
-from mvtec.evaluate.classes import ClassFigures, score_answers, share_difference
-from mvtec.evaluate.good_or_defect import auroc, false_alarms, yes_or_no
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.classes import ClassFigures, score_answers
+from mvtec.evaluate.statistics.bootstrap import draw_photos
+from mvtec.evaluate.statistics.good_or_defect import auroc, false_alarms, yes_or_no
+from mvtec.evaluate.statistics.metric import Metric
+from mvtec.evaluate.statistics.shares import share_difference
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.errors import InputError, install_hint
-from mvtec.evaluate.matching import IOU_THRESHOLDS, match, run_cocoeval
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.matching import IOU_THRESHOLDS, match, run_cocoeval
 from mvtec.offline import ultralytics
 
 CONFIDENCE_FLOOR = 0.001  # Ultralytics' val looks at nothing below

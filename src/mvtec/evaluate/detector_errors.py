@@ -24,9 +24,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoAnnotation
-from mvtec.evaluate.coco_figures import RECALLS
-from mvtec.evaluate.matching import Floats
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.coco_metrics import RECALLS
+from mvtec.evaluate.statistics.matching import Floats
 
 KINDS = ("class", "location", "both", "duplicate", "background", "missed")
 _FOUND, _BACKGROUND = 0.5, 0.1  # IoU

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from mvtec.convert.coco import CocoDataset
 from mvtec.convert.geometry import Region, region_of
 from mvtec.errors import InputError
-from mvtec.evaluate.matching import MOST_DETECTIONS
 from mvtec.evaluate.predicted_masks import Predicted, read_predicted, region_in
 from mvtec.evaluate.predictions import read_truth
+from mvtec.evaluate.statistics.matching import MOST_DETECTIONS
 from mvtec.words import counted as counted_words
 
 _BOUNDARY = 0.02  # of the photo's diagonal, as Cheng et al. take it

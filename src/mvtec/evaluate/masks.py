@@ -9,12 +9,12 @@ import numpy as np
 
 from mvtec.convert.geometry import Region
 from mvtec.convert.rle import Rle, encode_region, encode_rle
-from mvtec.evaluate.bootstrap import bootstrapped, draw_weights
-from mvtec.evaluate.classes import share
-from mvtec.evaluate.coco_figures import FIGURES, Figure, Tables, metric
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
-from mvtec.evaluate.matching import CocoFigures, Floats, Matches, match
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_weights
+from mvtec.evaluate.statistics.coco_metrics import FIGURES, Figure, Tables, metric
+from mvtec.evaluate.statistics.matching import CocoFigures, Floats, Matches, match
+from mvtec.evaluate.statistics.metric import Metric
+from mvtec.evaluate.statistics.shares import share
 
 # By instance: name and value.
 _OF_INSTANCES: dict[str, Callable[[Pair], float]] = {

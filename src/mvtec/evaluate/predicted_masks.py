@@ -15,7 +15,7 @@ from mvtec.convert.results import attributes_of, number, score_of
 from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation
 from mvtec.errors import InputError
 from mvtec.evaluate.annotated import classes_of_truth, parse_annotations, photos_of_truth
-from mvtec.evaluate.doubts import not_counted
+from mvtec.evaluate.prediction_checks import not_counted
 from mvtec.evaluate.predictions import load
 from mvtec.reading import read_json
 from mvtec.words import counted

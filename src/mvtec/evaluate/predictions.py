@@ -12,9 +12,9 @@ from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
 from mvtec.convert.results import categories_of, results_for
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.annotated import annotated_results
-from mvtec.evaluate.doubts import doubts
-from mvtec.evaluate.matching import MOST_DETECTIONS
 from mvtec.evaluate.normals import Normals, photos_beside, read_normals
+from mvtec.evaluate.prediction_checks import doubts
+from mvtec.evaluate.statistics.matching import MOST_DETECTIONS
 from mvtec.reading import read_json
 from mvtec.words import counted
 

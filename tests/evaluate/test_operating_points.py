@@ -6,9 +6,9 @@ import pytest
 from random_case import judge, random_case
 
 from mvtec.evaluate.boxes import evaluate_boxes, out_of_reach
-from mvtec.evaluate.coco_figures import IOU50
-from mvtec.evaluate.matching import match
-from mvtec.evaluate.thresholds import CATCHING, SHOWN, SILENT, at_default, operating_points
+from mvtec.evaluate.operating_points import CATCHING, SHOWN, SILENT, at_default, operating_points
+from mvtec.evaluate.statistics.coco_metrics import IOU50
+from mvtec.evaluate.statistics.matching import match
 
 
 def only(truth, scores: dict[int, list[float]]):

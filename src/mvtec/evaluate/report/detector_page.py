@@ -1,22 +1,19 @@
-"""Writes `report.html`: one self-contained page with the data, the training, the figures and every test photo."""
+"""Writes the page of a detector: the data, the training, the figures and the test photos, worst first."""
 
 from __future__ import annotations
 
-import csv
-import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from mvtec.errors import InputError
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import OF_PHOTOS, about_photos, count_instances, label_sources, out_of_reach, per_class
-from mvtec.evaluate.gallery import Card, make_cards
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.operating_points import OperatingPoint, at_default
 from mvtec.evaluate.predictions import Judged
-from mvtec.evaluate.thresholds import OperatingPoint, at_default
+from mvtec.evaluate.report.gallery import Card, make_cards
+from mvtec.evaluate.report.page_templates import template
+from mvtec.evaluate.report.training_curves import CHART_WH, read_curves
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import staged_file
 from mvtec.run import RunRecord, read_run
 from mvtec.words import counted
@@ -25,26 +22,6 @@ if TYPE_CHECKING:
     from mvtec.datasets.info import DataCard
 
 MAX_CARDS = 120
-CHART_WH = (260, 120)
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One line of the training log.
-
-    Attributes:
-        name: What it shows.
-        points: SVG points, `x,y x,y …`, inside 260×120.
-        first: Its first value.
-        last: Its last value.
-        epochs: How many values it has.
-    """
-
-    name: str
-    points: str
-    first: float
-    last: float
-    epochs: int
 
 
 def write_report(
@@ -106,20 +83,6 @@ def write_report(
     )
     with staged_file(out, overwrite=overwrite, inputs=[photo_root]) as staged:
         staged.write_text(page, encoding="utf-8")
-
-
-def template(name: str) -> Template:
-    """One of our page templates."""
-    environment = Environment(
-        loader=PackageLoader("mvtec.evaluate"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["quoted"] = shlex.quote
-    environment.globals["counted"] = counted
-    return environment.get_template(name)
 
 
 def photo_root(judged: Judged, images: Path | None) -> Path:
@@ -195,35 +158,6 @@ def _name_of(model: Path) -> str:
     if model.parent.name == "weights":
         return model.parent.parent.name
     return model.name if model.suffix else f"{model.parent.name}/{model.name}"
-
-
-def read_curves(results_csv: Path) -> list[Curve]:
-    """The losses, and where a val part was judged its mAP, of Ultralytics' `results.csv`; empty without the file.
-
-    What has one value alone, as after one epoch, is no curve.
-    """
-    if not results_csv.is_file():
-        return []
-    with results_csv.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    curves = []
-    for column in rows[0] if rows else []:
-        name = column.strip()
-        if not (name.startswith("train/") or "mAP" in name):
-            continue
-        values = [float(row[column]) for row in rows if row[column]]
-        if len(values) > 1:
-            curves.append(make_curve(name, values))
-    return curves
-
-
-def make_curve(name: str, values: list[float]) -> Curve:
-    """The curve of at least two values, 0 at the bottom."""
-    width, height = CHART_WH
-    top = max(*values, 1e-9)
-    step = width / (len(values) - 1)
-    points = " ".join(f"{index * step:.1f},{height - value / top * height:.1f}" for index, value in enumerate(values))
-    return Curve(name, points, values[0], values[-1], len(values))
 
 
 def worst_first(cards: list[Card]) -> list[Card]:

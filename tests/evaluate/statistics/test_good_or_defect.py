@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import beta, binom
 from sklearn.metrics import f1_score, roc_auc_score
 
-from mvtec.evaluate.bootstrap import draw_photos
 from mvtec.evaluate.classes import score_answers
-from mvtec.evaluate.good_or_defect import auroc, false_alarms
+from mvtec.evaluate.statistics.bootstrap import draw_photos
+from mvtec.evaluate.statistics.good_or_defect import auroc, false_alarms
 
 
 def _plain(bad: list[float], good: list[float]) -> float:

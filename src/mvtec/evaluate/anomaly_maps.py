@@ -14,8 +14,8 @@ from mvtec.convert.class_results import heat_file
 from mvtec.datasets.images import Photo
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import Sample
-from mvtec.evaluate.bootstrap import bootstrapped, draw_photos
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_photos
+from mvtec.evaluate.statistics.metric import Metric
 
 Heat = npt.NDArray[np.float32]
 _STRENGTH = 0.45  # of the colour over the photo

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.matching import Floats
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.statistics.matching import Floats
+from mvtec.evaluate.statistics.metric import Metric
 
 BOOTSTRAP = "percentile bootstrap over photos"
 PAIRED_BOOTSTRAP = "paired percentile bootstrap over photos"

@@ -8,7 +8,7 @@ from random_case import judge, random_case
 
 from mvtec.errors import InputError
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.gains import GAINS, gains
+from mvtec.evaluate.paired_differences import GAINS, gains
 
 
 def test_a_gain_is_the_difference_of_the_figures():

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.datasets.samples import GOOD
-from mvtec.evaluate.bootstrap import bootstrapped, weights_of
-from mvtec.evaluate.classes import share
-from mvtec.evaluate.matching import Floats
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.statistics.bootstrap import bootstrapped, weights_of
+from mvtec.evaluate.statistics.matching import Floats
+from mvtec.evaluate.statistics.metric import Metric
+from mvtec.evaluate.statistics.shares import share
 
 RECALL = 0.95
 _SHARES = 10  # drawn of each threshold's posterior

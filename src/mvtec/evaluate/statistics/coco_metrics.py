@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.bootstrap import bootstrapped
-from mvtec.evaluate.matching import IOU_THRESHOLDS, MOST_DETECTIONS, CocoFigures, Floats, Matches
-from mvtec.evaluate.metric import Metric
+from mvtec.evaluate.statistics.bootstrap import bootstrapped
+from mvtec.evaluate.statistics.matching import IOU_THRESHOLDS, MOST_DETECTIONS, CocoFigures, Floats, Matches
+from mvtec.evaluate.statistics.metric import Metric
 
 IOU50, IOU75 = 0, 5  # places of 0.50 and 0.75 among the ten thresholds
 RECALLS = np.linspace(0.0, 1.0, 101)  # as pycocotools makes them

@@ -16,7 +16,7 @@ from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoDataset, CocoResult
 from mvtec.convert.photo_names import PhotoNames
-from mvtec.evaluate.matching import MOST_DETECTIONS, Floats
+from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, Floats
 from mvtec.words import counted
 
 _IOU = 0.5

@@ -11,10 +11,10 @@ import pytest
 from random_case import judge, random_case
 
 from mvtec.evaluate.boxes import count_instances
-from mvtec.evaluate.gallery import Card, make_cards, pixels_uri
-from mvtec.evaluate.matching import match
-from mvtec.evaluate.report import template
-from mvtec.evaluate.thresholds import operating_points
+from mvtec.evaluate.operating_points import operating_points
+from mvtec.evaluate.report.gallery import Card, make_cards, pixels_uri
+from mvtec.evaluate.report.page_templates import template
+from mvtec.evaluate.statistics.matching import match
 
 
 def card(truth: list[tuple[int, list[int], int]], found: list[tuple[int, list[int], float]]) -> Card:
@@ -69,7 +69,7 @@ def test_cards_count_as_pycocotools_does(seed: int):
 
 
 def picture(one: Card, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("mvtec.evaluate.gallery.data_uri", lambda _: "data:,")
+    monkeypatch.setattr("mvtec.evaluate.report.gallery.data_uri", lambda _: "data:,")
     return template("parts.jinja").module.boxes_picture(one)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mvtec.convert.coco import CocoDataset, CocoResult
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.doubts import doubts, not_counted
+from mvtec.evaluate.prediction_checks import doubts, not_counted
 from mvtec.evaluate.predictions import load
 
 BOXES = ((60, 50, 150, 100), (120, 100, 30, 40), (300, 20, 50, 60))

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.geometry import Mask, split_mask
-from mvtec.evaluate.heat import Heat
-from mvtec.evaluate.matching import Floats
+from mvtec.evaluate.anomaly_maps import Heat
+from mvtec.evaluate.statistics.matching import Floats
 
 FPR_LIMIT = 0.3
 _EDGES = 4096

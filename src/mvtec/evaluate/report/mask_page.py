@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 
 from mvtec.convert.geometry import Region
-from mvtec.evaluate.gallery import data_uri
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
 from mvtec.evaluate.masks import PER_DEFECT
-from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predicted_masks import Predicted
-from mvtec.evaluate.report import template
+from mvtec.evaluate.report.gallery import data_uri
+from mvtec.evaluate.report.page_templates import template
+from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import staged_file
 from mvtec.words import counted
 

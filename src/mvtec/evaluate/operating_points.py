@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import photo_scores
-from mvtec.evaluate.coco_figures import IOU50
-from mvtec.evaluate.good_or_defect import PhotoPoint, catching_score, to_three_places
-from mvtec.evaluate.matching import CocoFigures
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.coco_metrics import IOU50
+from mvtec.evaluate.statistics.good_or_defect import PhotoPoint, catching_score, to_three_places
+from mvtec.evaluate.statistics.matching import CocoFigures
 
 SHOWN = (0.05, 0.1, DEFAULT_THRESHOLD, 0.5, 0.75)
 CATCHING, SILENT = "95 % of these bad photos have a box", "none of these good photos has a box"

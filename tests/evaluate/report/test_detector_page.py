@@ -9,9 +9,10 @@ import pytest
 from random_case import judge
 
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.matching import match
-from mvtec.evaluate.report import read_curves, write_report
-from mvtec.evaluate.thresholds import operating_points
+from mvtec.evaluate.operating_points import operating_points
+from mvtec.evaluate.report.detector_page import write_report
+from mvtec.evaluate.report.training_curves import read_curves
+from mvtec.evaluate.statistics.matching import match
 
 
 def page(tmp_path: Path, bad: list[float | None], good: int) -> str:
@@ -48,7 +49,7 @@ def page(tmp_path: Path, bad: list[float | None], good: int) -> str:
 
 @pytest.fixture(autouse=True)
 def no_photos(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mvtec.evaluate.gallery.data_uri", lambda _: "data:,")
+    monkeypatch.setattr("mvtec.evaluate.report.gallery.data_uri", lambda _: "data:,")
 
 
 def test_fpr95_that_cannot_be_reached_says_why(tmp_path: Path):

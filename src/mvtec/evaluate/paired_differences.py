@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.errors import InputError
-from mvtec.evaluate.bootstrap import PAIRED_BOOTSTRAP, bootstrapped, draw_photos
 from mvtec.evaluate.boxes import photo_scores, truth_scores
-from mvtec.evaluate.coco_figures import FIGURES, Tables, figures_with
-from mvtec.evaluate.good_or_defect import alarm_share
-from mvtec.evaluate.matching import Floats, match
-from mvtec.evaluate.metric import Metric
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.bootstrap import PAIRED_BOOTSTRAP, bootstrapped, draw_photos
+from mvtec.evaluate.statistics.coco_metrics import FIGURES, Tables, figures_with
+from mvtec.evaluate.statistics.good_or_defect import alarm_share
+from mvtec.evaluate.statistics.matching import Floats, match
+from mvtec.evaluate.statistics.metric import Metric
 
 _UNDEFINED = "undefined for one of the two"
 GAINS = ("AP50", "AP", "AR100", "FPR95")

@@ -1,0 +1,1 @@
+"""How figures are counted: matching, average precision, shares, and their 95 % intervals."""
