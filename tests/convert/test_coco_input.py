@@ -164,6 +164,12 @@ def test_a_box_that_becomes_a_mask_is_weighed(write, tmp_path: Path, mvtec, comm
     assert "worst 0.0100 in p.png" in outcome.out  # 4×4 of 40×40
 
 
+@pytest.mark.parametrize("points", [[10, 10, 30, 10, 30, 20], [30, 20, 30, 10, 10, 10]], ids=["clockwise", "against"])
+def test_a_missing_area_is_computed_whichever_way_the_points_go_round(write, points: list[int]):
+    file = write({"segmentation": [points], "bbox": [10, 10, 20, 10], "area": None})
+    assert read_coco(file).annotations[0].area == 100  # half of 20 × 10
+
+
 def test_a_turned_box_is_its_polygon_and_the_upright_box_around_it(write, tmp_path: Path, mvtec):
     file = write({"bbox": [10, 20, 40, 5], "attributes": {"rotation": 45.0}})
     words = ["convert", "coco-to-yolo", file, "--images", tmp_path]

@@ -36,6 +36,16 @@ def test_boxes_and_areas(mask, boxes, areas):
     assert [instance.area for instance in instances] == areas
 
 
+def test_corners_touch_where_there_are_many_regions_too():
+    """Twelve pairs of pixels that touch at a corner; many regions take another way than few."""
+    mask = np.zeros((4, 48), bool)
+    for left in range(0, 48, 4):
+        mask[1, left] = mask[2, left + 1] = True
+    assert [(region.box_xywh, region.area) for region in split_mask(mask)] == [
+        ((left, 1, 2, 2), 2) for left in range(0, 48, 4)
+    ]
+
+
 @given(masks)
 def test_regions_are_a_partition_and_their_boxes_are_tight(mask):
     instances = split_mask(mask)

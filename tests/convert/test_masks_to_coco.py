@@ -84,6 +84,7 @@ def test_a_split_gives_one_file_a_part(category: Category, tmp_path: Path, mvtec
         pytest.param(["--instances", "image"], [[3, 5, 43, 28]], id="image"),
         pytest.param(["--merge-gap", "26"], [[3, 5, 10, 5], [40, 30, 6, 3]], id="gap_too_small"),
         pytest.param(["--merge-gap", "27"], [[3, 5, 43, 28]], id="gap_of_27_columns"),
+        pytest.param(["--min-area", "18"], [[3, 5, 10, 5], [40, 30, 6, 3]], id="specks_of_18_pixels_kept"),
         pytest.param(["--min-area", "19"], [[3, 5, 10, 5]], id="specks_dropped"),
     ],
 )
@@ -92,7 +93,7 @@ def test_how_masks_become_instances(category: Category, tmp_path: Path, mvtec, o
     content = json.loads((tmp_path / "i.json").read_text())
     image = next(i["id"] for i in content["images"] if i["file_name"] == "test/crack/001.png")
     assert [a["bbox"] for a in content["annotations"] if a["image_id"] == image] == boxes
-    assert ("4 instances below --min-area were dropped" in outcome.err) == ("--min-area" in options)
+    assert ("4 instances below --min-area were dropped" in outcome.err) == ("19" in options)
 
 
 def test_a_bad_mask_stops_the_conversion_or_is_left_out(category: Category, tmp_path: Path, mvtec):
@@ -205,6 +206,16 @@ def test_an_image_keeps_its_masks_while_the_next_are_decoded(category: Category)
         if not sample.is_good:
             kept = np.any([instance.region.full(image.size_hw) for instance in image.instances], axis=0)
             np.testing.assert_array_equal(kept, read_mask(sample))
+
+
+def test_values_above_the_threshold_are_defect_the_threshold_itself_is_not(category: Category, tmp_path: Path, mvtec):
+    edge = np.zeros((40, 48))
+    edge[5:20, 3:20] = 100
+    edge[8:18, 5:15] = 101
+    write_png(category.mask("crack", 0), edge)
+    out = tmp_path / "a.json"
+    assert mvtec("convert", "masks-to-coco", category.root, "--out", out, "--threshold", "100").code == 0
+    assert read_coco(out).annotations[0].bbox == (5, 8, 10, 10)
 
 
 def test_masks_of_16_bits_have_the_same_middle(category: Category, tmp_path: Path, mvtec):

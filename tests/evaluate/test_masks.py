@@ -91,6 +91,16 @@ def test_figures_counted_by_hand(truth: Path, tmp_path: Path):
     assert [pair.iou for pair in worst(paired, 2)] == [0, 0.5]
 
 
+def test_the_ap_of_masks_is_counted_with_the_iou_of_masks(tmp_path: Path):
+    """Truth and prediction have one box. The masks share 40 of 100 pixels: no match at 0.5."""
+    thin = rectangle(0, 0, 10, 3) | rectangle(0, 9, 10, 1)
+    truth = coco(tmp_path / "truth.json", [(1, 1, thin, [0, 0, 10, 10])])
+    predictions = coco(tmp_path / "p.json", [(1, 1, rectangle(0, 0, 10, 10), [0, 0, 10, 10])])
+    metrics = evaluate_masks(pair_masks(truth, predictions))
+    assert metrics["IoU"].value == pytest.approx(0.4)
+    assert (metrics["AP50"].value, metrics["AP"].value) == (0, 0)
+
+
 def test_other_ids_are_paired_one_to_one_within_class_and_photo(truth: Path, tmp_path: Path):
     predictions = coco(
         tmp_path / "p.json",
