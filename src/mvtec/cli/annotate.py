@@ -51,7 +51,7 @@ def annotate(
     from mvtec.errors import InputError, install_hint
 
     try:
-        from mvtec.annotate.serve import listen, prepare, serve
+        from mvtec.annotate.server.serve import listen, prepare, serve
     except ImportError as error:
         raise InputError("mvtec annotate", f"needs {error.name}", f"To have it, {install_hint('annotate')}") from error
     waiting = listen(host, port, use_token=token)
