@@ -21,12 +21,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoAnnotation
 from mvtec.evaluate.predictions import Judged
-from mvtec.evaluate.statistics.coco_metrics import RECALLS
-from mvtec.evaluate.statistics.matching import Floats
+from mvtec.evaluate.statistics.coco_metrics import interpolated_precision
+from mvtec.evaluate.statistics.matching import Floats, box_ious, match_greedily
 
 KINDS = ("class", "location", "both", "duplicate", "background", "missed")
 _FOUND, _BACKGROUND = 0.5, 0.1  # IoU
@@ -70,19 +69,19 @@ def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
     for image in judged.truth.images:
         own, results = truth_of[image.id], found_of[image.id]
         numbers, boxes = [annotation.id for annotation in own], [annotation.bbox for annotation in own]
-        detections += _judge(numbers, boxes, category_of, results[: judged.max_detections])
+        detections += _kinds_of(numbers, boxes, category_of, results[: judged.max_detections])
     found = {detection.instance for detection in detections if detection.hit}
-    mendable = {detection.instance for detection in detections if detection.kind in ("class", "location")} - found
-    missed = [number for number in category_of if number not in found and number not in mendable]
+    correctable = {detection.instance for detection in detections if detection.kind in ("class", "location")} - found
+    missed = [number for number in category_of if number not in found and number not in correctable]
     positives = dict(Counter(category_of.values()))
     before = _mean_ap(detections, positives)
-    best = _best_about(detections, mendable)
+    best = _best_about(detections, correctable)
     kinds = {}
     for kind in KINDS[:-1]:
         corrected = [
             result
             for at, detection in enumerate(detections)
-            if (result := _mend(detection, kind, at in best, category_of)) is not None
+            if (result := _correct(detection, kind, at in best, category_of)) is not None
         ]
         count = sum(detection.kind == kind for detection in detections)
         kinds[kind] = ErrorKind(count, _mean_ap(corrected, positives) - before)
@@ -92,7 +91,7 @@ def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
     return kinds
 
 
-def _judge(
+def _kinds_of(
     numbers: Sequence[int],
     boxes: Sequence[tuple[float, float, float, float]],
     category_of: dict[int, int],
@@ -103,27 +102,17 @@ def _judge(
         return [_Detection(result["category_id"], result["score"], False, "background") for result in results]
     if not results:
         return []
-    overlap = np.asarray(
-        coco_mask.iou(
-            np.array([result["bbox"] for result in results], np.float64), np.array(boxes, np.float64), [0] * len(boxes)
-        )
-    )
+    overlap = box_ious([result["bbox"] for result in results], boxes)
     own = np.array([[result["category_id"] == category_of[number] for number in numbers] for result in results])
     of_class, of_others = overlap * own, overlap * ~own
-    free = np.ones(len(numbers), bool)
-    hits: list[int | None] = []
-    for row in of_class:
-        at = int((row * free).argmax())
-        hit = bool(row[at] >= _FOUND and free[at])
-        if hit:
-            free[at] = False
-        hits.append(at if hit else None)
-    judged = []
+    hits = match_greedily(of_class, _FOUND)
+    free = np.array([at not in hits for at in range(len(numbers))])
+    detections = []
     for result, hit_at, same, other, any_class in zip(results, hits, of_class, of_others, overlap, strict=True):
         kind, about = (None, hit_at) if hit_at is not None else _kind(same, other, any_class, free)
         instance = None if about is None else numbers[about]
-        judged.append(_Detection(result["category_id"], result["score"], hit_at is not None, kind, instance))
-    return judged
+        detections.append(_Detection(result["category_id"], result["score"], hit_at is not None, kind, instance))
+    return detections
 
 
 def _kind(same: Floats, other: Floats, any_class: Floats, free: np.ndarray[Any, Any]) -> tuple[str, int | None]:
@@ -137,18 +126,18 @@ def _kind(same: Floats, other: Floats, any_class: Floats, free: np.ndarray[Any, 
     return ("background" if any_class.max() <= _BACKGROUND else "both"), None
 
 
-def _best_about(detections: Sequence[_Detection], mendable: set[int | None]) -> set[int]:
+def _best_about(detections: Sequence[_Detection], correctable: set[int | None]) -> set[int]:
     """Of each instance that an error of class or location is about, the place of the best score among them."""
     best: dict[int, int] = {}
     for at, detection in enumerate(detections):
-        if detection.hit or detection.instance is None or detection.instance not in mendable:
+        if detection.hit or detection.instance is None or detection.instance not in correctable:
             continue
         if detection.instance not in best or detections[best[detection.instance]].score < detection.score:
             best[detection.instance] = at
     return set(best.values())
 
 
-def _mend(detection: _Detection, kind: str, is_best: bool, category_of: dict[int, int]) -> _Detection | None:
+def _correct(detection: _Detection, kind: str, is_best: bool, category_of: dict[int, int]) -> _Detection | None:
     """A detection after the errors of a kind were corrected; None where it goes."""
     if detection.kind != kind:
         return detection
@@ -171,9 +160,8 @@ def _mean_ap(detections: Sequence[_Detection], positives: dict[int, int]) -> flo
 
 
 def _average_precision(hits: np.ndarray[Any, Any], positives: int) -> float:
-    if not positives or not len(hits):
+    at = np.flatnonzero(hits)
+    if not positives or not len(at):
         return 0.0
-    found = np.cumsum(hits)
-    precision = np.maximum.accumulate((found / np.arange(1, len(hits) + 1))[::-1])[::-1]
-    at = np.searchsorted(found / positives, RECALLS, side="left")
-    return float(np.append(precision, 0.0)[np.minimum(at, len(hits))].mean())
+    found = np.arange(1, len(at) + 1).astype(np.float64)
+    return float(interpolated_precision(found[None], (at[None] + 1).astype(np.float64), np.array([float(positives)]))[0])

@@ -17,7 +17,7 @@ from mvtec.convert.geometry import Region, region_of
 from mvtec.errors import InputError
 from mvtec.evaluate.predicted_masks import Predicted, read_predicted, region_in
 from mvtec.evaluate.predictions import read_truth
-from mvtec.evaluate.statistics.matching import MOST_DETECTIONS
+from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, match_greedily
 from mvtec.words import counted as counted_words
 
 _BOUNDARY = 0.02  # of the photo's diagonal, as Cheng et al. take it
@@ -175,21 +175,12 @@ def _lies_in_one(index: int, entry: Predicted, crowds: Sequence[tuple[int, int, 
 
 
 def _one_to_one(own: list[tuple[int, Region]], candidates: list[Predicted]) -> dict[int, Predicted | None]:
-    overlaps = sorted(
-        (
-            (-region.iou(entry.region), at, number)
-            for at, region in own
-            for number, entry in enumerate(candidates)
-            if entry.region is not None
-        ),
-    )
-    matched: dict[int, Predicted | None] = {}
-    taken: set[int] = set()
-    for negative, at, number in overlaps:
-        if negative < 0 and at not in matched and number not in taken:
-            matched[at] = candidates[number]
-            taken.add(number)
-    return matched
+    """Of each instance the prediction that is meant for it, the highest IoU first."""
+    overlap = np.array(
+        [[0.0 if one.region is None else region.iou(one.region) for one in candidates] for _, region in own]
+    ).reshape(len(own), len(candidates))
+    matched = match_greedily(overlap, best_overlap_first=True)
+    return {at: None if number is None else candidates[number] for (at, _), number in zip(own, matched, strict=True)}
 
 
 def _pair(image: int, category_id: int, truth: Region, found: Predicted | None, size_hw: tuple[int, int]) -> Pair:

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoDataset, CocoResult
 from mvtec.convert.photo_names import PhotoNames
-from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, Floats
+from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, Floats, box_ious
 from mvtec.words import counted
 
 _IOU = 0.5
@@ -246,8 +245,7 @@ class _Look:
         said = said[: max(20, 3 * len(own))] if best else said
         width, height = self._sides[image]
         boxes = reading(np.array([one.bbox for one in said], np.float64), width, height)
-        real = np.array([box for _, box in own], np.float64)
-        overlaps = np.asarray(coco_mask.iou(np.ascontiguousarray(boxes), real, [0] * len(own)), np.float64)
+        overlaps = box_ious(boxes, [box for _, box in own])
         classes = np.array([[one.category_id == number for number, _ in own] for one in said])
         has_area = (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
         return overlaps * has_area[:, None], classes

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from pycocotools import mask as coco_mask
 
 from mvtec.convert.coco import CocoAnnotation
 from mvtec.datasets.images import read_photo
 from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.statistics.matching import box_ious, match_greedily
 
 MIN_IOU = 0.5
 _SIDE = 480  # pixels of a picture in the report
@@ -145,23 +145,18 @@ def _verdicts(truth: list[CocoAnnotation], found: list[dict[str, Any]]) -> tuple
     of_truth: list[Verdict] = ["crowd" if annotation.iscrowd else "missed" for annotation in truth]
     if not truth or not found:
         return of_truth, ["false"] * len(found)
-    # with a crowd pycocotools gives the part of the prediction that lies in it
-    overlaps = coco_mask.iou(
-        np.array([result["bbox"] for result in found], np.float64),
-        np.array([annotation.bbox for annotation in truth], np.float64),
-        [annotation.iscrowd for annotation in truth],
-    )
+    crowd = np.array([bool(annotation.iscrowd) for annotation in truth])
+    overlaps = box_ious([result["bbox"] for result in found], [annotation.bbox for annotation in truth], crowd.tolist())
+    same = np.array([[result["category_id"] == annotation.category_id for annotation in truth] for result in found])
     of_found: list[Verdict] = []
-    for result, overlap in zip(found, overlaps, strict=True):
-        near = [index for index in range(len(truth)) if overlap[index] >= MIN_IOU]
-        own = [index for index in near if truth[index].category_id == result["category_id"]]
-        free = [index for index in own if of_truth[index] == "missed"]
-        if free:
-            of_truth[max(free, key=lambda index: (overlap[index], -index))] = "found"
+    matched = match_greedily(overlaps * (same & ~crowd), MIN_IOU)
+    for at, near, own in zip(matched, overlaps >= MIN_IOU, same, strict=True):
+        if at is not None:
+            of_truth[at] = "found"
             of_found.append("right")
-        elif any(truth[index].iscrowd for index in own):
+        elif (near & own & crowd).any():
             of_found.append("crowd")
-        elif any(not truth[index].iscrowd for index in near if index not in own):
+        elif (near & ~own & ~crowd).any():
             of_found.append("wrong class")
         else:
             of_found.append("false")

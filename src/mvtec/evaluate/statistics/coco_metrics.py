@@ -159,14 +159,28 @@ def _average_precision(matches: Matches, weights: Floats) -> Floats:
         if (counts != of).any():
             seen, of = np.cumsum(drawn * counts, axis=1), counts
         found = np.cumsum(drawn[:, hits], axis=1)
-        precision = found / np.maximum(seen[:, hits], 1)
-        best_to_the_right = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        reached = _recalls_reached(found / np.maximum(total, 1)[:, None])
-        reached[found == 0] = 0  # recall 0 is reached with the first hit
-        newly = np.diff(reached, axis=1, prepend=0)
-        result[:, threshold] = (best_to_the_right * newly).sum(axis=1) / len(RECALLS)
+        result[:, threshold] = interpolated_precision(found, seen[:, hits], total)
     result[total == 0] = np.nan
     return result
+
+
+def interpolated_precision(found: Floats, seen: Floats, total: Floats) -> Floats:
+    """COCO's average precision of R precision-recall curves, float64 R: the mean of 101 interpolated precisions.
+
+    Args:
+        found: float64 R×H, at each hit how many instances have been found, from the best score on.
+        seen: float64 R×H, and how many detections that count have been looked at.
+        total: float64 R, how many instances there are.
+
+    >>> interpolated_precision(np.array([[1.0, 2.0]]), np.array([[1.0, 2.0]]), np.array([2.0])).tolist()
+    [1.0]
+    """
+    precision = found / np.maximum(seen, 1)
+    best_to_the_right = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    reached = _recalls_reached(found / np.maximum(total, 1)[:, None])
+    reached[found == 0] = 0  # recall 0 is reached with the first hit
+    newly = np.diff(reached, axis=1, prepend=0)
+    return np.asarray((best_to_the_right * newly).sum(axis=1) / len(RECALLS), np.float64)
 
 
 def _recalls_reached(recall: Floats) -> npt.NDArray[np.int64]:

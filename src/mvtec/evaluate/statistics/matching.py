@@ -1,4 +1,4 @@
-"""Runs pycocotools and keeps what its twelve figures are made of, so that they can be counted again.
+"""Matches predictions to the truth: by pycocotools for COCO's figures, and greedily where a page or an error is named.
 
 COCO's figures are defined by `pycocotools/cocoeval.py` and https://cocodataset.org/#detection-eval: average precision
 is the mean of 101 interpolated precisions, over the IoU thresholds 0.50, 0.55, … 0.95.
@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -156,3 +158,52 @@ def _collect(of_images: list[dict[str, Any] | None]) -> Matches:
         counts=~skip,
         instances=instances,
     )
+
+
+def box_ious(found_xywh: npt.ArrayLike, truth_xywh: npt.ArrayLike, crowds: Sequence[bool | int] = ()) -> Floats:
+    """IoU of N predicted boxes with M true ones, float64 N×M.
+
+    Args:
+        found_xywh: N×4, in pixels, as are those of the truth.
+        truth_xywh: M×4.
+        crowds: Of each true box whether it is a crowd: with a crowd the value is the part of the prediction that lies
+            in it, as in pycocotools. Empty for no crowds.
+
+    >>> box_ious([[0, 0, 10, 10]], [[5, 0, 10, 10], [20, 20, 2, 2]]).round(3).tolist()
+    [[0.333, 0.0]]
+    """
+    found, truth = (np.asarray(boxes, np.float64).reshape(-1, 4) for boxes in (found_xywh, truth_xywh))
+    if not len(found) or not len(truth):
+        return np.zeros((len(found), len(truth)))
+    is_crowd = list(crowds) or [0] * len(truth)
+    return np.asarray(coco_mask.iou(np.ascontiguousarray(found), np.ascontiguousarray(truth), is_crowd), np.float64)
+
+
+def match_greedily(overlap: Floats, least: float = 0.0, *, best_overlap_first: bool = False) -> list[int | None]:
+    """Match rows to columns one to one.
+
+    Row after row takes the free column with the highest overlap, so rows by falling score are matched as COCO does it.
+    With `best_overlap_first` the pair with the highest overlap of all comes first. Of equal ones the first is taken.
+
+    Args:
+        overlap: float64 N×M; a pair of overlap 0 is never matched.
+        least: The lowest overlap that is matched.
+        best_overlap_first: Whether the order of the rows does not count.
+
+    Returns:
+        Of each row its column, or None.
+
+    >>> overlap = np.array([[0.6, 0.0], [0.9, 0.5]])
+    >>> match_greedily(overlap, 0.5), match_greedily(overlap, 0.5, best_overlap_first=True)
+    ([0, 1], [None, 0])
+    """
+    rows, columns = np.nonzero((overlap > 0) & (overlap >= least))
+    values = overlap[rows, columns]
+    order = np.lexsort((columns, rows, -values) if best_overlap_first else (columns, -values, rows))
+    matched: list[int | None] = [None] * len(overlap)
+    taken: set[int] = set()
+    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        if matched[row] is None and column not in taken:
+            matched[row] = column
+            taken.add(column)
+    return matched
