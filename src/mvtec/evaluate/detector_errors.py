@@ -163,5 +163,5 @@ def _average_precision(hits: np.ndarray[Any, Any], positives: int) -> float:
     at = np.flatnonzero(hits)
     if not positives or not len(at):
         return 0.0
-    found = np.arange(1, len(at) + 1).astype(np.float64)
-    return float(interpolated_precision(found[None], (at[None] + 1).astype(np.float64), np.array([float(positives)]))[0])
+    found, seen = np.arange(1, len(at) + 1).astype(np.float64), (at + 1).astype(np.float64)
+    return float(interpolated_precision(found[None], seen[None], np.array([float(positives)]))[0])
