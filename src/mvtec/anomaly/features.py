@@ -15,7 +15,7 @@ import numpy as np
 
 from mvtec.classify.backbone import Name, Start, build
 from mvtec.classify.model import network_pixels
-from mvtec.datasets.images import read_photo
+from mvtec.datasets.images import Photo, read_photo
 
 if TYPE_CHECKING:
     import torch
@@ -50,8 +50,11 @@ class Extractor:
         """How many numbers the network has learnt."""
         return sum(weight.numel() for weight in self.trunk.parameters())
 
-    def places(self, photo: Path) -> torch.Tensor:
+    def places(self, photo: Path | Photo) -> torch.Tensor:
         """The features of each place of a photo, float32 HW×C, row by row.
+
+        Args:
+            photo: The file, or uint8 H×W×3 in OpenCV's BGR order.
 
         Raises:
             BadPhotoError: The photo cannot be read.
@@ -59,7 +62,8 @@ class Extractor:
         import torch
         from torch.nn import functional
 
-        scaled = cv2.resize(read_photo(photo), (self.imgsz, self.imgsz), interpolation=cv2.INTER_AREA)
+        pixels = read_photo(photo) if isinstance(photo, Path) else photo
+        scaled = cv2.resize(pixels, (self.imgsz, self.imgsz), interpolation=cv2.INTER_AREA)
         with torch.no_grad():
             seen, maps = network_pixels(np.asarray(scaled, np.uint8)), []
             for number, module in enumerate(self.trunk):

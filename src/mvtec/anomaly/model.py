@@ -13,6 +13,7 @@ import numpy.typing as npt
 from mvtec.anomaly.features import Extractor, new_extractor
 from mvtec.anomaly.memory import Memory
 from mvtec.classify.backbone import Start
+from mvtec.datasets.images import Photo
 from mvtec.errors import InputError, MvtecError, whose_memory_is_full
 from mvtec.files import read_tensors, staged_file, write_tensors
 
@@ -42,7 +43,7 @@ class AnomalyModel:
         """How many numbers the network and the bank hold."""
         return self.extractor.parameters + int(self.memory.patches.numel())
 
-    def heat(self, photo: Path) -> HeatMap:
+    def heat(self, photo: Path | Photo) -> HeatMap:
         """The heat map of a photo, see `heat_map`.
 
         Raises:
@@ -61,7 +62,7 @@ class AnomalyModel:
         return np.asarray(above / white * 255, np.uint8)
 
 
-def heat_map(extractor: Extractor, memory: Memory, photo: Path) -> HeatMap:
+def heat_map(extractor: Extractor, memory: Memory, photo: Path | Photo) -> HeatMap:
     """How unlike good photos each place of a photo is.
 
     Returns:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from mvtec.classify.backbone import Name, Start, build
 from mvtec.classify.recipe import Recipe
 from mvtec.classify.unlike import Goods, pool_unlike
-from mvtec.datasets.images import read_photo
+from mvtec.datasets.images import Photo, read_photo
 from mvtec.errors import InputError, MvtecError, whose_memory_is_full
 from mvtec.files import read_tensors, staged_file, write_tensors
 from mvtec.views import VIEWS, turn
@@ -65,8 +65,11 @@ class Classifier:
         """Whether what is computed once for each photo ends before the pooling."""
         return self.recipe.trains == "last-stage" or self.recipe.pooling == "unlike-good"
 
-    def features(self, photo: Path) -> torch.Tensor:
+    def features(self, photo: Path | Photo) -> torch.Tensor:
         """What is computed once for each photo, views first: float32 vectors, or float16 maps still to be pooled.
+
+        Args:
+            photo: The file, or uint8 H×W×3 in OpenCV's BGR order.
 
         Raises:
             BadPhotoError: The photo cannot be read.
@@ -89,9 +92,10 @@ class Classifier:
         """
         return network_pixels(self._scaled(photo))
 
-    def _scaled(self, photo: Path) -> npt.NDArray[np.uint8]:
+    def _scaled(self, photo: Path | Photo) -> npt.NDArray[np.uint8]:
         side = self.recipe.imgsz
-        return np.asarray(cv2.resize(read_photo(photo), (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+        pixels = read_photo(photo) if isinstance(photo, Path) else photo
+        return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
 
     def vectors(self, features: torch.Tensor) -> torch.Tensor:
         """What the last layer sees, float32 N×D, of features N×…"""

@@ -1,0 +1,1 @@
+"""What `import mvtec` offers: data sets, trained models and figures, as Python objects."""
