@@ -12,11 +12,11 @@ from anomaly_case import make_plates
 from conftest import Category
 from pycocotools import mask as coco_mask
 
-from mvtec.anomaly.ask import load_run
-from mvtec.anomaly.goods import good_photos
+from mvtec.anomaly.normal_images import select_normal_images
+from mvtec.anomaly.predict import load_run
 from mvtec.anomaly.propose import hot_regions, propose
 from mvtec.anomaly.train import train_anomaly
-from mvtec.classify.backbone import find_start
+from mvtec.backbones.weights import find_backbone
 from mvtec.convert.coco import read_coco
 from mvtec.convert.geometry import box_iou
 from mvtec.datasets.tree import read_tree
@@ -58,7 +58,9 @@ def run(plates: Category, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
     out.mkdir()
     dataset = read_tree(plates.root)
-    train_anomaly(dataset, good_photos(dataset, None), out, start=find_start("efficientnet_lite0"), imgsz=256)
+    train_anomaly(
+        dataset, select_normal_images(dataset, None), out, start=find_backbone("efficientnet_lite0"), imgsz=256
+    )
     return out
 
 

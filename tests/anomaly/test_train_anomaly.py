@@ -13,12 +13,13 @@ import torch
 from anomaly_case import make_plates, plate
 from conftest import Category, write_png
 
-from mvtec.anomaly.ask import ask, load_run
-from mvtec.anomaly.goods import choose_threshold, divide, good_photos
-from mvtec.anomaly.memory import Memory, make_memory, remember
+from mvtec.anomaly.memory_bank import make_memory, remember
 from mvtec.anomaly.model import CHECKPOINT
+from mvtec.anomaly.normal_images import choose_threshold, make_folds, select_normal_images
+from mvtec.anomaly.predict import load_run, predict_maps
 from mvtec.anomaly.train import train_anomaly
-from mvtec.classify.backbone import Start, find_start
+from mvtec.backbones.normal_patches import NormalPatches
+from mvtec.backbones.weights import Backbone, find_backbone
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import WeightsError
@@ -39,12 +40,12 @@ def test_it_learns_from_train_good_alone_and_the_same_each_time(plates: Category
     record = read_run(tmp_path / "one")
     assert sorted(record.train_images.values()) == [f"train/good/{number:03}.png" for number in range(10)]
     assert record.settings["bank"] == 640  # all that ten photos of 8×8 places have
-    assert (tmp_path / "one/goods.json").read_bytes() == (tmp_path / "two/goods.json").read_bytes()
+    assert (tmp_path / "one/normal_scores.json").read_bytes() == (tmp_path / "two/normal_scores.json").read_bytes()
     first, second = (load_run(tmp_path / name).model for name in ("one", "two"))
     assert torch.equal(first.memory.patches, second.memory.patches)
-    scores = json.loads((tmp_path / "one/goods.json").read_text())["scores"]
+    scores = json.loads((tmp_path / "one/normal_scores.json").read_text())["scores"]
     assert first.threshold == max(scores.values())  # of fewer than 19
-    heats = ask(first, read_tree(plates.root).labelled)
+    heats = predict_maps(first, read_tree(plates.root).labelled)
     for path, heat in heats.maps.items():
         assert (heat.max() > first.threshold) == ("crack" in path), path
     shown = first.shown(heats.maps["test/crack/000.png"])
@@ -55,10 +56,12 @@ def test_it_learns_from_train_good_alone_and_the_same_each_time(plates: Category
 def test_resnet_18_works_too(plates: Category, tmp_path: Path):
     dataset = read_tree(plates.root)
     (tmp_path / "run").mkdir()
-    train_anomaly(dataset, good_photos(dataset, None), tmp_path / "run", start=Start("resnet18", None), imgsz=64)
+    train_anomaly(
+        dataset, select_normal_images(dataset, None), tmp_path / "run", start=Backbone("resnet18", None), imgsz=64
+    )
     run = load_run(tmp_path / "run")
     assert (run.model.extractor.backbone, run.model.memory.patches.shape[1]) == ("resnet18", 128 + 256)
-    assert run.model.heat(dataset.labelled[0].photo).shape == (8, 8)
+    assert run.model.anomaly_map(dataset.labelled[0].photo).shape == (8, 8)
 
 
 def test_good_photos_alone_are_enough(plates: Category, tmp_path: Path, mvtec):
@@ -87,8 +90,8 @@ def test_with_a_split_the_good_train_photos_count_and_the_test_photos_do_not(pla
     shutil.copy(root / held_out, root / "train" / "good" / "copy.png")
     saved_anew = cv2.imencode(".jpg", cv2.imread(str(root / held_out)), [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
     (root / "train" / "good" / "anew.jpg").write_bytes(saved_anew)
-    goods = {sample.path for sample in good_photos(read_tree(root), split)}
-    assert goods == {
+    normals = {sample.path for sample in select_normal_images(read_tree(root), split)}
+    assert normals == {
         *(f"train/good/{number:03}.png" for number in range(10)),
         *(path for path in split.train if "good" in path),
     }
@@ -178,12 +181,12 @@ def test_near_identical_photos_are_in_one_fold(tmp_path: Path):
         photo = np.zeros((96, 96, 3), np.uint8)
         photo[10 * seed : 10 * seed + 20] = 200
         write_png(category.root / "train" / "good" / f"{number}.png", photo + (number // 6))
-    goods = good_photos(read_tree(category.root), None)
-    folds = divide(goods, seed=3)
+    normals = select_normal_images(read_tree(category.root), None)
+    folds = make_folds(normals, seed=3)
     assert sorted(number for fold in folds for number in fold) == list(range(8))
     assert len(folds) == 5
     assert any({0, 6, 7} <= set(fold) for fold in folds)
-    assert divide(goods, seed=3) == folds
+    assert make_folds(normals, seed=3) == folds
 
 
 @pytest.mark.parametrize(("photos", "rank"), [(5, 5), (18, 18), (19, 19), (20, 20), (40, 39), (100, 96)])
@@ -202,7 +205,7 @@ def test_a_distance_is_that_to_the_nearest_place():
     standard = (places - memory.mean) / memory.deviation
     expected = [min(float((row - kept).norm()) for kept in memory.patches) for row in standard[:20]]
     assert memory.distances(places)[:20].tolist() == pytest.approx(expected, abs=2e-3)
-    same = Memory(torch.zeros(5), torch.ones(5), places)
+    same = NormalPatches(torch.zeros(5), torch.ones(5), places)
     assert same.distances(places).max() < 0.01
 
 
@@ -211,16 +214,16 @@ def test_real_bottles(real_bottle: Path, tmp_path: Path):
     """At a quarter of the pixels: 40 good photos tell 4 of each kind apart."""
     dataset = read_tree(real_bottle)
     (tmp_path / "run").mkdir()
-    goods = good_photos(dataset, None)
-    assert len(goods) == 40
+    normals = select_normal_images(dataset, None)
+    assert len(normals) == 40
     try:
-        start = find_start("efficientnet_lite0")
+        start = find_backbone("efficientnet_lite0")
     except WeightsError as error:
         pytest.skip(str(error))
-    train_anomaly(dataset, goods, tmp_path / "run", start=start, imgsz=224)
+    train_anomaly(dataset, normals, tmp_path / "run", start=start, imgsz=224)
     run = load_run(tmp_path / "run")
     chosen = [sample for sample in dataset.labelled if int(sample.photo.stem) < 4]
-    scores = {sample.path: ask(run.model, [sample]).maps[sample.path].max() for sample in chosen}
+    scores = {sample.path: predict_maps(run.model, [sample]).maps[sample.path].max() for sample in chosen}
     assert max(score for path, score in scores.items() if "good" in path) < min(
         score for path, score in scores.items() if "good" not in path
     )

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from conftest import Category, make_category
 
-from mvtec.classify.backbone import Start, build, find_start
+from mvtec.backbones.networks import build_backbone
+from mvtec.backbones.weights import Backbone, find_backbone
 from mvtec.classify.fit import fit
 from mvtec.classify.model import load_classifier, new_classifier
 from mvtec.classify.recipe import Recipe, find_recipe, recipes
@@ -106,7 +107,7 @@ def test_a_class_without_a_train_photo_is_never_the_answer():
     import torch
 
     recipe = Recipe(about="x", solver="logistic", imgsz=32)
-    model = new_classifier(Start("resnet18", None), recipe, ["a", "b", "c"], seed=0)
+    model = new_classifier(Backbone("resnet18", None), recipe, ["a", "b", "c"], seed=0)
     features = torch.cat([torch.randn(5, 1, 512) + 3, torch.randn(5, 1, 512) - 3])
     learnt, _ = fit(model, features, [0] * 5 + [2] * 5, seed=0)
     answers = [learnt.probabilities(one) for one in features]
@@ -131,16 +132,16 @@ def test_weights_are_never_fetched_unasked(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("MVTEC_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(WeightsError, match="--from-scratch"):
-        find_start("resnet18")
+        find_backbone("resnet18")
     with pytest.raises(InputError, match="there is no vgg"):
-        find_start("vgg")
+        find_backbone("vgg")
     with pytest.raises(InputError, match="contradicts"):
-        find_start(download=True, from_scratch=True)
+        find_backbone(download=True, from_scratch=True)
     with pytest.raises(WeightsError, match="no such weights"):
-        find_start(weights=tmp_path / "none.pth")
+        find_backbone(weights=tmp_path / "none.pth")
     (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"broken")
-    start = find_start()
-    assert start == Start("resnet18", tmp_path / "resnet18-f37072fd.pth")
+    start = find_backbone()
+    assert start == Backbone("resnet18", tmp_path / "resnet18-f37072fd.pth")
     with pytest.raises(WeightsError, match="is cut off or no file of torch"):
         new_classifier(start, Recipe(about="x"), ["a", "b"], seed=0)
 
@@ -151,15 +152,15 @@ def test_weights_of_the_other_network_are_known(tmp_path: Path):
     weights = tmp_path / "w.pth"
     torch.save({"_conv_stem.weight": torch.zeros(1)}, weights)
     with pytest.raises(WeightsError, match=r"does not fit resnet18: it is of efficientnet_lite0\..*--backbone eff"):
-        build(find_start("resnet18", weights=weights))
+        build_backbone(find_backbone("resnet18", weights=weights))
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, weights)
     with pytest.raises(
         WeightsError, match=r"does not fit efficientnet_lite0: it is of resnet18\..*--backbone resnet18"
     ):
-        build(find_start("efficientnet_lite0", weights=weights))
+        build_backbone(find_backbone("efficientnet_lite0", weights=weights))
     torch.save({"conv1.weight": torch.zeros(1)}, weights)
     with pytest.raises(WeightsError, match="its tensors have other shapes"):
-        build(find_start("resnet18", weights=weights))
+        build_backbone(find_backbone("resnet18", weights=weights))
 
 
 def test_resnet_weights_are_those_of_the_file(tmp_path: Path):
@@ -169,7 +170,7 @@ def test_resnet_weights_are_those_of_the_file(tmp_path: Path):
     torch.manual_seed(1)
     network = resnet18(weights=None).eval()
     torch.save(network.state_dict(), tmp_path / "resnet18.pth")
-    start = find_start("resnet18", weights=tmp_path / "resnet18.pth")
+    start = find_backbone("resnet18", weights=tmp_path / "resnet18.pth")
     model = new_classifier(start, Recipe(about="x", imgsz=64), ["a", "b"], seed=0)
     photo = tmp_path / "photo.png"
     cv2.imwrite(str(photo), np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))

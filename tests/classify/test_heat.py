@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import noise, write_png
 
-from mvtec.classify.backbone import Start
+from mvtec.backbones.weights import Backbone
 from mvtec.classify.heat import heat_map
 from mvtec.classify.model import new_classifier
 from mvtec.classify.recipe import Recipe
@@ -24,7 +24,7 @@ from mvtec.classify.recipe import Recipe
 def test_a_map_is_the_channels_weighed_by_the_last_layer(recipe: Recipe, tmp_path: Path):
     photo = tmp_path / "a.png"
     write_png(photo, noise(0))
-    model = replace(new_classifier(Start("resnet18", None), recipe, ["a", "b"], 0), last=torch.nn.Linear(512, 2))
+    model = replace(new_classifier(Backbone("resnet18", None), recipe, ["a", "b"], 0), last=torch.nn.Linear(512, 2))
     with torch.no_grad():
         channels = model.tail(model.trunk(model.pixels(photo)))[0].numpy()
         weights = model.last.weight.numpy()

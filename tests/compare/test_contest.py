@@ -12,9 +12,9 @@ import pytest
 from conftest import Category, make_category
 from tiny import TINY, call
 
-from mvtec.anomaly.goods import good_photos
+from mvtec.anomaly.normal_images import select_normal_images
 from mvtec.anomaly.train import train_anomaly
-from mvtec.classify.backbone import Start
+from mvtec.backbones.weights import Backbone
 from mvtec.classify.recipe import Recipe
 from mvtec.compare.classifiers import recipe_of
 from mvtec.compare.contest import _check_classes
@@ -37,7 +37,7 @@ def anomaly(category: Category, tmp_path_factory: pytest.TempPathFactory) -> Pat
     out = tmp_path_factory.mktemp("runs") / "anomaly"
     out.mkdir()
     dataset = read_tree(category.root)
-    train_anomaly(dataset, good_photos(dataset, None), out, start=Start("resnet18", None), imgsz=64)
+    train_anomaly(dataset, select_normal_images(dataset, None), out, start=Backbone("resnet18", None), imgsz=64)
     return out
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mvtec.classify.backbone import Name, Start, build
-from mvtec.classify.model import network_pixels
+from mvtec.backbones.networks import build_backbone, network_pixels
+from mvtec.backbones.weights import Backbone, Name
 from mvtec.datasets.images import Photo, read_photo
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Extractor:
         return torch.cat(maps, dim=1)[0].flatten(1).T.contiguous()
 
 
-def new_extractor(start: Start, imgsz: int, seed: int) -> Extractor:
+def new_extractor(start: Backbone, imgsz: int, seed: int) -> Extractor:
     """An extractor; `seed` is that of random weights.
 
     Raises:
@@ -83,6 +83,6 @@ def new_extractor(start: Start, imgsz: int, seed: int) -> Extractor:
     import torch
 
     torch.manual_seed(seed)
-    trunk, _ = build(start)
+    trunk, _ = build_backbone(start)
     trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Extractor(start.name, trunk, imgsz)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.anomaly.ask import AnomalyRun, Heats, ask, load_run
+from mvtec.anomaly.predict import AnomalyRun, PredictedMaps, load_run, predict_maps
 from mvtec.datasets.samples import Dataset, Sample
 from mvtec.datasets.split import Split, select
 from mvtec.errors import InputError
@@ -35,7 +35,7 @@ class Judgement:
     samples: tuple[Sample, ...]
     split: str | None
     run: AnomalyRun
-    heats: Heats
+    heats: PredictedMaps
     figures: AnomalyFigures
     synthetic: int = 0
 
@@ -65,7 +65,7 @@ def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, st
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or leave it out")
     asked.refuse_seen(samples)
     with stage("asking", len(samples)) as step:
-        heats = ask(asked.model, samples, on_photo=step)
+        heats = predict_maps(asked.model, samples, on_photo=step)
     with stage("judging", len(samples)) as step:
         figures = evaluate_anomaly(samples, heats.maps, asked.model.threshold, seed=seed, on_photo=step)
     left_out = len(labelled) - len(samples)

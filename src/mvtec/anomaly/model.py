@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.anomaly.features import Extractor, new_extractor
-from mvtec.anomaly.memory import Memory
-from mvtec.classify.backbone import Start
+from mvtec.backbones.normal_patches import NormalPatches
+from mvtec.backbones.weights import Backbone
 from mvtec.datasets.images import Photo
 from mvtec.errors import InputError, MvtecError, whose_memory_is_full
 from mvtec.files import read_tensors, staged_file, write_tensors
 
 CHECKPOINT = Path("weights") / "anomaly.pt"
-HeatMap = npt.NDArray[np.float32]
+AnomalyMap = npt.NDArray[np.float32]
+_AT_ONCE = 512  # places compared at a time: a table of all distances would take 250 MB
 _SMOOTHING = 1.0  # places: 8 pixels of 448, which is Roth et al.'s 4 of 224
 
 
@@ -34,7 +35,7 @@ class AnomalyModel:
     """
 
     extractor: Extractor
-    memory: Memory
+    memory: NormalPatches
     threshold: float
     usual: float
 
@@ -43,15 +44,15 @@ class AnomalyModel:
         """How many numbers the network and the bank hold."""
         return self.extractor.parameters + int(self.memory.patches.numel())
 
-    def heat(self, photo: Path | Photo) -> HeatMap:
-        """The heat map of a photo, see `heat_map`.
+    def anomaly_map(self, photo: Path | Photo) -> AnomalyMap:
+        """The heat map of a photo, see `anomaly_map`.
 
         Raises:
             BadPhotoError: The photo cannot be read.
         """
-        return heat_map(self.extractor, self.memory, photo)
+        return anomaly_map(self.extractor, self.memory, photo)
 
-    def shown(self, heat: HeatMap) -> npt.NDArray[np.uint8]:
+    def shown(self, heat: AnomalyMap) -> npt.NDArray[np.uint8]:
         """A heat map as a grey picture, uint8 of its size.
 
         It is black up to what is usual, and white at the hottest place, or, in a photo that is hardly warm, twice as
@@ -62,7 +63,7 @@ class AnomalyModel:
         return np.asarray(above / white * 255, np.uint8)
 
 
-def heat_map(extractor: Extractor, memory: Memory, photo: Path | Photo) -> HeatMap:
+def anomaly_map(extractor: Extractor, memory: NormalPatches, photo: Path | Photo) -> AnomalyMap:
     """How unlike good photos each place of a photo is.
 
     Returns:
@@ -72,11 +73,12 @@ def heat_map(extractor: Extractor, memory: Memory, photo: Path | Photo) -> HeatM
     Raises:
         BadPhotoError: The photo cannot be read.
     """
-    distances = memory.distances(extractor.places(photo)).reshape(extractor.grid_hw).numpy()
+    nearest = memory.distances(extractor.places(photo), at_once=_AT_ONCE)
+    distances = nearest.reshape(extractor.grid_hw).numpy()
     return np.asarray(cv2.GaussianBlur(distances, (0, 0), _SMOOTHING, borderType=cv2.BORDER_REFLECT_101), np.float32)
 
 
-def score_of(heat: HeatMap) -> float:
+def score_of(heat: AnomalyMap) -> float:
     """The score of a photo: the hottest place of its map."""
     return float(heat.max())
 
@@ -106,9 +108,9 @@ def load_model(path: Path) -> AnomalyModel:
     """
     try:
         content = read_tensors(path, "Give the --out of mvtec train-anomaly")
-        extractor = new_extractor(Start(content["backbone"], None), int(content["imgsz"]), seed=0)
+        extractor = new_extractor(Backbone(content["backbone"], None), int(content["imgsz"]), seed=0)
         extractor.trunk.load_state_dict(content["trunk"])
-        memory = Memory(content["mean"], content["deviation"], content["patches"])
+        memory = NormalPatches(content["mean"], content["deviation"], content["patches"])
         return AnomalyModel(extractor, memory, float(content["threshold"]), float(content["usual"]))
     except MvtecError:  # the package of its network is missing
         raise

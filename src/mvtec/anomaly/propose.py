@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mvtec.anomaly.ask import AnomalyRun
-from mvtec.anomaly.model import HeatMap, score_of
+from mvtec.anomaly.model import AnomalyMap, score_of
+from mvtec.anomaly.predict import AnomalyRun
 from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, write_coco
 from mvtec.convert.geometry import Region, split_mask
 from mvtec.convert.rle import encode_region
@@ -89,7 +89,7 @@ def propose(
         if sha256_file(photo) in run.record.train_images:
             seen.append(image.file_name)
         size_hw = (image.height, image.width)
-        for region, peak in hot_regions(run.model.heat(photo), run.model.threshold, size_hw):
+        for region, peak in hot_regions(run.model.anomaly_map(photo), run.model.threshold, size_hw):
             annotations.append(
                 CocoAnnotation.model_validate(
                     {
@@ -138,7 +138,7 @@ def propose(
     )
 
 
-def hot_regions(heat: HeatMap, threshold: float, size_hw: tuple[int, int]) -> list[tuple[Region, float]]:
+def hot_regions(heat: AnomalyMap, threshold: float, size_hw: tuple[int, int]) -> list[tuple[Region, float]]:
     """The regions of a photo that are above the threshold, in reading order, each cut down to what is hotter than half
     its hottest place, which may be several; with the heat of the hottest place of each.
 

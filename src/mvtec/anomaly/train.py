@@ -3,7 +3,7 @@
 RUN holds:
 
     weights/         anomaly.pt: network, memory bank, threshold
-    goods.json       the score of each good photo, held out, which the threshold comes from
+    normal_scores.json       the score of each good photo, held out, which the threshold comes from
     run.json         the record
 
 The threshold comes from good photos alone: they are divided into five folds, and each photo is scored against a bank of
@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from mvtec.anomaly.features import STRIDE, new_extractor
-from mvtec.anomaly.goods import choose_threshold, divide, expected_alarms
-from mvtec.anomaly.memory import make_memory, remember, share_of_photo
-from mvtec.anomaly.model import CHECKPOINT, AnomalyModel, heat_map, save_model, score_of
-from mvtec.classify.backbone import Start
-from mvtec.classify.small import defect_sides, say_small
+from mvtec.anomaly.memory_bank import make_memory, remember, share_of_photo
+from mvtec.anomaly.model import CHECKPOINT, AnomalyModel, anomaly_map, save_model, score_of
+from mvtec.anomaly.normal_images import choose_threshold, expected_alarms, make_folds
+from mvtec.backbones.weights import Backbone
 from mvtec.datasets.samples import Dataset, Sample
+from mvtec.datasets.small_defects import defect_sides, say_small
 from mvtec.errors import InputError
 from mvtec.files import sha256_file, write_json
 from mvtec.run import RunRecord, finish_run
@@ -46,10 +46,10 @@ def check_imgsz(imgsz: int) -> None:
 
 def train_anomaly(
     dataset: Dataset,
-    goods: Sequence[Sample],
+    normals: Sequence[Sample],
     out: Path,
     *,
-    start: Start,
+    start: Backbone,
     split: str | None = None,
     imgsz: int = 448,
     seed: int = 0,
@@ -61,7 +61,7 @@ def train_anomaly(
 
     Args:
         dataset: The category.
-        goods: Its good photos to learn from, as `goods.good_photos` chooses them.
+        normals: Its good photos to learn from, as `goods.select_normal_images` chooses them.
         out: The run folder, made by `run.prepare_run`.
         start: The network and its weights.
         split: Hash of the split that they were chosen by, if any.
@@ -84,18 +84,18 @@ def train_anomaly(
         warn(f"{dataset.root}: {sentence}. Give it as --imgsz")
     began = time.perf_counter()
     extractor = new_extractor(start, imgsz, seed)
-    folds = divide(goods, seed)
-    most = share_of_photo(BANK, len(goods) - max(map(len, folds)))
+    folds = make_folds(normals, seed)
+    most = share_of_photo(BANK, len(normals) - max(map(len, folds)))
     random = torch.Generator().manual_seed(seed)
     kept = []
-    for sample in goods:
+    for sample in normals:
         kept.append(remember(extractor.places(sample.photo), most, random))
         on_photo()
     heats = {}
     for fold in folds:
-        others = make_memory([kept[number] for number in range(len(goods)) if number not in fold], BANK)
+        others = make_memory([kept[number] for number in range(len(normals)) if number not in fold], BANK)
         for number in fold:
-            heats[goods[number].path] = heat_map(extractor, others, goods[number].photo)
+            heats[normals[number].path] = anomaly_map(extractor, others, normals[number].photo)
             on_photo()
     scores = {path: round(score_of(heat), 5) for path, heat in sorted(heats.items())}
     threshold = choose_threshold(list(scores.values()))
@@ -104,7 +104,7 @@ def train_anomaly(
     seconds = time.perf_counter() - began
     (out / CHECKPOINT).parent.mkdir()
     save_model(out / CHECKPOINT, model)
-    write_json(out / "goods.json", {"scores": scores, "threshold": threshold}, overwrite=True)
+    write_json(out / "normal_scores.json", {"scores": scores, "threshold": threshold}, overwrite=True)
     record = RunRecord(
         kind="anomaly",
         command=command or [],
@@ -114,16 +114,16 @@ def train_anomaly(
             "imgsz": imgsz,
             "bank": len(model.memory.patches),
             "folds": len(folds),
-            "false_alarms": round(expected_alarms(len(goods)), 4),
+            "false_alarms": round(expected_alarms(len(normals)), 4),
             "seed": seed,
         },
         data=str(dataset.root.resolve()),
         split=split,
         weights=start.record(),
-        train_images={sha256_file(sample.photo): sample.path for sample in goods},
+        train_images={sha256_file(sample.photo): sample.path for sample in normals},
         seconds=round(seconds, 1),
         seconds_per_epoch=None,
-        figures={"threshold": threshold, "photos": float(len(goods)), "parameters": float(model.parameters)},
+        figures={"threshold": threshold, "photos": float(len(normals)), "parameters": float(model.parameters)},
     )
     finish_run(out, record)
     return record

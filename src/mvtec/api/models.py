@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.anomaly.ask import load_run
 from mvtec.anomaly.model import AnomalyModel
+from mvtec.anomaly.predict import load_run
 from mvtec.classify.model import Classifier, load_classifier
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.listing import list_images
@@ -167,7 +167,7 @@ class AnomalyDetector(Model[AnomalyMap]):
         return ()
 
     def _of_one(self, image: Image) -> AnomalyMap:
-        found = self._model.heat(_as_bgr(image))
+        found = self._model.anomaly_map(_as_bgr(image))
         height, width = image.shape[:2]
         whole = np.asarray(cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
         return AnomalyMap(whole, float(found.max()), self._model.threshold)

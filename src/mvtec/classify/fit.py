@@ -10,7 +10,7 @@ import numpy as np
 
 from mvtec.classify.losses import ClassLoss
 from mvtec.classify.model import Classifier
-from mvtec.classify.unlike import learn_goods
+from mvtec.classify.unlike import learn_normal_patches
 from mvtec.datasets.samples import GOOD
 from mvtec.errors import InputError
 
@@ -50,7 +50,7 @@ def fit(
         good = [at for at, label in enumerate(labels) if model.classes[label] == GOOD]
         if not good:
             raise InputError("--recipe", "compares photos with good ones, and none are to train on", "Give another one")
-        model = replace(model, goods=learn_goods([features[at] for at in good], seed))
+        model = replace(model, normal_patches=learn_normal_patches([features[at] for at in good], seed))
     with torch.no_grad():
         ready = [model.vectors(views) if model.recipe.trains == "head" else views for views in features]
     if model.recipe.solver == "logistic":

@@ -11,9 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.classify.backbone import Name, Start, build
+from mvtec.backbones.networks import build_backbone, network_pixels
+from mvtec.backbones.normal_patches import NormalPatches
+from mvtec.backbones.weights import Backbone, Name
 from mvtec.classify.recipe import Recipe
-from mvtec.classify.unlike import Goods, pool_unlike
+from mvtec.classify.unlike import pool_unlike
 from mvtec.datasets.images import Photo, read_photo
 from mvtec.errors import InputError, MvtecError, whose_memory_is_full
 from mvtec.files import read_tensors, staged_file, write_tensors
@@ -21,10 +23,6 @@ from mvtec.views import VIEWS, turn
 
 if TYPE_CHECKING:
     import torch
-
-# Of ImageNet's photos, RGB.
-_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +36,7 @@ class Classifier:
         trunk: Frozen; makes feature maps of a photo.
         tail: The last stage of the backbone where it learns, else nothing.
         last: The last layer, `torch.nn.Linear`; None before `fit`.
-        goods: What good photos look like, where the recipe pools by it; None before `fit`.
+        normal_patches: What good photos look like, where the recipe pools by it; None before `fit`.
     """
 
     recipe: Recipe
@@ -47,7 +45,7 @@ class Classifier:
     trunk: Any
     tail: Any
     last: Any = None
-    goods: Goods | None = None
+    normal_patches: NormalPatches | None = None
 
     @property
     def views(self) -> int:
@@ -105,8 +103,8 @@ class Classifier:
         """Vectors of feature maps N×C×H×W, as the recipe says."""
         if self.recipe.pooling == "mean":
             return maps.mean(dim=(2, 3))
-        assert self.goods is not None
-        return pool_unlike(maps, self.goods)
+        assert self.normal_patches is not None
+        return pool_unlike(maps, self.normal_patches)
 
     def logits(self, features: torch.Tensor) -> torch.Tensor:
         """float32 N×classes of features N×…"""
@@ -122,7 +120,7 @@ class Classifier:
         return np.asarray(answers.mean(dim=0).double().numpy())
 
 
-def new_classifier(start: Start, recipe: Recipe, classes: Iterable[str], seed: int) -> Classifier:
+def new_classifier(start: Backbone, recipe: Recipe, classes: Iterable[str], seed: int) -> Classifier:
     """A classifier that can make features and has learnt nothing yet; `seed` is that of random weights.
 
     Raises:
@@ -132,7 +130,7 @@ def new_classifier(start: Start, recipe: Recipe, classes: Iterable[str], seed: i
     from torch import nn
 
     torch.manual_seed(seed)
-    first, second = build(start)
+    first, second = build_backbone(start)
     last_stage = recipe.trains == "last-stage"
     only_first = last_stage or recipe.features == "middle"
     trunk = (first if only_first else nn.Sequential(first, second)).eval().requires_grad_(False)
@@ -148,7 +146,7 @@ def save_classifier(path: Path, model: Classifier) -> None:
         "backbone": model.backbone,
         "classes": list(model.classes),
         "tensors": {name: getattr(model, name).state_dict() for name in ("trunk", "tail", "last")},
-        "goods": None if model.goods is None else asdict(model.goods),
+        "normal_patches": None if model.normal_patches is None else asdict(model.normal_patches),
     }
     with staged_file(path, overwrite=True) as staged:
         write_tensors(staged, content)
@@ -166,31 +164,18 @@ def load_classifier(path: Path) -> Classifier:
     try:
         content = read_tensors(path, "Give the --out of mvtec train-classifier")
         recipe = Recipe.model_validate(content["recipe"])
-        model = new_classifier(Start(content["backbone"], None), recipe, content["classes"], seed=0)
+        model = new_classifier(Backbone(content["backbone"], None), recipe, content["classes"], seed=0)
         tensors = content["tensors"]
         model.trunk.load_state_dict(tensors["trunk"])
         model.tail.load_state_dict(tensors["tail"])
         classes, width = tensors["last"]["weight"].shape
         last = torch.nn.Linear(width, classes)
         last.load_state_dict(tensors["last"])
-        goods = None if content["goods"] is None else Goods(**content["goods"])
+        normal_patches = None if content["normal_patches"] is None else NormalPatches(**content["normal_patches"])
     except MvtecError:  # the package of its network is missing
         raise
     except Exception as error:  # a broken file fails in many ways
         if whose_memory_is_full(error):
             raise
         raise InputError(path, "is no classifier", "Give the --out of mvtec train-classifier") from error
-    return Classifier(recipe, model.backbone, model.classes, model.trunk, model.tail, last, goods)
-
-
-def network_pixels(photo: npt.NDArray[np.uint8]) -> torch.Tensor:
-    """float32 1×3×H×W of a photo in OpenCV's BGR order, normalised by ImageNet's channels.
-
-    EfficientNet-Lite0 was trained on (value - 127) / 128; to find what is odd on bottle that was no better, see
-    docs/results.md.
-    """
-    import torch
-
-    rgb = (photo[..., ::-1].astype(np.float32) / 255 - _MEAN) / _DEVIATION
-    pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None]
-    return pixels.contiguous(memory_format=torch.channels_last)
+    return Classifier(recipe, model.backbone, model.classes, model.trunk, model.tail, last, normal_patches)

@@ -18,14 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.classify.backbone import Start
+from mvtec.backbones.weights import Backbone
 from mvtec.classify.fit import OnEpoch, fit
 from mvtec.classify.heat import heat_map, write_heat
 from mvtec.classify.model import new_classifier, save_classifier
 from mvtec.classify.recipe import Recipe
-from mvtec.classify.small import defect_sides, say_small
 from mvtec.convert.class_results import ClassResults, class_results, write_class_results
 from mvtec.datasets.samples import Dataset
+from mvtec.datasets.small_defects import defect_sides, say_small
 from mvtec.datasets.split import Split, select, warn_of_unused
 from mvtec.errors import InputError
 from mvtec.files import write_json
@@ -52,7 +52,7 @@ def train_classifier(
     split: Split,
     out: Path,
     *,
-    start: Start,
+    start: Backbone,
     recipe_name: str,
     recipe: Recipe,
     seed: int = 0,

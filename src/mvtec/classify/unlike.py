@@ -8,8 +8,9 @@ how much of it there is tells a large one from a small one. The pooling is ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from mvtec.backbones.normal_patches import NormalPatches
 
 if TYPE_CHECKING:
     import torch
@@ -19,30 +20,7 @@ _POWERS = (2, 4)  # of the distance, as a weight
 _SHARES = (0.0, 0.0025, 0.01, 0.03, 0.075, 0.2, 0.5, 1.0)  # of all places, the farthest first; 0 is the farthest alone
 
 
-@dataclass(frozen=True, eq=False)
-class Goods:
-    """What good photos look like.
-
-    Attributes:
-        mean: float32 C, of their features.
-        deviation: float32 C.
-        patches: float32 P×C, features of some of their places, standardised.
-    """
-
-    mean: torch.Tensor
-    deviation: torch.Tensor
-    patches: torch.Tensor
-
-    def distances(self, maps: torch.Tensor) -> torch.Tensor:
-        """How far each place is from good photos, float32 N×HW, of feature maps N×C×H×W."""
-        import torch
-
-        places = (maps.flatten(2).transpose(1, 2) - self.mean) / self.deviation
-        # One map after the other: a large table of distances costs more in memory than in arithmetic.
-        return torch.stack([torch.cdist(of_map, self.patches).amin(dim=1) for of_map in places])
-
-
-def learn_goods(maps: Sequence[torch.Tensor], seed: int) -> Goods:
+def learn_normal_patches(maps: Sequence[torch.Tensor], seed: int) -> NormalPatches:
     """Remember what good photos look like.
 
     Args:
@@ -62,22 +40,23 @@ def learn_goods(maps: Sequence[torch.Tensor], seed: int) -> Goods:
     count = len(maps) * of_photo
     mean = sums / count
     deviation = ((squares / count - mean**2).clamp(min=0) ** 0.5).clamp(min=1e-6)
-    return Goods(mean.float(), deviation.float(), ((torch.cat(patches) - mean) / deviation).float())
+    return NormalPatches(mean.float(), deviation.float(), ((torch.cat(patches) - mean) / deviation).float())
 
 
-def pool_unlike(maps: torch.Tensor, goods: Goods) -> torch.Tensor:
+def pool_unlike(maps: torch.Tensor, normal_patches: NormalPatches) -> torch.Tensor:
     """Vectors of feature maps: their means, weighted by the distance, and the mean distances of the farthest places.
 
     Args:
         maps: float32 N×C×H×W.
-        goods: What good photos look like.
+        normal_patches: What good photos look like.
 
     Returns:
         float32 N×(2·C + 8).
     """
     import torch
 
-    distance = goods.distances(maps)
+    # One map after the other: a large table of distances costs more in memory than in arithmetic.
+    distance = torch.stack([normal_patches.distances(of_map) for of_map in maps.flatten(2).transpose(1, 2)])
     flat = maps.flatten(2)
     parts = []
     for power in _POWERS:

@@ -56,19 +56,19 @@ def train_anomaly(
     Learns from train/good/, and with --split from the good photos of the train part, too. No defect is looked at.
     Where there is no test/ yet, train/good/ alone will do, or a folder that holds good photos and nothing else.
     """
-    from mvtec.anomaly.goods import good_photos, read_goods
+    from mvtec.anomaly.normal_images import read_normal_images, select_normal_images
     from mvtec.anomaly.train import check_imgsz
     from mvtec.anomaly.train import train_anomaly as train
-    from mvtec.classify.backbone import find_start
+    from mvtec.backbones.weights import find_backbone
     from mvtec.datasets.split import read_split
 
     check_imgsz(imgsz)
-    dataset = read_goods(directory)
+    dataset = read_normal_images(directory)
     warn_of_photos(directory)
     split = None if split_file is None else read_split(split_file)
-    goods = good_photos(dataset, split)
+    normals = select_normal_images(dataset, split)
     with download_bar() as on_bytes:
-        start = find_start(
+        start = find_backbone(
             backbone,
             weights=weights,
             download=download,
@@ -78,11 +78,11 @@ def train_anomaly(
     inputs = [directory, *([split_file] if split_file else []), *([weights] if weights else [])]
     with (
         run_folder(out, resume=False, overwrite=overwrite, inputs=inputs),
-        bar("looking at photos", 2 * len(goods)) as update,
+        bar("looking at photos", 2 * len(normals)) as update,
     ):
         record = train(
             dataset,
-            goods,
+            normals,
             out,
             start=start,
             split=None if split is None else split.hash,
@@ -104,7 +104,9 @@ def train_anomaly(
             settings=record.settings,
         )
         return
-    say(f"{len(goods)} good photos, {record.settings['bank']} places remembered; {start.name}; {record.seconds:.0f} s")
+    say(
+        f"{len(normals)} good photos, {record.settings['bank']} places remembered; {start.name}; {record.seconds:.0f} s"
+    )
     expected = 100 * record.settings["false_alarms"]
     say(
         f"a photo is called defective above score {figures['threshold']:.3f}: about {expected:.0f} % or fewer of "
@@ -138,7 +140,7 @@ def propose(
 
     One category, defect; SAM draws the shapes. A photo without a proposal is in the file, too.
     """
-    from mvtec.anomaly.ask import load_run
+    from mvtec.anomaly.predict import load_run
     from mvtec.anomaly.propose import propose as propose_file
     from mvtec.cache import cache_folder
     from mvtec.errors import InputError

@@ -55,7 +55,7 @@ def train_classifier(
 
     It answers for the test part; with --folds for every labelled photo, by a model that has not seen it.
     """
-    from mvtec.classify.backbone import find_start
+    from mvtec.backbones.weights import find_backbone
     from mvtec.classify.recipe import find_recipe
     from mvtec.classify.train import train_classifier as train
     from mvtec.datasets.split import make_split, read_split
@@ -75,7 +75,7 @@ def train_classifier(
             make_split(dataset, test_fraction=0, folds=folds, seed=seed) if folds else make_split(dataset, seed=seed)
         )
     with download_bar() as on_bytes:
-        start = find_start(
+        start = find_backbone(
             backbone,
             weights=weights,
             download=download,

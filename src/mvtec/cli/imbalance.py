@@ -40,7 +40,7 @@ def imbalance(
 
     Of classifiers; `mvtec evaluate imbalance-detector` is the same for detectors.
     """
-    from mvtec.classify.backbone import find_start
+    from mvtec.backbones.weights import find_backbone
     from mvtec.classify.recipe import find_recipe
     from mvtec.compare.imbalance import measure_imbalance
     from mvtec.datasets.tree import read_tree
@@ -50,7 +50,7 @@ def imbalance(
         check_output(out, overwrite=overwrite, inputs=[data, *([weights] if weights else [])])
     found = measure_imbalance(
         read_tree(data),
-        start=find_start(backbone, weights=weights, download=download, from_scratch=from_scratch),
+        start=find_backbone(backbone, weights=weights, download=download, from_scratch=from_scratch),
         recipe=find_recipe(recipe),
         ratios=_numbers(ratios),
         seeds=seeds,

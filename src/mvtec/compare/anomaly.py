@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.anomaly.ask import AnomalyRun, ask, load_run
+from mvtec.anomaly.predict import AnomalyRun, load_run, predict_maps
 from mvtec.classify.heat import write_heat
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.anomaly import AnomalyFigures, evaluate_anomaly
@@ -69,7 +69,7 @@ def answer(
         BadPhotoError: A photo cannot be read.
         BadMaskError: A mask breaks a label rule.
     """
-    heats = ask(run.model, samples, on_photo=on_photo)
+    heats = predict_maps(run.model, samples, on_photo=on_photo)
     for path, heat in heats.maps.items():
         write_heat(out, path, run.model.shown(heat))
     return AnomalySide(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from mvtec.classify.backbone import Name, Start, weights_here
+from mvtec.backbones.weights import Backbone, Name, weights_here
 from mvtec.classify.heat import heat_map, write_heat
 from mvtec.classify.model import Classifier, load_classifier
 from mvtec.classify.recipe import Recipe
@@ -94,7 +94,7 @@ def cross_validate(
     """
     if not (out / "run.json").is_file():
         name, recipe, network, seed = recipe_of(like)
-        start = Start(network, like.weights_file([weights_here(network)]))
+        start = Backbone(network, like.weights_file([weights_here(network)]))
         prepare_run(out, resume=False, overwrite=True)
         try:
             train_classifier(

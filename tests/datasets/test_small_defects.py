@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from conftest import make_category, write_png
 
-from mvtec.classify.small import defect_sides, say_small
+from mvtec.datasets.small_defects import defect_sides, say_small
 from mvtec.datasets.tree import read_tree
 
 
