@@ -36,13 +36,14 @@ def test_boxes_and_areas(mask, boxes, areas):
     assert [instance.area for instance in instances] == areas
 
 
-def test_corners_touch_where_there_are_many_regions_too():
-    """Twelve pairs of pixels that touch at a corner; many regions take another way than few."""
+@pytest.mark.parametrize("pairs", [1, 2, 12])
+def test_pixels_that_touch_at_a_corner_are_one_region(pairs: int):
+    """One region, few and many are found in three ways."""
     mask = np.zeros((4, 48), bool)
-    for left in range(0, 48, 4):
+    for left in range(0, 4 * pairs, 4):
         mask[1, left] = mask[2, left + 1] = True
     assert [(region.box_xywh, region.area) for region in split_mask(mask)] == [
-        ((left, 1, 2, 2), 2) for left in range(0, 48, 4)
+        ((left, 1, 2, 2), 2) for left in range(0, 4 * pairs, 4)
     ]
 
 
