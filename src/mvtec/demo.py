@@ -34,7 +34,7 @@ Stage = Callable[[str, int | None], AbstractContextManager[Callable[..., None]]]
 
 @dataclass(frozen=True)
 class DemoSize:
-    """How large the demo is; the default takes less than ten minutes on two CPU cores.
+    """How large the demo is; the default takes less than three minutes on two CPU cores.
 
     Attributes:
         per_class: Photos of each class.
@@ -44,9 +44,9 @@ class DemoSize:
     """
 
     per_class: int = 20
-    side: int = 448
-    epochs: int = 100
-    imgsz: int = 192
+    side: int = 320
+    epochs: int = 50
+    imgsz: int = 160
 
     def __post_init__(self) -> None:
         if self.per_class < 2:

@@ -13,9 +13,9 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print
 def demo(
     out: Annotated[Path, typer.Option(help="The folder to make.")],
     per_class: Annotated[int | None, typer.Option(help="Photos of each class; by default 20.")] = None,
-    size: Annotated[int | None, typer.Option(help="Width and height of the photos; by default 448.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of training; by default 100.")] = None,
-    imgsz: Annotated[int | None, typer.Option(help="Pixels the detector sees; by default 192.")] = None,
+    size: Annotated[int | None, typer.Option(help="Width and height of the photos; by default 320.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of training; by default 50.")] = None,
+    imgsz: Annotated[int | None, typer.Option(help="Pixels the detector sees; by default 160.")] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
