@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint fuzz faults bench starter study clean
+.PHONY: demo test lint lint-page fuzz faults bench starter study clean
 
 demo: $(VENV)/.ready
 	$(BIN)/mvtec demo --out demo-out --overwrite
@@ -17,6 +17,16 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-page; \
+	else echo "skipped: the page of annotate is not checked, because npm is not installed"; fi
+
+# eslint and TypeScript, in the versions of package-lock.json, for the page of annotate.
+lint-page: node_modules/.package-lock.json
+	npm run --silent lint
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci --silent --no-audit --no-fund
+	touch $@
 
 fuzz: $(VENV)/.dev
 	MVTEC_FUZZ=10000 $(BIN)/python -m pytest tests/fuzz

@@ -1,2 +1,2 @@
 // Starts Swagger's page of the routes.
-window.SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true });
+/** @type {any} */ (window).SwaggerUIBundle({ url: "/openapi.json", dom_id: "#docs", deepLinking: true });

@@ -4,6 +4,7 @@
  * @param {string} tag
  * @param {object} [attributes] `text` is the text; `onclick` and the like are listeners; true and false set or leave out
  * @param {...(Node | string | null)} children
+ * @returns {any} the element, of the kind that `tag` names
  */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -17,7 +18,7 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** @returns {HTMLElement} */
+/** @param {string} id in index.html, which says what kind of element it is @returns {any} the element */
 export function byId(id) {
   return document.getElementById(id);
 }
@@ -25,4 +26,9 @@ export function byId(id) {
 /** Is the person writing, so that keys are letters and no commands? */
 export function isTyping(target) {
   return target instanceof HTMLElement && target.matches("input:not([type=range]):not([type=checkbox]), textarea, select");
+}
+
+/** @param {string} selector of buttons @returns {NodeListOf<HTMLButtonElement>} */
+export function buttons(selector) {
+  return document.querySelectorAll(selector);
 }

@@ -92,7 +92,7 @@ async function start() {
 }
 
 /** For tests: what can be seen, and nothing that can be changed. */
-window.mvtecPage = Object.freeze({
+/** @type {any} */ (window).mvtecPage = Object.freeze({
   get ready() {
     return app.ready;
   },

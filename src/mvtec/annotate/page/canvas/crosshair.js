@@ -86,8 +86,8 @@ export function paintCrosshair(context) {
     context.lineTo(sx, sy - 4);
     context.moveTo(sx, sy + 4);
     context.lineTo(sx, sy + 18);
-    context.lineWidth = width;
-    context.strokeStyle = colour;
+    context.lineWidth = Number(width);
+    context.strokeStyle = String(colour);
     context.stroke();
   }
 }

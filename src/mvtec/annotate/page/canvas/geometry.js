@@ -31,9 +31,10 @@ export function clamp(value, low, high) {
  */
 export function boxHandles([x, y, w, h]) {
   const places = [];
-  for (const [vertical, py] of [["n", y], ["", y + h / 2], ["s", y + h]]) {
-    for (const [horizontal, px] of [["w", x], ["", x + w / 2], ["e", x + w]]) {
-      if (vertical + horizontal) places.push({ name: vertical + horizontal, x: px, y: py });
+  for (const [row, vertical] of ["n", "", "s"].entries()) {
+    for (const [column, horizontal] of ["w", "", "e"].entries()) {
+      const name = vertical + horizontal;
+      if (name) places.push({ name, x: x + (column * w) / 2, y: y + (row * h) / 2 });
     }
   }
   return places;
@@ -41,6 +42,12 @@ export function boxHandles([x, y, w, h]) {
 
 /**
  * A box after one of its handles was dragged by (dx, dy); `move` shifts it whole and keeps it in the photo.
+ * @param {number[]} bbox `[x, y, w, h]`
+ * @param {string} handle a name of `boxHandles`, or `move`
+ * @param {number} dx
+ * @param {number} dy
+ * @param {number} width of the photo
+ * @param {number} height of the photo
  * @returns {number[]}
  */
 export function draggedBox([x, y, w, h], handle, dx, dy, width, height) {
@@ -52,7 +59,7 @@ export function draggedBox([x, y, w, h], handle, dx, dy, width, height) {
   return boxBetween(a, b, width, height);
 }
 
-/** Is (x, y) in the box `[x, y, w, h]`? */
+/** Is (x, y) in the box `[x, y, w, h]`? @param {number[]} bbox @param {number} x @param {number} y */
 export function inBox([left, top, w, h], x, y) {
   return x >= left && y >= top && x <= left + w && y <= top + h;
 }

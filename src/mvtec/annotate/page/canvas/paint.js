@@ -81,7 +81,8 @@ function pathOfGeometry({ kind, bbox, counts, polygon }, height) {
   if (kind === "mask") return outlineOf(counts, height);
   if (kind === "polygon") return pathOf(polygon);
   const path = new Path2D();
-  path.rect(...bbox);
+  const [x, y, w, h] = bbox;
+  path.rect(x, y, w, h);
   return path;
 }
 

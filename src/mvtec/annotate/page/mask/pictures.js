@@ -7,7 +7,7 @@ import { decode } from "./rle.js";
 
 /** Masks of undone steps may come back soon. Those used last stay, up to so many pixels of crops. */
 const KEPT_PIXELS = 60e6;
-let pixels = 0;
+let keptPixels = 0;
 /** @type {Map<number[], {crop: Crop, canvas: HTMLCanvasElement | null, colour: string, path: Path2D | null}>} */
 const kept = new Map();
 
@@ -20,11 +20,11 @@ function entryOf(counts, height) {
   }
   entry = { crop: decode(counts, height), canvas: null, colour: "", path: null };
   kept.set(counts, entry);
-  pixels += entry.crop.data.length;
+  keptPixels += entry.crop.data.length;
   for (const [oldest, { crop }] of kept) {
-    if (pixels <= KEPT_PIXELS || oldest === counts) break;
+    if (keptPixels <= KEPT_PIXELS || oldest === counts) break;
     kept.delete(oldest);
-    pixels -= crop.data.length;
+    keptPixels -= crop.data.length;
   }
   return entry;
 }

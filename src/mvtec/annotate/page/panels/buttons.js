@@ -2,7 +2,7 @@
 
 import { app, emit, on, setOptions } from "../app.js";
 import { runCommand, tooltip } from "../commands.js";
-import { byId } from "../dom.js";
+import { buttons, byId } from "../dom.js";
 import { icon } from "./icons.js";
 import { canUndo } from "../photo/marks.js";
 import { view } from "../canvas/stage.js";
@@ -14,22 +14,22 @@ const PERCENT = 100;
 let pressedOn = null;
 
 function dressButtons() {
-  for (const button of document.querySelectorAll("[data-command]")) {
+  for (const button of buttons("[data-command]")) {
     const { command, icon: name } = button.dataset;
     const words = tooltip(command);
     if (name) button.prepend(icon(name));
     button.title = words;
     if (!button.textContent.trim()) button.setAttribute("aria-label", words);
-    button.addEventListener("click", ({ detail }) => runCommand(command, detail > 0 ? { pressedOn, again: detail > 1 } : {}));
+    button.addEventListener("click", (/** @type {MouseEvent} */ { detail }) => runCommand(command, detail > 0 ? { pressedOn, again: detail > 1 } : {}));
   }
   document.addEventListener("pointerdown", () => {
     pressedOn = app.photo?.id ?? null;
   }, { capture: true });
-  for (const node of document.querySelectorAll("[data-icon]:not([data-command])")) node.prepend(icon(node.dataset.icon));
+  for (const node of buttons("[data-icon]:not([data-command])")) node.prepend(icon(node.dataset.icon));
 }
 
 function renderTools() {
-  for (const button of document.querySelectorAll("[data-tool]")) {
+  for (const button of buttons("[data-tool]")) {
     button.setAttribute("aria-pressed", String(button.dataset.tool === app.tool));
   }
   document.body.dataset.activeTool = app.tool;
@@ -38,7 +38,7 @@ function renderTools() {
 
 function renderSam() {
   const { available, reason } = app.session.sam;
-  for (const button of document.querySelectorAll("[data-tool^=sam]")) {
+  for (const button of buttons("[data-tool^=sam]")) {
     button.disabled = !available;
     if (!available) button.title = `SAM is not there: ${reason}`;
   }
@@ -46,7 +46,7 @@ function renderSam() {
 
 function renderState() {
   const { photo } = app;
-  for (const button of document.querySelectorAll("[data-state-button]")) {
+  for (const button of buttons("[data-state-button]")) {
     button.setAttribute("aria-pressed", String(photo?.state === button.dataset.stateButton));
     button.disabled = !photo;
   }
@@ -78,13 +78,13 @@ function renderOptions() {
 }
 
 function slider(id, option, factor) {
-  byId(id).addEventListener("input", (event) => setOptions({ [option]: Number(event.target.value) / factor }));
+  byId(id).addEventListener("input", ({ target }) => setOptions({ [option]: Number(target.value) / factor }));
 }
 
 function openSheet(name) {
   const same = document.body.dataset.sheet === name;
   document.body.dataset.sheet = same ? "" : name;
-  for (const button of document.querySelectorAll("[data-sheet-button]")) {
+  for (const button of buttons("[data-sheet-button]")) {
     button.setAttribute("aria-expanded", String(!same && button.dataset.sheetButton === name));
   }
   // Lists that were hidden could not scroll to what is selected.
@@ -98,16 +98,16 @@ export function startTools() {
   slider("opacity", "opacity", PERCENT);
   slider("brightness", "brightness", PERCENT);
   slider("contrast", "contrast", PERCENT);
-  byId("outline-only").addEventListener("change", (event) => setOptions({ outlineOnly: event.target.checked }));
-  byId("hide-labels").addEventListener("change", (event) => setOptions({ hidden: event.target.checked }));
-  byId("negative").addEventListener("change", (event) => setOptions({ negative: event.target.checked }));
-  byId("several").addEventListener("change", (event) => setOptions({ several: event.target.checked }));
+  byId("outline-only").addEventListener("change", ({ target }) => setOptions({ outlineOnly: target.checked }));
+  byId("hide-labels").addEventListener("change", ({ target }) => setOptions({ hidden: target.checked }));
+  byId("negative").addEventListener("change", ({ target }) => setOptions({ negative: target.checked }));
+  byId("several").addEventListener("change", ({ target }) => setOptions({ several: target.checked }));
   byId("reset-view").addEventListener("click", () => {
     setOptions({ brightness: 1, contrast: 1, opacity: 0.4, outlineOnly: false, hidden: false });
   });
   byId("new-label").addEventListener("click", () => app.photo?.select([]));
   byId("finish-polygon").addEventListener("click", () => currentTool().enter());
-  for (const button of document.querySelectorAll("[data-sheet-button]")) {
+  for (const button of buttons("[data-sheet-button]")) {
     button.addEventListener("click", () => openSheet(button.dataset.sheetButton));
   }
   on("tool", renderTools);

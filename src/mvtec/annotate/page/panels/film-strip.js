@@ -103,7 +103,7 @@ function query() {
 
 /** Asks for the list as the filters say, and opens its first photo unless the open one is in it. */
 export async function applyFilters() {
-  let at = -1, first = null;
+  let at, first;
   try {
     if (!(await list.reset(query()))) return;
     at = app.photo ? list.indexOf(app.photo.id) : -1;

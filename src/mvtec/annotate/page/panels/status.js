@@ -62,6 +62,7 @@ function troubleLine() {
 
 function renderBanner() {
   const { queue } = app, banner = byId("banner");
+  /** @type {{text: string, action?: any[], bad?: boolean}[]} */
   const lines = [troubleLine()].filter(Boolean);
   const before = isForeign() ? 0 : photosWaiting();
   if (before > 0) {

@@ -47,7 +47,8 @@ export async function noDefectAndNext() {
   if (!photo) return;
   if (photo.state !== "good") {
     mark("good");
-    if (photo.state !== "good") return;
+    // `mark` may refuse, and TypeScript does not see that it changes the state.
+    if (/** @type {string | null} */ (photo.state) !== "good") return;
     remember(photo, "no defect");
   }
   await goBy(1);
@@ -115,7 +116,7 @@ async function takeBack(photo) {
 
 /**
  * May what was pressed now change the photo that is shown? Not where a filter has opened it under the hand.
- * @param {number | null | undefined} pressedOn the photo that was shown when the button went down; undefined for keys
+ * @param {number | null} [pressedOn] the photo that was shown when the button went down; undefined for keys
  */
 export function isMeant(pressedOn) {
   const other = pressedOn !== undefined && pressedOn !== (app.photo?.id ?? null);

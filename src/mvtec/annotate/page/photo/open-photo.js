@@ -12,6 +12,19 @@ export class OpenPhoto {
   /** Geometries in the request under way. */
   #sent = new Map();
 
+  /** @type {string} relative to the folder */
+  name;
+  /** @type {string} of the picture: another one when its file changes */
+  version;
+  /** @type {number} in pixels */
+  width;
+  /** @type {number} in pixels */
+  height;
+  /** @type {number} how often the server has saved it */
+  revision;
+  /** Can the picture be shown? */
+  usable = false;
+
   /**
    * @param {object} raw the Photo of the server
    * @param {{onChange: (photo: OpenPhoto) => void, onEdit: (photo: OpenPhoto) => void}} parts onEdit: must be saved

@@ -41,7 +41,7 @@ export class PendingStore {
     return settled((await this.#photos("readwrite")).put(record));
   }
 
-  /** Forgets a record, unless the page it is from has kept a newer one since. @param {Pending} record */
+  /** Forgets a record, unless the page it is from has kept a newer one since. @param {Pick<Pending, "id" | "page" | "at">} record */
   async forget({ id, page, at }) {
     const photos = await this.#photos("readwrite");
     const kept = await settled(photos.get([id, page]));

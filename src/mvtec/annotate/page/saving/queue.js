@@ -28,7 +28,12 @@ export class SaveQueue {
    *   page: string, client: string, onChange: () => void, onConflict: (photo: object, current: object) => void}} parts
    */
   constructor({ put, store, page, client, onChange, onConflict }) {
-    Object.assign(this, { put, store, page, client, onChange, onConflict });
+    this.put = put;
+    this.store = store;
+    this.page = page;
+    this.client = client;
+    this.onChange = onChange;
+    this.onConflict = onConflict;
     this.storageProblem = "";
   }
 

@@ -56,8 +56,9 @@ function begin(point, value) {
   const rgb = colourOf(annotation?.category_id ?? app.categoryId);
   stroke = { photo: app.photo, annotation, crop, value, rgb, canvas: null, dirty: null, last: painted(point), changed: false };
   if (crop.w > 0) {
-    stroke.canvas = newCanvas(crop);
-    drawCrop(stroke.canvas.getContext("2d"), crop, crop.x, crop.y, crop.w, crop.h, rgb);
+    const canvas = newCanvas(crop);
+    stroke.canvas = canvas;
+    drawCrop(canvas.getContext("2d"), crop, crop.x, crop.y, crop.w, crop.h, rgb);
   }
   if (annotation) lift([annotation.key]);
   measureFrames();

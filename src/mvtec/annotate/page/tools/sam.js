@@ -24,7 +24,7 @@ const line = [];
  * @returns {Promise<object | null>} null where it was not asked any more
  */
 async function answerTo(photo, bbox, points, isWanted = () => true) {
-  if (isAsked) await new Promise((resolve) => line.push(resolve));
+  if (isAsked) await new Promise((resolve) => line.push(() => resolve()));
   isAsked = true;
   try {
     return isWanted() ? await api.sam(app.queue.client, photo.id, bbox, points) : null;

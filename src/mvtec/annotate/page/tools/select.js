@@ -72,11 +72,9 @@ function grabPolygon(annotation, point) {
   const edge = edgeAt(polygon, point.x, point.y, point.slack * 0.75);
   if (edge) {
     active = { key: annotation.key, ring: edge.ring, vertex: edge.vertex + 1, geometry: annotation.geometry };
-    drag = {
-      annotation, start: point, moved: true, what: "vertex added", click: null,
-      shape: (dx, dy) => polygonGeometry(withNewVertex(polygon, edge.ring, edge.vertex, ...within(point.x + dx, point.y + dy))),
-    };
-    drag.geometry = drag.shape(0, 0);
+    const shape = (dx, dy) =>
+      polygonGeometry(withNewVertex(polygon, edge.ring, edge.vertex, ...within(point.x + dx, point.y + dy)));
+    drag = { annotation, start: point, moved: true, what: "vertex added", click: null, shape, geometry: shape(0, 0) };
     return true;
   }
   if (!inPolygon(polygon, point.x, point.y)) return false;
