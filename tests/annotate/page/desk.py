@@ -53,14 +53,23 @@ def server(root: Path, tmp_path: Path) -> Iterator[Running]:
 
 
 class Desk:
-    """A person at the page."""
+    """A person at the page.
 
-    def __init__(self, browser: Browser, address: str, photo: str) -> None:
+    Args:
+        browser: The browser.
+        address: Of the page, with the token.
+        photo: The photo that is opened.
+        has_clock: Whether `page.clock` sets the time of the page: no test then waits for a timer of seconds.
+    """
+
+    def __init__(self, browser: Browser, address: str, photo: str, *, has_clock: bool = False) -> None:
         self.context = browser.new_context(viewport={"width": 1280, "height": 800})
         self.page: Page = self.context.new_page()
         self.complaints: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("console", self._hear)
+        if has_clock:
+            self.page.clock.install()
         self.page.goto(address)
         self.open(photo)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from desk import Desk, box, browser, in_store, root, save_as_other, server
 from playwright.sync_api import Browser, Page, Route, expect
-from running import Running, running, start
+from running import Running, own_port, running, start
 
 PHOTO = "test/good/000.png"
 
@@ -23,9 +22,7 @@ def desk(browser: Browser, server: Running) -> Iterator[Desk]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return own_port()
 
 
 class Tab(Desk):
@@ -65,7 +62,7 @@ def _stop(server: Running) -> None:
 def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp_path: Path, port: int):
     options = ("--no-sam", "--port", port)
     first = start(root, tmp_path / "a.json", *options)
-    person = Desk(browser, first.address, PHOTO)
+    person = Desk(browser, first.address, PHOTO, has_clock=True)
     person.tool("box")
     person.drag((20, 20), (40, 40), (60, 60))
     person.saved()
@@ -79,7 +76,8 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
         person.drag((220, 20), (240, 40), (260, 60))
         asked = []
         person.page.on("request", lambda request: asked.append(request.url))
-        person.page.wait_for_timeout(6_000)
+        person.page.clock.run_for(6_000)  # more than a heartbeat
+        person.page.wait_for_timeout(300)
         assert asked == []
         assert in_store(other, "good/000")["annotations"] == []
         person.page.reload()
@@ -98,7 +96,8 @@ def test_a_page_never_saves_into_another_store(browser: Browser, root: Path, tmp
 
 
 @pytest.mark.parametrize("tool", ["select", "brush"])
-def test_a_newer_version_waits_until_the_hand_is_off(desk: Desk, server: Running, tool: str):
+def test_a_newer_version_waits_until_the_hand_is_off(browser: Browser, server: Running, tool: str):
+    desk = Desk(browser, server.address, PHOTO, has_clock=True)
     save_as_other(server, "good/000", box("k", 40, 40, 60, 60))
     expect(desk.page.locator("#annotations [data-key=k]")).to_be_visible()
     desk.page.locator("#annotations [data-key=k]").click()
@@ -107,7 +106,9 @@ def test_a_newer_version_waits_until_the_hand_is_off(desk: Desk, server: Running
     desk.page.mouse.down()
     desk.page.mouse.move(*desk.at(90, 90))
     save_as_other(server, "good/000", box("k", 200, 100, 60, 60))
-    desk.page.wait_for_timeout(6_500)
+    with desk.page.expect_response("**/api/here"):
+        desk.page.clock.run_for(5_000)
+    desk.page.wait_for_timeout(300)
     desk.page.mouse.move(*desk.at(95, 95))
     desk.page.mouse.up()
     dialog = desk.page.locator("dialog#conflict")
@@ -115,6 +116,7 @@ def test_a_newer_version_waits_until_the_hand_is_off(desk: Desk, server: Running
     assert _boxes(server) == {"k": [200, 100, 60, 60]}
     dialog.locator('[data-choice="theirs"]').click()
     desk.saved()
+    desk.close()
 
 
 def test_a_drag_of_a_label_that_changed_is_given_up(desk: Desk, server: Running):

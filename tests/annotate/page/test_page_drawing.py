@@ -6,7 +6,6 @@ The tests are skipped where there is no Chromium, unless MVTEC_NEEDS_BROWSER say
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from conftest import REPOSITORY, noise, write_png
 from desk import HEIGHT, WIDTH, Desk, browser, in_store, mask_of, root, server
 from PIL import Image
 from playwright.sync_api import Browser, expect
-from running import Running, running, start
+from running import Running, own_port, running, start
 
 from mvtec.convert.coco import read_coco
 from mvtec.convert.rle import decode_rle
@@ -188,9 +187,7 @@ def test_two_browsers_on_one_photo(browser: Browser, server: Running, desk: Desk
 
 
 def test_a_server_that_dies_costs_nothing(browser: Browser, root: Path, tmp_path: Path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = own_port()
     first = start(root, tmp_path / "ann.json", "--no-sam", "--port", port)
     person = Desk(browser, first.address, "test/good/000.png")
     person.tool("box")

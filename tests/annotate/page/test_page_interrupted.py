@@ -13,7 +13,7 @@ import pytest
 from conftest import noise, write_png
 from desk import HEIGHT, WIDTH, Desk, box, browser, in_store, mask_of, root, save_as_other, server
 from playwright.sync_api import Browser, Page, Route, expect
-from running import Running, running
+from running import Running, running, until
 
 PHOTO, NEXT = "test/good/000.png", "test/good/001.png"
 
@@ -151,10 +151,9 @@ def test_a_late_answer_names_its_photo_and_saving_is_not_held_up(desk: Desk, ser
     desk.saved()
     assert len(in_store(server, "good/001")["annotations"]) == 1
     _said(desk.page, f"on {PHOTO}")
-    desk.page.wait_for_timeout(9000)
+    until(lambda: len(in_store(server, "good/000")["annotations"]) == 6)
     assert desk.page.evaluate("window.mostAsking") == 1
     desk.saved()
-    assert len(in_store(server, "good/000")["annotations"]) == 6
 
 
 def test_a_held_key_judges_one_photo(desk: Desk, server: Running):
@@ -465,7 +464,7 @@ def test_undo_takes_back_a_point_that_has_no_answer_yet(desk: Desk):
     desk.tool("sam-points")
     desk.click(100, 60)
     desk.key("Control+z")
-    desk.page.wait_for_timeout(2500)
+    desk.page.wait_for_function("() => window.asking === 0")
     desk.labels(1)
     desk.page.evaluate(
         """() => {

@@ -14,7 +14,7 @@ PHOTO, NEXT, THIRD = (f"test/good/00{number}.png" for number in range(3))
 
 @pytest.fixture
 def desk(browser: Browser, server: Running) -> Iterator[Desk]:
-    person = Desk(browser, server.address, PHOTO)
+    person = Desk(browser, server.address, PHOTO, has_clock=True)
     yield person
     person.close()
 
@@ -78,7 +78,7 @@ def test_undo_reaches_back_to_the_photo_before(desk: Desk, server: Running, by: 
     _name(desk, NEXT)
     marked = desk.page.locator("#marked")
     expect(marked).to_have_text("000.png marked: no defect.undo")
-    desk.page.wait_for_timeout(3500)  # it stays longer than other words
+    desk.page.clock.run_for(3500)  # it stays longer than other words
     expect(marked).to_be_visible()
     expect(desk.page.locator("#undo")).to_be_enabled()
     desk.key("Control+z") if by == "key" else marked.get_by_role("button").click()
@@ -138,7 +138,7 @@ def test_a_photo_that_a_filter_opens_under_the_hand_is_not_marked(desk: Desk, se
     desk.page.mouse.down()
     desk.page.locator("#filter-state").select_option("unsure")
     _name(desk, THIRD)
-    desk.page.wait_for_timeout(1000)
+    desk.page.clock.run_for(1000)
     desk.page.mouse.up()  # it went down over another photo
     _said(desk, "Another photo was opened under your hand")
     desk.page.locator("#filter-state").select_option("unreviewed")
@@ -149,7 +149,7 @@ def test_a_photo_that_a_filter_opens_under_the_hand_is_not_marked(desk: Desk, se
     assert in_store(server, "crack/000")["state"] is None
     assert len(in_store(server, "crack/000")["annotations"]) == 1
     assert _states(server) == [None, None, "unsure"]
-    desk.page.wait_for_timeout(1000)
+    desk.page.clock.run_for(1000)
     desk.key("u")
     desk.saved()
     assert in_store(server, "crack/000")["state"] == "unsure"
