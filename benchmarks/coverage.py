@@ -24,13 +24,13 @@ import numpy as np
 from scipy.stats import norm, t
 from study import BOTTLE, FOLDS, judged_by, read_kept
 
-from mvtec.compare.arms import write_truth
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
 from mvtec.evaluate.statistics.bootstrap import interval
 from mvtec.evaluate.statistics.coco_metrics import FIGURES, Figure, Tables
 from mvtec.evaluate.statistics.good_or_defect import false_alarms
 from mvtec.evaluate.statistics.matching import CocoFigures, Floats, match
+from mvtec.workflows.imbalance.configurations import write_truth
 
 ARMS = ("starter-d1990eda", "starter+poisson-38f3f14d", "coco-5ecc9c80")
 SIZES = (16, 40, 80)

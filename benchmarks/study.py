@@ -31,8 +31,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare.arms import Arm, budget, plan_of, train_fold, write_truth
-from mvtec.compare.detectors import ask
 from mvtec.convert.coco import read_coco
 from mvtec.convert.provenance import read_provenance
 from mvtec.datasets.samples import Dataset
@@ -49,6 +47,8 @@ from mvtec.reading import read_json
 from mvtec.run import keep_plan
 from mvtec.synthesize.make import check_methods
 from mvtec.synthesize.methods import METHODS
+from mvtec.workflows.comparison.detector_side import ask
+from mvtec.workflows.imbalance.configurations import Arm, budget, plan_of, train_fold, write_truth
 
 FOLDS = 5
 SHARED = Path(__file__).parents[2] / "shared"

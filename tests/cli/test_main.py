@@ -8,7 +8,7 @@ import typer
 from conftest import Category
 
 from mvtec.cli.commands import app
-from mvtec.demo import DemoSize
+from mvtec.workflows.demo import DemoSize
 
 
 def commands(group: typer.main.TyperGroup | None = None, words: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from mvtec import __version__
-from mvtec.cli import annotate, anomaly, classify, convert_leaves, datasets_made, demo, detect, imbalance, segment
+from mvtec.cli import (
+    annotate,
+    anomaly,
+    classify,
+    convert_leaves,
+    datasets_made,
+    demo,
+    detect,
+    evaluate,
+    evaluate_anomaly,
+    evaluate_compare,
+    evaluate_imbalance,
+    segment,
+    segment_propose,
+)
 
 app = typer.Typer(
     name="mvtec",
@@ -17,16 +32,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.add_typer(datasets_made.app, name="datasets")
-app.add_typer(convert_leaves.app, name="convert")
-app.add_typer(segment.app, name="segment")
-app.add_typer(imbalance.app, name="evaluate")
-app.command("annotate")(annotate.annotate)
-app.command("train-detector")(detect.train_detector)
-app.command("train-classifier")(classify.train_classifier)
-app.command("train-anomaly")(anomaly.train_anomaly)
-app.command("predict")(detect.predict)
-app.command("demo")(demo.demo)
+# A group of commands, and what joins it from a file of its own.
+GROUPS: dict[str, tuple[typer.Typer, dict[str, Callable[..., None]]]] = {
+    "datasets": (datasets_made.app, {}),
+    "convert": (convert_leaves.app, {}),
+    "segment": (segment.app, {"propose": segment_propose.propose}),
+    "evaluate": (
+        evaluate.app,
+        {
+            "anomaly": evaluate_anomaly.anomaly,
+            "compare": evaluate_compare.compare,
+            "imbalance": evaluate_imbalance.imbalance,
+            "imbalance-detector": evaluate_imbalance.imbalance_detector,
+        },
+    ),
+}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "annotate": annotate.annotate,
+    "train-detector": detect.train_detector,
+    "train-classifier": classify.train_classifier,
+    "train-anomaly": anomaly.train_anomaly,
+    "predict": detect.predict,
+    "demo": demo.demo,
+}
+
+for _name, (_group, _further) in GROUPS.items():
+    for _command, _function in _further.items():
+        _group.command(_command)(_function)
+    app.add_typer(_group, name=_name)
+for _command, _function in COMMANDS.items():
+    app.command(_command)(_function)
 
 
 def _print_version(wanted: bool) -> None:

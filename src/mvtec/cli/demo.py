@@ -24,7 +24,7 @@ def demo(
     from contextlib import contextmanager
     from time import perf_counter
 
-    from mvtec.demo import DemoSize, run_demo
+    from mvtec.workflows.demo import DemoSize, run_demo
 
     chosen = {"per_class": per_class, "side": size, "epochs": epochs, "imgsz": imgsz}
     began = perf_counter()

@@ -20,8 +20,6 @@ from mvtec.classify.fit import fit
 from mvtec.classify.losses import LOSSES, LossName
 from mvtec.classify.model import Classifier, new_classifier
 from mvtec.classify.recipe import Recipe, Sampling
-from mvtec.compare import Stage
-from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, without_look_alikes
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import make_split
 from mvtec.errors import InputError
@@ -29,6 +27,8 @@ from mvtec.evaluate.classes import class_scores
 from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_weights
 from mvtec.evaluate.statistics.matching import Floats
 from mvtec.evaluate.statistics.metric import Metric
+from mvtec.workflows.imbalance.photos import photos_per_defect, photos_to_learn_from, without_look_alikes
+from mvtec.workflows.stage import Stage
 
 if TYPE_CHECKING:
     import torch
@@ -89,7 +89,7 @@ def measure_imbalance(
         seeds: How often to draw anew.
         folds: Folds of the cross-validation.
         resamples: How often to draw the photos anew for the intervals.
-        stage: See `compare.Stage`.
+        stage: See `workflows.stage.Stage`.
 
     Raises:
         InputError: The recipe learns otherwise, or there are too few good photos for the highest ratio.

@@ -20,8 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare import Stage, anomaly, classifiers, detectors
-from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest, Effort, comparison_json
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
@@ -48,6 +46,9 @@ from mvtec.evaluate.predictions import Judged, load
 from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, match
 from mvtec.files import write_json
 from mvtec.run import RunRecord, keep_plan, read_run
+from mvtec.workflows.comparison import anomaly_side, classifier_side, detector_side
+from mvtec.workflows.comparison.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest, Effort, comparison_json
+from mvtec.workflows.stage import Stage
 
 
 def begin_contest(
@@ -107,7 +108,7 @@ def run_contest(
         unrefined: Others to compare them with.
         max_detections: How many boxes of a photo are taken, and how many of a class count.
         command: The words of the command line, for the records.
-        stage: See `compare.Stage`.
+        stage: See `workflows.stage.Stage`.
         seed: Seed of the resampling.
 
     Raises:
@@ -126,10 +127,10 @@ def run_contest(
     needs_folds = cross_validate or (bool(split.folds) and threshold is None)
     if needs_folds:
         hint = "Give another run" if cross_validate else "Give another run, or --threshold, which needs no folds"
-        detectors.check_unseen(like[DETECTOR], split, hint)
-    _, recipe, _, _ = classifiers.recipe_of(like[CLASSIFIER])
-    model = None if cross_validate else classifiers.load(classifier, samples, split)
-    third = None if anomaly_run is None else anomaly.load_unseen(anomaly_run, samples)
+        detector_side.check_unseen(like[DETECTOR], split, hint)
+    _, recipe, _, _ = classifier_side.recipe_of(like[CLASSIFIER])
+    model = None if cross_validate else classifier_side.load(classifier, samples, split)
+    third = None if anomaly_run is None else anomaly_side.load_unseen(anomaly_run, samples)
     with stage("reading the masks", len(samples)) as step:
         truth_file = out / "instances.json"
         receipt = _write_truth(dataset, samples, truth_file, lambda: step(1))
@@ -146,28 +147,30 @@ def run_contest(
     runs = _train_folds(dataset, split, like[DETECTOR], out, command, stage) if needs_folds else []
     with stage("asking the detector", None):
         if cross_validate:
-            predicted = detectors.ask_folds(
+            predicted = detector_side.ask_folds(
                 runs, dataset, split, truth_file, out / DETECTOR, max_detections=max_detections
             )
         else:
-            predicted = detectors.ask(detector, dataset.root, truth_file, out / DETECTOR, max_detections=max_detections)
+            predicted = detector_side.ask(
+                detector, dataset.root, truth_file, out / DETECTOR, max_detections=max_detections
+            )
     judged = load(truth_file, predicted.file, max_detections=max_detections)
     asked = runs if cross_validate else [detector]
     records = {DETECTOR: read_run(asked[0])}
     with stage("asking the classifier", len(samples)) as step:
         if model is None:
-            results, records[CLASSIFIER] = classifiers.cross_validate(
+            results, records[CLASSIFIER] = classifier_side.cross_validate(
                 dataset, split, like[CLASSIFIER], out / CLASSIFIER, command=command, on_photo=lambda: step(1)
             )
             figures = records[CLASSIFIER].figures
             parameters, seconds_per_photo = int(figures["parameters"]), figures["seconds_per_photo"]
         else:
-            results, seconds_per_photo = classifiers.ask(model, samples, out / CLASSIFIER, on_photo=lambda: step(1))
+            results, seconds_per_photo = classifier_side.ask(model, samples, out / CLASSIFIER, on_photo=lambda: step(1))
             records[CLASSIFIER], parameters = like[CLASSIFIER], model.parameters
     efforts = {
         DETECTOR: Effort(
-            detectors.parameters_of(asked[0]),
-            sum(map(detectors.train_seconds, asked)),
+            detector_side.parameters_of(asked[0]),
+            sum(map(detector_side.train_seconds, asked)),
             predicted.seconds_per_photo,
             choose_device("auto"),
         ),
@@ -176,7 +179,7 @@ def run_contest(
     unlike = None
     if third is not None:
         with stage("asking the anomaly detector", len(samples)) as step:
-            unlike = anomaly.answer(third, samples, out / ANOMALY, seed=seed, on_photo=lambda: step(1))
+            unlike = anomaly_side.answer(third, samples, out / ANOMALY, seed=seed, on_photo=lambda: step(1))
         records[ANOMALY] = third.record
         efforts[ANOMALY] = Effort(third.model.parameters, third.record.seconds, unlike.seconds_per_photo, "cpu")
     with stage("judging", None):
@@ -240,7 +243,7 @@ def _train_folds(
 ) -> list[Path]:
     folds = len(split.folds)
     with stage(f"training the detectors of {folds} folds", None) as step:
-        return detectors.train_folds(
+        return detector_side.train_folds(
             dataset,
             split,
             like,
@@ -273,7 +276,7 @@ def _thresholds(
         return dict.fromkeys(truth, DEFAULT_THRESHOLD), "fixed beforehand, as the split has no folds to choose it on"
     train, train_file = select(dataset, split, "train"), out / "folds" / "instances.json"
     _write_truth(dataset, train, train_file)
-    answers = load(train_file, detectors.ask_folds(runs, dataset, split, train_file, out / "folds" / DETECTOR).file)
+    answers = load(train_file, detector_side.ask_folds(runs, dataset, split, train_file, out / "folds" / DETECTOR).file)
     labels = {sample.path: sample.defect for sample in train}
     score = choose_threshold(best_boxes(answers), labels, labels)
     return dict.fromkeys(truth, score), f"chosen on {len(labels)} train photos, in {len(split.folds)} folds"
@@ -294,7 +297,7 @@ def _notes(
         for side, record in records.items()
         if record.weights is None
     ]
-    if runs and (changed := detectors.differences(runs[0], like[DETECTOR])):
+    if runs and (changed := detector_side.differences(runs[0], like[DETECTOR])):
         notes.append(
             f"The detectors of the folds differ from the given run in: {', '.join(changed)}. They learn from polygons, "
             "without a val part."

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.compare.anomaly import WHOLE
-from mvtec.compare.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.masks import read_mask
@@ -22,6 +20,8 @@ from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import staged_file
 from mvtec.reading import read_json
 from mvtec.words import counted
+from mvtec.workflows.comparison.anomaly_side import WHOLE
+from mvtec.workflows.comparison.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest
 
 REPORT = "report.html"
 _MOST_CARDS, _MOST_HEATS, _MOST_PAIRS, _MOST_MASKS = 24, 18, 24, 12

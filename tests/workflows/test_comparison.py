@@ -16,12 +16,12 @@ from mvtec.anomaly.normal_images import select_normal_images
 from mvtec.anomaly.train import train_anomaly
 from mvtec.backbones.weights import Backbone
 from mvtec.classify.recipe import Recipe
-from mvtec.compare.classifiers import recipe_of
-from mvtec.compare.contest import _check_classes
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError, WeightsError
 from mvtec.files import sha256_file
 from mvtec.run import RunRecord
+from mvtec.workflows.comparison.classifier_side import recipe_of
+from mvtec.workflows.comparison.run import _check_classes
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ OUT holds:
 
     plan.json            what the measurement sets out to do
     instances.json       the truth of the photos
-    1x/ 5x/ 1x-paste/ …  an arm each, see `arms.py`
+    1x/ 5x/ 1x-paste/ …  a configuration each, see `configurations.py`
     imbalance.json       every figure
     run.json             the record: a folder without it is an unfinished measurement
 """
@@ -16,10 +16,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare import Stage
-from mvtec.compare.arms import Arm, budget, judge_arm, write_truth
-from mvtec.compare.detectors import check_unseen
-from mvtec.compare.long_tail import photos_per_defect, photos_to_learn_from, without_look_alikes
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, make_split
 from mvtec.detect.plan import start_and_recipe
@@ -33,6 +29,10 @@ from mvtec.files import sha256_file, write_json
 from mvtec.run import RunRecord, keep_plan
 from mvtec.synthesize.make import linked_photos
 from mvtec.synthesize.methods import Method
+from mvtec.workflows.comparison.detector_side import check_unseen
+from mvtec.workflows.imbalance.configurations import Arm, budget, judge_arm, write_truth
+from mvtec.workflows.imbalance.photos import photos_per_defect, photos_to_learn_from, without_look_alikes
+from mvtec.workflows.stage import Stage
 
 WORK = "imbalance"
 
@@ -169,7 +169,7 @@ def measure_backgrounds(
         folds: Folds of the cross-validation.
         seed: Seed of the folds, the draw of photos and the synthesis.
         command: The words of the command line, for the records.
-        stage: See `compare.Stage`.
+        stage: See `workflows.stage.Stage`.
 
     Raises:
         InputError: There are too few photos, they are not laid out as a synthesis needs them, or `out` began with other

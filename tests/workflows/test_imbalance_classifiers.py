@@ -11,10 +11,10 @@ from conftest import Category, make_category
 from sklearn.metrics import f1_score, recall_score
 
 from mvtec.classify.recipe import Recipe
-from mvtec.compare.imbalance import WAYS, _figures
-from mvtec.compare.long_tail import photos_to_learn_from
 from mvtec.datasets.split import make_split
 from mvtec.datasets.tree import read_tree
+from mvtec.workflows.imbalance.classifiers import WAYS, _figures
+from mvtec.workflows.imbalance.photos import photos_to_learn_from
 
 
 @pytest.fixture

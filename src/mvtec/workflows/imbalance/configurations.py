@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare.detectors import ask_folds, train_on
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.datasets.samples import Dataset
@@ -27,6 +26,7 @@ from mvtec.files import sha256_file
 from mvtec.run import keep_plan, read_run
 from mvtec.synthesize.make import synthesize
 from mvtec.synthesize.methods import Method
+from mvtec.workflows.comparison.detector_side import ask_folds, train_on
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Runs detector, classifier and anomaly detector over the same photos, by folds where asked for, and judges them."""
+"""How a long command tells which stage of its work it is in."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

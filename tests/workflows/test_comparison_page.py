@@ -6,13 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mvtec.compare.report import differing_photos, verdict
-from mvtec.compare.result import CLASSIFIER, DETECTOR
 from mvtec.evaluate.answers import Answers
 from mvtec.evaluate.compare import compare
 from mvtec.evaluate.detector_errors import ErrorKind
 from mvtec.evaluate.report.gallery import Box, Card
 from mvtec.evaluate.statistics.metric import Metric
+from mvtec.workflows.comparison.page import differing_photos, verdict
+from mvtec.workflows.comparison.result import CLASSIFIER, DETECTOR
 
 
 def contest(truth: dict[str, str], detector: dict[str, str], classifier: dict[str, str]) -> Any:

@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvtec.cli.classify import Backbone, Download, FromScratch, Weights
-from mvtec.cli.compare import app
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
-    from mvtec.compare.background import Backgrounds
     from mvtec.evaluate.statistics.metric import Metric
-
-__all__ = ["app"]  # the group of `evaluate`, with the commands of this file
+    from mvtec.workflows.imbalance.detectors import Backgrounds
 
 Folds = Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")]
 
 
-@app.command()
 def imbalance(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="An MVTec category.")],
     out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
@@ -42,9 +38,9 @@ def imbalance(
     """
     from mvtec.backbones.weights import find_backbone
     from mvtec.classify.recipe import find_recipe
-    from mvtec.compare.imbalance import measure_imbalance
     from mvtec.datasets.tree import read_tree
     from mvtec.files import check_output, write_json
+    from mvtec.workflows.imbalance.classifiers import measure_imbalance
 
     if out is not None:
         check_output(out, overwrite=overwrite, inputs=[data, *([weights] if weights else [])])
@@ -95,7 +91,6 @@ def imbalance(
         say(str(out))
 
 
-@app.command(name="imbalance-detector")
 def imbalance_detector(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="An MVTec category.")],
     like: Annotated[
@@ -120,10 +115,10 @@ def imbalance_detector(
 
     Every detector looks at as many photos in all. The good photos of train/good are learnt from, too.
     """
-    from mvtec.compare.background import WORK, measure_backgrounds
     from mvtec.datasets.tree import read_tree
     from mvtec.run import discard_empty_run, finish_run, prepare_run, read_run
     from mvtec.synthesize.make import check_methods
+    from mvtec.workflows.imbalance.detectors import WORK, measure_backgrounds
 
     wanted = _ratios(ratios)
     methods, record = check_methods(method or []), read_run(like, "detector")

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print_json, print_table, say, warn
-from mvtec.cli.evaluate import MaxDetections, app
+from mvtec.cli.evaluate import MaxDetections
 
 if TYPE_CHECKING:
-    from mvtec.compare.result import Contest
-
-__all__ = ["app"]  # the group of `evaluate`, with the command of this file
+    from mvtec.workflows.comparison.result import Contest
 
 
-@app.command()
 def compare(
     data: Annotated[Path, typer.Option(help="The MVTec category.")],
     detector: Annotated[Path, typer.Option(help="A run of mvtec train-detector.")],
@@ -51,13 +48,13 @@ def compare(
 
     The class of a photo; whether it is good; and where the defect is: each side on what it can say.
     """
-    from mvtec.compare.contest import begin_contest, run_contest
-    from mvtec.compare.report import write_comparison
-    from mvtec.compare.result import contest_record
     from mvtec.datasets.split import make_split, read_split
     from mvtec.datasets.tree import read_tree
     from mvtec.errors import InputError, MvtecError
     from mvtec.run import discard_empty_run, finish_run, prepare_run
+    from mvtec.workflows.comparison.page import write_comparison
+    from mvtec.workflows.comparison.result import contest_record
+    from mvtec.workflows.comparison.run import begin_contest, run_contest
 
     if (split_file is None) == (folds is None):
         raise InputError(

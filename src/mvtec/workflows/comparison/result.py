@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mvtec.compare.anomaly import AnomalySide
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.info import DataCard
 from mvtec.datasets.samples import GOOD, Dataset, Sample
@@ -23,6 +22,7 @@ from mvtec.evaluate.predictions import Judged
 from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import sha256_file
 from mvtec.run import RunRecord
+from mvtec.workflows.comparison.anomaly_side import AnomalySide
 
 DETECTOR, CLASSIFIER, ANOMALY = "detector", "classifier", "anomaly"
 SPOKEN = {DETECTOR: "detector", CLASSIFIER: "classifier", ANOMALY: "anomaly detector"}

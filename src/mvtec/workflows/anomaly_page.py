@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mvtec.anomaly.judge import Judgement
 from mvtec.convert.geometry import split_mask
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.masks import read_mask
@@ -18,6 +17,7 @@ from mvtec.evaluate.report.gallery import pixels_uri
 from mvtec.evaluate.report.mask_page import outline_path
 from mvtec.evaluate.report.page_templates import template
 from mvtec.files import sha256_file, staged_folder, write_json
+from mvtec.workflows.anomaly_evaluation import Judgement
 
 MAX_PHOTOS = 100
 

@@ -1,0 +1,1 @@
+"""What needs several rooms: demo, comparison, imbalance, proposals, the evaluation of an anomaly run."""
