@@ -137,7 +137,7 @@ class Guard:
         cookie = f"mvtec-{port}" if port.isdigit() else "mvtec"
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and _is_secret(given, self._token):
-            # A page that goes on by itself, since browsers keep a strict cookie back where a link elsewhere redirects.
+            # A page that redirects: browsers send no strict cookie along an HTTP redirect from another site.
             answer = HTMLResponse(_REDIRECT)
             answer.set_cookie(cookie, self._cookie, httponly=True, samesite="strict", path="/")
             return answer

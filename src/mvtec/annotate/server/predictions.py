@@ -30,7 +30,7 @@ class Proposed:
     """What became of a model's answers.
 
     Attributes:
-        waiting: How many proposals are to be judged, whoever made them.
+        waiting: How many proposals wait for a person, from these predictions or from before.
         unknown: How many photos of the predictions the store does not know.
         misfits: How many answers were left out, because they lie outside of their photo, or are of a photo of another
             size.
@@ -100,7 +100,7 @@ def _fitting(
     """The answers about a photo that lie in it, bare boxes cut to it, with their numbers from 1."""
     try:
         size_wh = size_of(name)
-    except BadPhotoError:  # nobody can judge them, and what stands in the store stays
+    except BadPhotoError:  # nobody can review them; the labels in the store stay
         return list(enumerate(answers, start=1))
     if said_wh not in (None, size_wh):
         return []

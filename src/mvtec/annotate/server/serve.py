@@ -104,7 +104,7 @@ def prepare(
     try:
         if predictions is not None:
             proposed = propose(opened.store, predictions, folder.size_wh)
-            notes.append(f"with those of {predictions}, {counted(proposed.waiting, 'proposal')} to be judged")
+            notes.append(f"with those of {predictions}, {counted(proposed.waiting, 'proposal')} to be reviewed")
             read_notes = proposed.notes
             notes += read_notes
             if proposed.unknown:
@@ -136,7 +136,7 @@ def prepare(
 def _checkpoint(model: str, weights: Path | None, use_sam: bool) -> tuple[Path | None, str]:
     """SAM's checkpoint, or why there is none; one that was named must be there."""
     if not use_sam:
-        return None, "SAM was not wanted: --no-sam"
+        return None, "SAM is switched off by --no-sam"
     try:
         return find_checkpoint(model, weights), ""
     except WeightsError as error:

@@ -90,7 +90,7 @@ export function remove() {
   say(`Deleted ${count(selected.length, "label")}. Ctrl+Z brings it back.`);
 }
 
-// Who corrects the class of a proposal has judged it. A mask of SAM was asked for a moment ago: more points may follow.
+// Who corrects the class of a proposal has reviewed it. A mask of SAM was asked for a moment ago: more points may follow.
 function reclassed(annotation, category_id) {
   const asked = annotation.proposed && annotation.attributes.source === "sam";
   return { ...(asked ? annotation : accepted(annotation)), category_id };

@@ -109,7 +109,7 @@ function shapeOf({ kind, bbox, counts, polygon }) {
 export function toEdit(annotation, known) {
   const { key, category_id, attributes, proposed, geometry } = annotation;
   const unchanged = known.length > 0 ? known.every((one) => sameGeometry(one, geometry)) : Boolean(geometry.problem);
-  // An edit or a judgement that was undone is none: the server hears of that, too.
+  // The server is also told when an edit or a review was undone.
   const said = { ...attributes, edited: attributes.edited === true, reviewed: attributes.reviewed ?? null };
   return { key, category_id, attributes: said, proposed, shape: unchanged ? null : shapeOf(geometry) };
 }

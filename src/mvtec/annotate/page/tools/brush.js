@@ -136,7 +136,7 @@ function finish() {
     return;
   }
   const counts = encode(crop, photo.height, photo.width), geometry = maskGeometry(counts, bbox);
-  // A stroke beside a proposal is no judgement of it.
+  // A stroke beside a proposal does not review it.
   if (sameNumbers(counts, annotation?.geometry.counts)) return;
   const what = value === 1 ? "brush stroke" : "pixels erased";
   if (annotation) {
