@@ -32,10 +32,10 @@ import cv2
 import numpy as np
 from playwright.sync_api import Page, expect, sync_playwright
 
-from mvtec.convert.coco import read_coco, write_coco
+from mvtec.convert.formats.coco.files import read_coco, write_coco
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
-from mvtec.convert.rle import decode_region
+from mvtec.convert.pixels.rle import decode_region
 from mvtec.datasets.tree import read_tree
 
 SHARED = Path(__file__).parents[2] / "shared"

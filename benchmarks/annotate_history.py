@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from annotate import ask, resident, server
 
-from mvtec.convert.geometry import region_of
-from mvtec.convert.rle import encode_region, run_lengths
+from mvtec.convert.pixels.geometry import region_of
+from mvtec.convert.pixels.rle import encode_region, run_lengths
 
 HEIGHT, WIDTH, SIDE = 3000, 4000, 200
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, read_coco
-from mvtec.convert.geometry import Mask, box_iou
-from mvtec.convert.segmentation import region_of_annotation
+from mvtec.convert.formats.coco.files import CocoAnnotation, CocoDataset, read_coco
+from mvtec.convert.formats.coco.segmentation import region_of_annotation
+from mvtec.convert.pixels.geometry import Mask, box_iou
 from mvtec.evaluate.statistics.bootstrap import draw_weights, interval
 
 

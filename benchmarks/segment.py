@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from mvtec.convert.from_masks import InstanceOptions
-from mvtec.convert.geometry import Region, split_mask
 from mvtec.convert.masks_to_coco import masks_to_coco
+from mvtec.convert.pixels.geometry import Region, split_mask
 from mvtec.datasets.images import read_mask, read_photo
 from mvtec.datasets.samples import Sample
 from mvtec.datasets.tree import read_tree
@@ -91,8 +91,8 @@ class Ours:
 
 
 def masks_of(result: Path | Masks, shape: tuple[int, int]) -> Masks:
-    from mvtec.convert.coco import read_coco
-    from mvtec.convert.segmentation import region_of_annotation
+    from mvtec.convert.formats.coco.files import read_coco
+    from mvtec.convert.formats.coco.segmentation import region_of_annotation
 
     if not isinstance(result, Path):
         return result

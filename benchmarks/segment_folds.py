@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mvtec.convert.coco import read_coco, write_coco
+from mvtec.convert.formats.coco.files import read_coco, write_coco
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.datasets.samples import Dataset

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.coco import CocoDataset
+from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.detect.model import load_model
 from mvtec.detect.weights import STARTER_FILE
 from mvtec.evaluate.boxes import evaluate_boxes

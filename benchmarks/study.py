@@ -31,7 +31,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.convert.provenance import read_provenance
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, make_split

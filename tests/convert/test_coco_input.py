@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import noise, write_png
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.errors import InputError
 
 BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [20, 15, 15, 10], "area": 150, "segmentation": []}

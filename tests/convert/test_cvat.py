@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from foreign import coco
 
-from mvtec.convert.coco import CocoAnnotation, read_coco
-from mvtec.convert.cvat import read_cvat
+from mvtec.convert.formats.coco.files import CocoAnnotation, read_coco
+from mvtec.convert.formats.cvat.files import read_cvat
+from mvtec.convert.pixels.rle import decode_rle
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.rle import decode_rle
 from mvtec.errors import InputError
 
 WIDTH, HEIGHT = 60, 45

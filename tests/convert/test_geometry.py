@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mvtec.convert.geometry import box_of, split_mask
+from mvtec.convert.pixels.geometry import box_of, split_mask
 
 masks = arrays(bool, st.tuples(st.integers(1, 14), st.integers(1, 14)))
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from conftest import Category, Outcome, make_category, noise, write_png
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.convert.from_masks import InstanceOptions
+from mvtec.convert.link_or_copy import unique_stem
 from mvtec.convert.masks_to_coco import masks_to_coco
-from mvtec.convert.place import unique_stem
 from mvtec.datasets.tree import read_tree
 
 

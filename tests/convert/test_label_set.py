@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import noise, write_png
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.datasets.split import PARTS, read_split
 
 BOX = [20.0, 15.0, 15.0, 10.0]
@@ -89,7 +89,7 @@ def test_a_split_of_a_file_with_paths_of_a_server_fits_it(coco: Path, tmp_path: 
 
 
 def test_a_yolo_folder_is_divided_anew_for_a_training(yolo: Path, tmp_path: Path, mvtec):
-    from mvtec.convert.yolo_dataset import read_yolo_folder
+    from mvtec.convert.formats.yolo.read_folder import read_yolo_folder
     from mvtec.detect.prepare import yolo_folder_for
 
     out = tmp_path / "s.json"

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from conftest import write_png
 
-from mvtec.convert.brush import encode_brush
-from mvtec.convert.coco import CocoDataset, read_coco
-from mvtec.convert.label_studio import read_label_studio
+from mvtec.convert.formats.coco.files import CocoDataset, read_coco
+from mvtec.convert.formats.label_studio.files import read_label_studio
+from mvtec.convert.pixels.brush import encode_brush
+from mvtec.convert.pixels.rle import decode_rle
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.rle import decode_rle
 
 SIZE = {"original_width": 60, "original_height": 45}
 

@@ -11,8 +11,8 @@ import pytest
 from conftest import make_category, noise, write_png
 from PIL import Image
 
-from mvtec.convert.coco import CocoDataset, read_coco
-from mvtec.convert.label_studio_tasks import Task, photo_names
+from mvtec.convert.formats.coco.files import CocoDataset, read_coco
+from mvtec.convert.formats.label_studio.tasks import Task, photo_names
 from mvtec.datasets.tree import read_tree
 
 BOX = "<bndbox><xmin>4</xmin><ymin>6</ymin><xmax>13</xmax><ymax>11</ymax></bndbox>"

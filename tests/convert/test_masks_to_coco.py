@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools.coco import COCO
 
-from mvtec.convert.coco import read_coco, read_results
+from mvtec.convert.formats.coco.files import read_coco, read_results
 from mvtec.convert.from_masks import InstanceOptions, label_samples
+from mvtec.convert.pixels.rle import decode_rle, encode_rle
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.rle import decode_rle, encode_rle
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.tree import read_tree
 from mvtec.errors import InputError

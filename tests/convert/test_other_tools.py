@@ -17,8 +17,8 @@ from conftest import noise, write_png
 from foreign import coco, labels_of
 from PIL import Image
 
-from mvtec.convert.coco import read_coco
-from mvtec.convert.coco_images import labelled_images
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.formats.coco.images import labelled_images
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.images import BadPhotoError, photo_size_wh, read_photo
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pycocotools import mask as coco_mask
 
-from mvtec.convert.geometry import split_mask
-from mvtec.convert.polygons import centre_polygon, edge_polygons
-from mvtec.convert.yolo import box_line, polygon_line
+from mvtec.convert.formats.yolo.label_lines import box_line, polygon_line
+from mvtec.convert.pixels.geometry import split_mask
+from mvtec.convert.pixels.polygons import centre_polygon, edge_polygons
 
 
 def painted(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

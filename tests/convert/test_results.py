@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mvtec.convert.results import number, results_for
+from mvtec.convert.formats.coco.results import number, results_for
 from mvtec.errors import InputError
 
 PHOTOS = {1: "002.png", 2: "003.png", 3: "004.png", 4: "part_9.png"}

@@ -13,26 +13,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mvtec.convert.brush import decode_brush, encode_brush
-from mvtec.convert.coco import read_coco
-from mvtec.convert.coco_images import labelled_images
-from mvtec.convert.coco_to_yolo import coco_to_yolo
-from mvtec.convert.cvat import read_cvat, read_cvat_classes, write_cvat
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.formats.coco.from_images import images_to_coco
+from mvtec.convert.formats.coco.images import labelled_images
+from mvtec.convert.formats.coco.segmentation import SegmentationOptions
+from mvtec.convert.formats.cvat.files import read_cvat, read_cvat_classes, write_cvat
+from mvtec.convert.formats.label_studio.files import read_label_studio, read_label_studio_classes, write_label_studio
+from mvtec.convert.formats.masks import images_to_masks
+from mvtec.convert.formats.semantic import read_classes, read_semantic, write_semantic
+from mvtec.convert.formats.voc.read_folder import read_voc, read_voc_classes
+from mvtec.convert.formats.voc.write_folder import write_voc
+from mvtec.convert.formats.yolo.from_coco import coco_to_yolo
+from mvtec.convert.formats.yolo.read_folder import read_yolo_folder
+from mvtec.convert.formats.yolo.to_coco import yolo_to_coco
 from mvtec.convert.from_masks import InstanceOptions
-from mvtec.convert.geometry import split_mask
-from mvtec.convert.images_to_coco import images_to_coco
 from mvtec.convert.instances import Instance, LabelledImage
-from mvtec.convert.label_studio import read_label_studio, read_label_studio_classes, write_label_studio
-from mvtec.convert.masks_folder import images_to_masks
 from mvtec.convert.masks_to_coco import masks_to_coco
+from mvtec.convert.pixels.brush import decode_brush, encode_brush
+from mvtec.convert.pixels.geometry import split_mask
+from mvtec.convert.pixels.rle import decode_rle, encode_region, encode_rle
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.rle import decode_rle, encode_region, encode_rle
-from mvtec.convert.segmentation import SegmentationOptions
-from mvtec.convert.semantic import read_classes, read_semantic, write_semantic
-from mvtec.convert.voc import write_voc
-from mvtec.convert.voc_reading import read_voc, read_voc_classes
-from mvtec.convert.yolo_dataset import read_yolo_folder
-from mvtec.convert.yolo_to_coco import yolo_to_coco
 from mvtec.datasets.tree import read_tree
 
 CLASSES = ("crack", "stain & <spot>", "täche")  # names that XML and URLs must escape

@@ -9,7 +9,7 @@ import pytest
 from conftest import write_png
 from PIL import Image
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 
 WIDTH, HEIGHT = 60, 45
 ONE = np.s_[15:25, 20:35]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mvtec.convert.geometry import region_of
-from mvtec.convert.row_runs import region_of_row_runs
+from mvtec.convert.pixels.geometry import region_of
+from mvtec.convert.pixels.row_runs import region_of_row_runs
 from mvtec.convert.shapes import ellipse_region, turned_box
 
 SIZE_WH = (31, 23)

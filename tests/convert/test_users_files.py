@@ -12,8 +12,8 @@ from conftest import Category, noise, write_png
 from foreign import coco, labels_of
 from PIL import Image
 
-from mvtec.convert.coco import read_coco
-from mvtec.convert.rle import encode_rle
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.pixels.rle import encode_rle
 from mvtec.files import sha256_file
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import write_png
 
-from mvtec.convert.coco import CocoDataset, read_coco
+from mvtec.convert.formats.coco.files import CocoDataset, read_coco
 
 WIDTH, HEIGHT = 60, 45
 SIZE = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>"

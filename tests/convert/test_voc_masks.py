@@ -9,8 +9,8 @@ import pytest
 from conftest import write_png
 from PIL import Image
 
-from mvtec.convert.coco import read_coco
-from mvtec.convert.rle import decode_rle
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.pixels.rle import decode_rle
 
 WIDTH, HEIGHT = 60, 45
 

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from conftest import Category, noise, write_png
 
-from mvtec.convert.coco import read_coco
-from mvtec.convert.yolo_dataset import read_yolo_folder
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.formats.yolo.read_folder import read_yolo_folder
 from mvtec.errors import InputError
 
 

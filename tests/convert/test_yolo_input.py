@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import noise, write_png
 
-from mvtec.convert.yolo_dataset import check_labels_for_training, labels_beside, read_yolo_folder
+from mvtec.convert.formats.yolo.read_folder import check_labels_for_training, labels_beside, read_yolo_folder
 from mvtec.errors import InputError
 
 LABEL = "0 0.45833333 0.44444444 0.25 0.22222222\n"  # of 60×45

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from conftest import noise, write_png
 
+from mvtec.convert.formats.yolo.read_folder import labelled_photos, leave_out_orphans, read_yolo_folder
 from mvtec.convert.label_set import read_label_set
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.yolo_dataset import labelled_photos, leave_out_orphans, read_yolo_folder
 from mvtec.errors import InputError
 
 LABEL = "0 0.5 0.5 0.2 0.2\n"

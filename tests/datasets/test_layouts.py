@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import noise, write_png
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.datasets.check import check
 from mvtec.datasets.masks import read_layers
 from mvtec.datasets.tree import LAYOUTS, read_tree

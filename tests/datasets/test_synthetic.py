@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mvtec.convert.geometry import split_mask
+from mvtec.convert.pixels.geometry import split_mask
 from mvtec.datasets.check import check
 from mvtec.datasets.info import describe
 from mvtec.datasets.synthetic import make_dataset

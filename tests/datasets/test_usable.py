@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import Category, noise, write_png
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.datasets.check import check
 from mvtec.datasets.split import read_split
 from mvtec.datasets.tree import read_tree

@@ -15,7 +15,7 @@ from conftest import Category, noise, write_png
 from PIL import Image
 from tiny import TINY
 
-from mvtec.convert.yolo_dataset import read_yolo_folder
+from mvtec.convert.formats.yolo.read_folder import read_yolo_folder
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.detect.view import make_view

@@ -10,7 +10,7 @@ import pytest
 from conftest import write_png
 from tiny import TINY
 
-from mvtec.convert.yolo_dataset import YoloFolder, read_yolo_folder
+from mvtec.convert.formats.yolo.read_folder import YoloFolder, read_yolo_folder
 from mvtec.detect.sizes import Side, better_imgsz, check_sides, count_sides, seen_in_words, sides_of
 from mvtec.errors import InputError
 

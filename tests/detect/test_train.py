@@ -19,8 +19,8 @@ from conftest import Category, make_category, noise, write_png
 from PIL import Image
 from tiny import FIVE_CONVS, TINY, call
 
-from mvtec.convert.coco import read_coco, read_results
-from mvtec.convert.yolo_dataset import label_file, read_yolo_folder
+from mvtec.convert.formats.coco.files import read_coco, read_results
+from mvtec.convert.formats.yolo.read_folder import label_file, read_yolo_folder
 from mvtec.detect.plan import has_polygons, start_and_recipe
 from mvtec.errors import WeightsError
 from mvtec.files import sha256_file

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 from conftest import noise, write_png
 
-from mvtec.convert.yolo_dataset import read_yolo_folder
+from mvtec.convert.formats.yolo.read_folder import read_yolo_folder
 from mvtec.datasets.images import read_photo
 from mvtec.detect.view import make_view
 

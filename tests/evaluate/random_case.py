@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mvtec.convert.coco import CocoDataset
+from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.evaluate.predictions import Judged
 
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import make_category
 
 from mvtec.convert.class_results import class_results, heat_file
-from mvtec.convert.coco import CocoDataset
+from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.datasets.tree import read_tree
 from mvtec.evaluate.anomaly_maps import HeatShare, heat_shares, mean_shares, read_heat
 from mvtec.evaluate.answers import (

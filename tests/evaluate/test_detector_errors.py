@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from random_case import random_case
 
-from mvtec.convert.coco import CocoDataset
+from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.evaluate.detector_errors import KINDS, detector_errors
 from mvtec.evaluate.predictions import Judged
 

@@ -11,8 +11,8 @@ from conftest import Category
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from mvtec.convert.geometry import region_of
-from mvtec.convert.rle import encode_rle
+from mvtec.convert.pixels.geometry import region_of
+from mvtec.convert.pixels.rle import encode_rle
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.mask_pairs import boundary_iou, pair_masks
 from mvtec.evaluate.masks import evaluate_masks, worst

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mvtec.convert.coco import CocoDataset, CocoResult
+from mvtec.convert.formats.coco.files import CocoDataset, CocoResult
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.prediction_checks import doubts, not_counted
 from mvtec.evaluate.predictions import load

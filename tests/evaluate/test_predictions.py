@@ -6,7 +6,7 @@ import pytest
 from conftest import noise, write_png
 from random_case import judge, random_case
 
-from mvtec.convert.coco import CocoDataset
+from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.convert.provenance import Provenance
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.boxes import evaluate_boxes

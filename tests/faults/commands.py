@@ -11,8 +11,8 @@ import typer
 from conftest import make_category
 
 from mvtec.cli.commands import app
+from mvtec.convert.formats.yolo.write_folder import masks_to_yolo
 from mvtec.convert.from_masks import InstanceOptions
-from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import read_split
 from mvtec.datasets.tree import read_tree
 from mvtec.files import staged_file, write_json

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from conftest import Category, write_png
 
-from mvtec.convert.coco import CocoDataset, read_coco
-from mvtec.convert.rle import decode_rle
+from mvtec.convert.formats.coco.files import CocoDataset, read_coco
+from mvtec.convert.pixels.rle import decode_rle
 
 Found = list[tuple[str, tuple[float, ...], bytes | None]]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import Category
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.tree import read_tree
 

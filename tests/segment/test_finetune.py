@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from conftest import Category, make_category
 
-from mvtec.convert.geometry import region_of
 from mvtec.convert.instances import LabelledImage
+from mvtec.convert.pixels.geometry import region_of
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.split import Split, make_split
 from mvtec.datasets.tree import read_tree

@@ -190,7 +190,7 @@ def test_boxes_alone_and_crowds(annotations: Path, category: Category, tmp_path:
 
 def test_the_point_is_inside_the_old_mask(annotations: Path, category: Category, tmp_path: Path):
     """The middle of a ring's box is not in the ring."""
-    from mvtec.convert.rle import encode_rle
+    from mvtec.convert.pixels.rle import encode_rle
 
     ring = np.zeros((40, 48), bool)
     ring[5:25, 5:25] = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mvtec.convert.geometry import box_of
+from mvtec.convert.pixels.geometry import box_of
 from mvtec.segment.model import EMBEDDING, LOGITS_SIDE, SIDE, SamModel
 from mvtec.views import VIEWS, turn, turn_back, turn_boxes, turn_points, turned_size
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import write_png
 
-from mvtec.convert.geometry import split_mask
+from mvtec.convert.pixels.geometry import split_mask
 from mvtec.datasets.split import make_split, read_split
 from mvtec.datasets.tree import read_tree
 from mvtec.files import sha256_file

@@ -16,8 +16,8 @@ from mvtec.anomaly.normal_images import select_normal_images
 from mvtec.anomaly.predict import load_run
 from mvtec.anomaly.train import train_anomaly
 from mvtec.backbones.weights import find_backbone
-from mvtec.convert.coco import read_coco
-from mvtec.convert.geometry import box_iou
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.pixels.geometry import box_iou
 from mvtec.datasets.tree import read_tree
 from mvtec.segment.model import EMBEDDING, Answer
 from mvtec.workflows.propose import hot_regions, propose

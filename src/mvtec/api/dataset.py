@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mvtec.convert.formats.yolo.label_lines import Task
+from mvtec.convert.formats.yolo.write_folder import masks_to_yolo
 from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.link_or_copy import ImagesBy
 from mvtec.convert.masks_to_coco import masks_to_coco
-from mvtec.convert.place import ImagesBy
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.yolo import Task
-from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, make_split

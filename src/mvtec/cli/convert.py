@@ -12,9 +12,9 @@ from mvtec.cli.console import AsJson, Overwrite, print_json, progress, say, warn
 from mvtec.cli.datasets import Category, Layout, OnError
 
 if TYPE_CHECKING:
+    from mvtec.convert.formats.coco.segmentation import SegmentationOptions
     from mvtec.convert.from_masks import InstanceOptions
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.segmentation import SegmentationOptions
     from mvtec.datasets.samples import Dataset
     from mvtec.datasets.split import Split
 
@@ -133,7 +133,7 @@ def masks_to_yolo(
 
     Without --split, a fifth of each class becomes test, drawn with seed 0.
     """
-    from mvtec.convert.yolo_folder import masks_to_yolo as convert
+    from mvtec.convert.formats.yolo.write_folder import masks_to_yolo as convert
     from mvtec.datasets.split import make_split, untested
     from mvtec.datasets.tree import read_tree
     from mvtec.datasets.usable import LeftOut, orphans, usable
@@ -185,7 +185,7 @@ def coco_to_yolo(
     as_json: AsJson = False,
 ) -> None:
     """Write a folder that Ultralytics trains on from COCO annotations: ANN.json is train, or --split divides it."""
-    from mvtec.convert.coco_to_yolo import coco_to_yolo as convert
+    from mvtec.convert.formats.yolo.from_coco import coco_to_yolo as convert
     from mvtec.files import check_output
 
     check_output(out, overwrite=overwrite, inputs=[*_given(annotations, val, test, split_file), images])
@@ -215,8 +215,8 @@ def yolo_to_coco(
     as_json: AsJson = False,
 ) -> None:
     """Write COCO annotations of a YOLO data set; polygons become the masks that Ultralytics paints."""
-    from mvtec.convert.yolo_dataset import read_yolo_folder
-    from mvtec.convert.yolo_to_coco import yolo_to_coco as convert
+    from mvtec.convert.formats.yolo.read_folder import read_yolo_folder
+    from mvtec.convert.formats.yolo.to_coco import yolo_to_coco as convert
     from mvtec.staging import together
 
     folder = read_yolo_folder(directory)
@@ -246,8 +246,8 @@ def coco_to_masks(
     as_json: AsJson = False,
 ) -> None:
     """Write ground-truth masks in the layout of MVTec AD; with --images its photos, too."""
-    from mvtec.convert.coco_images import read_coco_images
-    from mvtec.convert.masks_folder import images_to_masks
+    from mvtec.convert.formats.coco.images import read_coco_images
+    from mvtec.convert.formats.masks import images_to_masks
     from mvtec.convert.receipt import Receipt
 
     receipt = Receipt("regions of the masks")
@@ -290,7 +290,7 @@ def _options(
 
 
 def segmentation_options(segmentation: Segmentation, tolerance: float) -> SegmentationOptions:
-    from mvtec.convert.segmentation import SegmentationOptions
+    from mvtec.convert.formats.coco.segmentation import SegmentationOptions
 
     return SegmentationOptions(segmentation.value, tolerance)
 

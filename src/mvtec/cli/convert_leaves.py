@@ -44,8 +44,8 @@ def coco_to_labelstudio(
     as_json: AsJson = False,
 ) -> None:
     """Write Label Studio tasks, masks as brush strokes, and the labelling interface that fits them."""
-    from mvtec.convert.coco_images import read_coco_images
-    from mvtec.convert.label_studio import READER, label_config, write_label_studio
+    from mvtec.convert.formats.coco.images import read_coco_images
+    from mvtec.convert.formats.label_studio.files import READER, label_config, write_label_studio
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output, staged_file
     from mvtec.staging import together
@@ -81,8 +81,8 @@ def labelstudio_to_coco(
     as_json: AsJson = False,
 ) -> None:
     """Write COCO annotations of a Label Studio export: brush strokes, rectangles, ellipses and polygons."""
-    from mvtec.convert.images_to_coco import images_to_coco
-    from mvtec.convert.label_studio import read_label_studio, read_label_studio_classes
+    from mvtec.convert.formats.coco.from_images import images_to_coco
+    from mvtec.convert.formats.label_studio.files import read_label_studio, read_label_studio_classes
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output
     from mvtec.staging import together
@@ -114,8 +114,8 @@ def coco_to_cvat(
     as_json: AsJson = False,
 ) -> None:
     """Write a CVAT for images 1.1 file, masks as masks, to upload into a task that has the same photos."""
-    from mvtec.convert.coco_images import read_coco_images
-    from mvtec.convert.cvat import READER, write_cvat
+    from mvtec.convert.formats.coco.images import read_coco_images
+    from mvtec.convert.formats.cvat.files import READER, write_cvat
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output
     from mvtec.staging import together
@@ -143,8 +143,8 @@ def cvat_to_coco(
     as_json: AsJson = False,
 ) -> None:
     """Write COCO annotations of a CVAT for images 1.1 file: boxes, turned or not, polygons, ellipses and masks."""
-    from mvtec.convert.cvat import read_cvat, read_cvat_classes
-    from mvtec.convert.images_to_coco import images_to_coco
+    from mvtec.convert.formats.coco.from_images import images_to_coco
+    from mvtec.convert.formats.cvat.files import read_cvat, read_cvat_classes
     from mvtec.convert.receipt import Receipt
     from mvtec.files import check_output
     from mvtec.staging import together
@@ -178,9 +178,9 @@ def coco_to_voc(
     as_json: AsJson = False,
 ) -> None:
     """Write a Pascal VOC folder: boxes, and masks by object and by class; with --images the photos, too."""
-    from mvtec.convert.coco_images import read_coco_images
+    from mvtec.convert.formats.coco.images import read_coco_images
+    from mvtec.convert.formats.voc.write_folder import READER, write_voc
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.voc import READER, write_voc
 
     receipt = Receipt(READER)
     names, found = read_coco_images(
@@ -216,9 +216,9 @@ def voc_to_coco(
     as_json: AsJson = False,
 ) -> None:
     """Write COCO annotations of a Pascal VOC folder, with masks where it has SegmentationObject."""
-    from mvtec.convert.images_to_coco import images_to_coco
+    from mvtec.convert.formats.coco.from_images import images_to_coco
+    from mvtec.convert.formats.voc.read_folder import read_voc, read_voc_classes
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.voc_reading import read_voc, read_voc_classes
     from mvtec.files import check_output
     from mvtec.staging import together
 
@@ -251,9 +251,9 @@ def coco_to_semantic(
     as_json: AsJson = False,
 ) -> None:
     """Write semantic masks, whose pixel values are class numbers; with --images the photos, too."""
-    from mvtec.convert.coco_images import read_coco_images
+    from mvtec.convert.formats.coco.images import read_coco_images
+    from mvtec.convert.formats.semantic import READER, write_semantic
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.semantic import READER, write_semantic
 
     receipt = Receipt(READER)
     names, found = read_coco_images(
@@ -283,9 +283,9 @@ def semantic_to_coco(
     as_json: AsJson = False,
 ) -> None:
     """Write COCO annotations of semantic masks, one instance for each region of a class."""
-    from mvtec.convert.images_to_coco import images_to_coco
+    from mvtec.convert.formats.coco.from_images import images_to_coco
+    from mvtec.convert.formats.semantic import read_classes, read_semantic
     from mvtec.convert.receipt import Receipt
-    from mvtec.convert.semantic import read_classes, read_semantic
     from mvtec.files import check_output
     from mvtec.staging import together
 

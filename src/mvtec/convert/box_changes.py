@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mvtec.convert.geometry import BoxFloat, box_iou
 from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.pixels.geometry import BoxFloat, box_iou
 
 
 @dataclass(frozen=True)

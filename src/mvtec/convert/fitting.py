@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mvtec.convert.box_changes import BoxChange
-from mvtec.convert.geometry import BoxFloat, cut_box
 from mvtec.convert.instances import Instance, LabelledImage, boxes_agree
+from mvtec.convert.pixels.geometry import BoxFloat, cut_box
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.images import photo_size_wh
 from mvtec.errors import InputError

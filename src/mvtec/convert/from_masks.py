@@ -15,8 +15,8 @@ from typing import Generic, Literal, TypeVar
 
 import cv2
 
-from mvtec.convert.geometry import InstancesPer, Region, split_mask
 from mvtec.convert.instances import Instance, LabelledImage
+from mvtec.convert.pixels.geometry import InstancesPer, Region, split_mask
 from mvtec.convert.receipt import OddMask, Receipt
 from mvtec.datasets.images import MaskLayer, MaskMemory, photo_size_wh
 from mvtec.datasets.masks import NEARLY_ALL, Grey, empty_mask, grey_of, read_layers

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.geometry import BoxFloat, Region, box_iou
+from mvtec.convert.pixels.geometry import BoxFloat, Region, box_iou
 from mvtec.errors import InputError
 from mvtec.limits import MOST_MARKED
 
@@ -20,7 +20,7 @@ class Instance:
 
     Attributes:
         defect: Its defect type.
-        box_xywh: Its box in pixels, see `geometry.py`; whole numbers where it comes from pixels.
+        box_xywh: Its box in pixels, see `pixels/geometry.py`; whole numbers where it comes from pixels.
         region: Its pixels; None where only the box is known. Its tight box may differ from `box_xywh`, where the user's
             file says both.
         given_box_xywh: The box as the user's file has it, where `box_xywh` is another: cut to the photo, say. None

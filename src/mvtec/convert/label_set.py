@@ -9,14 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.coco_images import class_names, labelled_images
-from mvtec.convert.coco_parsing import read_coco
-from mvtec.convert.coco_records import CocoDataset
 from mvtec.convert.fitting import photo_named
-from mvtec.convert.geometry import BoxFloat
-from mvtec.convert.instances import LabelledImage
-from mvtec.convert.receipt import Receipt
-from mvtec.convert.yolo_dataset import (
+from mvtec.convert.formats.coco.images import class_names, labelled_images
+from mvtec.convert.formats.coco.parsing import read_coco
+from mvtec.convert.formats.coco.records import CocoDataset
+from mvtec.convert.formats.yolo.read_folder import (
     is_yolo_folder,
     label_file,
     labelled_photos,
@@ -24,6 +21,9 @@ from mvtec.convert.yolo_dataset import (
     read_yolo_folder,
     unread_photos,
 )
+from mvtec.convert.instances import LabelledImage
+from mvtec.convert.pixels.geometry import BoxFloat
+from mvtec.convert.receipt import Receipt
 from mvtec.datasets.listing import is_folder, list_images, say_unread, scan
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import PARTS, Part

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from mvtec.convert.coco import coco_file
+from mvtec.convert.formats.coco.files import coco_file
+from mvtec.convert.formats.coco.segmentation import SegmentationOptions, coco_labels
 from mvtec.convert.from_masks import InstanceOptions, label_samples
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.segmentation import SegmentationOptions, coco_labels
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import PARTS, Part, Split, in_no_part, select
 from mvtec.errors import OutputError

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mvtec.convert.geometry import BoxFloat, Region, cut_box
+from mvtec.convert.formats.coco.segmentation import region_of_polygons
 from mvtec.convert.instances import Instance
+from mvtec.convert.pixels.geometry import BoxFloat, Region, cut_box
+from mvtec.convert.pixels.row_runs import region_of_row_runs
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.row_runs import region_of_row_runs
-from mvtec.convert.segmentation import region_of_polygons
 from mvtec.words import counted
 
 _LEAST, _MOST = 1e-3, 1e7  # pixels; outside of them an ellipse is not one of a photo

@@ -11,7 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mvtec.cache import find_in, weights_folders
-from mvtec.convert.yolo_dataset import YoloFolder, label_file
+from mvtec.convert.formats.yolo.read_folder import YoloFolder, label_file
 from mvtec.datasets.split import Part
 from mvtec.detect.backends import YOLO
 from mvtec.detect.model import remembered_photos

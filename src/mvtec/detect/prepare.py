@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from mvtec.convert.formats.yolo.by_split import yolo_by_split
+from mvtec.convert.formats.yolo.read_folder import check_labels_for_training, is_yolo_folder, read_yolo_folder
+from mvtec.convert.formats.yolo.write_folder import masks_to_yolo
 from mvtec.convert.from_masks import InstanceOptions
-from mvtec.convert.yolo_by_split import yolo_by_split
-from mvtec.convert.yolo_dataset import check_labels_for_training, is_yolo_folder, read_yolo_folder
-from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.split import PARTS, Split, make_split, read_split, select, untested
 from mvtec.datasets.tree import layout_of, read_tree
 from mvtec.errors import ArgumentError, InputError, no_folder

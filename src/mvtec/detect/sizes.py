@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from mvtec.convert.yolo import read_label
-from mvtec.convert.yolo_dataset import YoloFolder, label_file
+from mvtec.convert.formats.yolo.label_lines import read_label
+from mvtec.convert.formats.yolo.read_folder import YoloFolder, label_file
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.split import Part
 from mvtec.errors import InputError

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mvtec.convert.coco import CocoDataset, CocoImage, read_coco
+from mvtec.convert.formats.coco.files import CocoDataset, CocoImage, read_coco
+from mvtec.convert.formats.yolo.read_folder import is_yolo_folder, read_yolo_folder
 from mvtec.convert.provenance import PROVENANCE
-from mvtec.convert.yolo_dataset import is_yolo_folder, read_yolo_folder
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.listing import list_images
 from mvtec.datasets.samples import IMAGE_SUFFIXES

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mvtec.convert.yolo_dataset import check_labels_for_training, read_yolo_folder
+from mvtec.convert.formats.yolo.read_folder import check_labels_for_training, read_yolo_folder
 from mvtec.detect.backends import detector_class
 from mvtec.detect.backends.detector import OnEpoch, Training
 from mvtec.detect.plan import detector_of_plan, not_taken

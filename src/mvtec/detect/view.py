@@ -17,8 +17,8 @@ from pathlib import Path
 
 import yaml
 
-from mvtec.convert.place import place
-from mvtec.convert.yolo_dataset import YoloFolder, label_file
+from mvtec.convert.formats.yolo.read_folder import YoloFolder, label_file
+from mvtec.convert.link_or_copy import link_or_copy
 from mvtec.datasets.split import Part
 from mvtec.files import remove
 
@@ -85,4 +85,4 @@ def _show(photo: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(photo.read_bytes() + _JPEG_END)
     else:
-        place(photo, target, "any")
+        link_or_copy(photo, target, "any")

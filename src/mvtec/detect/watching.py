@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mvtec.convert.yolo import read_label
-from mvtec.convert.yolo_dataset import YoloFolder, label_file
+from mvtec.convert.formats.yolo.label_lines import read_label
+from mvtec.convert.formats.yolo.read_folder import YoloFolder, label_file
 from mvtec.datasets.images import photo_size_wh
 from mvtec.detect.plan import Plan
 from mvtec.detect.view import View

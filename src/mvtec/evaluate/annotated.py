@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.coco import CocoDataset, CocoResult, parse_coco
+from mvtec.convert.formats.coco.files import CocoDataset, CocoResult, parse_coco
+from mvtec.convert.formats.coco.results import score_of
 from mvtec.convert.photo_names import PhotoNames, check_names
-from mvtec.convert.results import score_of
 from mvtec.errors import InputError, LeakError
 from mvtec.words import counted
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mvtec.convert.coco import CocoAnnotation
+from mvtec.convert.formats.coco.files import CocoAnnotation
 from mvtec.evaluate.predictions import Judged
 from mvtec.evaluate.statistics.coco_metrics import interpolated_precision
 from mvtec.evaluate.statistics.matching import Floats, box_ious, match_greedily

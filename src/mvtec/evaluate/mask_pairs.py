@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.coco import CocoDataset
-from mvtec.convert.geometry import Region, region_of
+from mvtec.convert.formats.coco.files import CocoDataset
+from mvtec.convert.pixels.geometry import Region, region_of
 from mvtec.errors import InputError
 from mvtec.evaluate.predicted_masks import Predicted, read_predicted, region_in
 from mvtec.evaluate.predictions import read_truth

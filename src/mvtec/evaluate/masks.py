@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mvtec.convert.geometry import Region
-from mvtec.convert.rle import Rle, encode_region, encode_rle
+from mvtec.convert.pixels.geometry import Region
+from mvtec.convert.pixels.rle import Rle, encode_region, encode_rle
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
 from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_weights
 from mvtec.evaluate.statistics.coco_metrics import FIGURES, Figure, Tables, metric

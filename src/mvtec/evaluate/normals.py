@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.coco import CocoDataset
+from mvtec.convert.formats.coco.files import CocoDataset
+from mvtec.convert.formats.coco.results import read_results_for
 from mvtec.convert.provenance import Provenance, read_provenance
-from mvtec.convert.results import read_results_for
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.layouts.folders import images_in
 from mvtec.datasets.samples import GOOD

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult
-from mvtec.convert.geometry import BoxFloat, Region, box_iou, region_of
-from mvtec.convert.results import attributes_of, number, score_of
-from mvtec.convert.segmentation import EmptyMaskError, region_of_annotation
+from mvtec.convert.formats.coco.files import CocoAnnotation, CocoDataset, CocoResult
+from mvtec.convert.formats.coco.results import attributes_of, number, score_of
+from mvtec.convert.formats.coco.segmentation import EmptyMaskError, region_of_annotation
+from mvtec.convert.pixels.geometry import BoxFloat, Region, box_iou, region_of
 from mvtec.errors import InputError
 from mvtec.evaluate.annotated import classes_of_truth, parse_annotations, photos_of_truth
 from mvtec.evaluate.prediction_checks import not_counted

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.coco import CocoDataset, CocoResult
+from mvtec.convert.formats.coco.files import CocoDataset, CocoResult
 from mvtec.convert.photo_names import PhotoNames
 from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, Floats, box_ious
 from mvtec.words import counted

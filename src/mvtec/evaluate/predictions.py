@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mvtec.convert.coco import CocoDataset, CocoResult, read_coco
+from mvtec.convert.formats.coco.files import CocoDataset, CocoResult, read_coco
+from mvtec.convert.formats.coco.results import categories_of, results_for
 from mvtec.convert.photo_names import check_names
 from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
-from mvtec.convert.results import categories_of, results_for
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.annotated import annotated_results
 from mvtec.evaluate.normals import Normals, photos_beside, read_normals

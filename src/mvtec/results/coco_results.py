@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mvtec.convert.rle import encode_rle
+from mvtec.convert.pixels.rle import encode_rle
 from mvtec.results.detections import Detections
 
 

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import BoxFloat, Mask, Region, box_iou, cut_box, region_of
-from mvtec.convert.rle import encode_region
-from mvtec.convert.segmentation import region_of_annotation
+from mvtec.convert.formats.coco.segmentation import region_of_annotation
+from mvtec.convert.pixels.geometry import BoxFloat, Mask, Region, box_iou, cut_box, region_of
+from mvtec.convert.pixels.rle import encode_region
 from mvtec.errors import InputError
 from mvtec.segment.jobs import Job, Record
 from mvtec.segment.model import Answer, Choose, SamModel

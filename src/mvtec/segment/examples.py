@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import Region, box_of
 from mvtec.convert.instances import LabelledImage
+from mvtec.convert.pixels.geometry import Region, box_of
 from mvtec.datasets.images import read_photo
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.model import LOGITS_SIDE, SIDE, SamModel

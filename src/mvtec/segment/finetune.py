@@ -22,8 +22,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mvtec.convert.from_masks import InstanceOptions, label_samples
+from mvtec.convert.pixels.rle import encode_region
 from mvtec.convert.receipt import Receipt
-from mvtec.convert.rle import encode_region
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Part, Split, select, warn_of_unused
 from mvtec.errors import InputError

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoResult, parse_coco
 from mvtec.convert.fitting import photo_named
+from mvtec.convert.formats.coco.files import CocoAnnotation, CocoDataset, CocoResult, parse_coco
+from mvtec.convert.formats.coco.results import results_for
 from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
-from mvtec.convert.results import results_for
 from mvtec.datasets.images import photo_size_wh
 from mvtec.errors import InputError
 from mvtec.files import sha256_file

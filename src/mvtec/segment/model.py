@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import BoxFloat, box_iou, box_of
+from mvtec.convert.pixels.geometry import BoxFloat, box_iou, box_of
 from mvtec.datasets.images import BadPhotoError
 from mvtec.devices import choose_device
 from mvtec.views import turn_back, turn_boxes, turn_points, turned_size

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import Mask, box_of
+from mvtec.convert.pixels.geometry import Mask, box_of
 
 
 def count_pieces(mask: Mask) -> int:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mvtec.convert.coco import CocoDataset, write_coco
+from mvtec.convert.formats.coco.files import CocoDataset, write_coco
 from mvtec.convert.provenance import PROVENANCE
 from mvtec.datasets.images import read_photo
 from mvtec.errors import OutputError

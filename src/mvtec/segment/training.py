@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mvtec.convert.geometry import region_of
+from mvtec.convert.pixels.geometry import region_of
 from mvtec.segment.examples import Example, Features, jitter, target
 from mvtec.segment.model import SIDE, SamModel
 from mvtec.segment.recipe import FinetuneRecipe

@@ -22,10 +22,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, read_coco, write_coco
-from mvtec.convert.geometry import split_mask
-from mvtec.convert.place import place as place_photo
-from mvtec.convert.rle import encode_region
+from mvtec.convert.formats.coco.files import CocoAnnotation, CocoCategory, CocoDataset, CocoImage, read_coco, write_coco
+from mvtec.convert.link_or_copy import link_or_copy
+from mvtec.convert.pixels.geometry import split_mask
+from mvtec.convert.pixels.rle import encode_region
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.layouts.mvtec_ad import NAME as MVTEC_AD
 from mvtec.datasets.masks import read_mask
@@ -229,7 +229,7 @@ def synthetic_photos(root: Path) -> set[str]:
 
 def _link(sample: Sample, root: Path) -> None:
     """A photo of the data set, linked, and its mask."""
-    place_photo(sample.photo, root / sample.path, "any")
+    link_or_copy(sample.photo, root / sample.path, "any")
     if not sample.is_good:
         _write_mask(root, sample.path, sample.defect, read_mask(sample))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mvtec.convert.geometry import split_mask
+from mvtec.convert.pixels.geometry import split_mask
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample

@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mvtec.convert.formats.yolo.write_folder import masks_to_yolo
 from mvtec.convert.from_masks import InstanceOptions
-from mvtec.convert.yolo_folder import masks_to_yolo
 from mvtec.datasets.check import check
 from mvtec.datasets.info import describe
 from mvtec.datasets.split import make_split

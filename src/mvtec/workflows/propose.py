@@ -17,9 +17,9 @@ import numpy as np
 
 from mvtec.anomaly.model import AnomalyMap, score_of
 from mvtec.anomaly.predict import AnomalyRun
-from mvtec.convert.coco import CocoAnnotation, CocoCategory, CocoDataset, write_coco
-from mvtec.convert.geometry import Region, split_mask
-from mvtec.convert.rle import encode_region
+from mvtec.convert.formats.coco.files import CocoAnnotation, CocoCategory, CocoDataset, write_coco
+from mvtec.convert.pixels.geometry import Region, split_mask
+from mvtec.convert.pixels.rle import encode_region
 from mvtec.detect.source import read_source
 from mvtec.evaluate.anomaly import DEFECT
 from mvtec.evaluate.anomaly_maps import scale_heat

@@ -17,7 +17,7 @@ from conftest import noise, write_png
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import Running, running
 
-from mvtec.convert.rle import decode_rle
+from mvtec.convert.pixels.rle import decode_rle
 
 WIDTH, HEIGHT = 320, 240
 expect.set_options(timeout=20_000)  # milliseconds: more than a heartbeat of the page, on a busy machine

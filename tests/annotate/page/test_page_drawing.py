@@ -18,9 +18,9 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 from running import Running, own_port, running, start
 
-from mvtec.convert.coco import read_coco
-from mvtec.convert.rle import decode_rle
-from mvtec.convert.segmentation import region_of_polygons
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.formats.coco.segmentation import region_of_polygons
+from mvtec.convert.pixels.rle import decode_rle
 
 
 @pytest.fixture

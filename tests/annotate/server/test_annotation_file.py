@@ -14,7 +14,7 @@ from workspaces import box, number_of, open_workspace, photo_edit
 from mvtec.annotate.server.open_store import store_path
 from mvtec.annotate.server.revisions import save_edit
 from mvtec.annotate.server.serve import Prepared, prepare
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.errors import InputError
 
 SIZE = (48, 40)

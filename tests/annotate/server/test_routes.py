@@ -19,8 +19,8 @@ from mvtec.annotate.server.guard import Guard
 from mvtec.annotate.server.records import MOST_RUNS
 from mvtec.annotate.server.routes import make_app
 from mvtec.annotate.server.workspace import Workspace
-from mvtec.convert.coco import read_coco
-from mvtec.convert.rle import decode_rle
+from mvtec.convert.formats.coco.files import read_coco
+from mvtec.convert.pixels.rle import decode_rle
 
 ADDRESS = "http://127.0.0.1:8765"
 

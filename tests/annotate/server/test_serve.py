@@ -19,7 +19,7 @@ from conftest import REPOSITORY, Category
 from running import running, start
 from workspaces import box, edit
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 
 
 def test_stopped_it_writes_the_file(category: Category, tmp_path: Path):

@@ -21,7 +21,7 @@ from mvtec.annotate.server.routes import make_app
 from mvtec.annotate.server.store import Store
 from mvtec.annotate.server.stored import StoredAnnotation
 from mvtec.annotate.server.workspace import Workspace
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.errors import OutputError
 
 SIZE = (48, 40)

@@ -13,8 +13,8 @@ from typing import Any
 
 from mvtec.annotate.server.store import Store, Written
 from mvtec.annotate.server.stored import StoredAnnotation, StoredPhoto, now
-from mvtec.convert.coco import write_coco_parts
-from mvtec.convert.segmentation import plain_number
+from mvtec.convert.formats.coco.files import write_coco_parts
+from mvtec.convert.formats.coco.segmentation import plain_number
 from mvtec.errors import InputError, MvtecError
 from mvtec.files import sha256_file
 

@@ -13,8 +13,8 @@ from mvtec.annotate.server.photos import category_of
 from mvtec.annotate.server.priority import review_priority
 from mvtec.annotate.server.store import Store
 from mvtec.annotate.server.stored import StoredAnnotation, StoredPhoto, to_json
-from mvtec.convert.coco import CocoAnnotation, CocoDataset, CocoImage, read_coco
 from mvtec.convert.fitting import spellings
+from mvtec.convert.formats.coco.files import CocoAnnotation, CocoDataset, CocoImage, read_coco
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.errors import InputError, OutputError

@@ -11,11 +11,11 @@ from mvtec.annotate.server.priority import SAME, same_kind
 from mvtec.annotate.server.revisions import keep_version
 from mvtec.annotate.server.store import Store
 from mvtec.annotate.server.stored import StoredAnnotation, StoredPhoto
-from mvtec.convert.coco import CocoAnnotation, CocoResult, parse_coco
-from mvtec.convert.geometry import BoxFloat, box_iou, cut_box
+from mvtec.convert.formats.coco.files import CocoAnnotation, CocoResult, parse_coco
+from mvtec.convert.formats.coco.results import categories_of, results_for, score_of
 from mvtec.convert.photo_names import check_names
+from mvtec.convert.pixels.geometry import BoxFloat, box_iou, cut_box
 from mvtec.convert.provenance import PROVENANCE, read_provenance
-from mvtec.convert.results import categories_of, results_for, score_of
 from mvtec.datasets.images import BadPhotoError
 from mvtec.errors import InputError
 from mvtec.files import sha256_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mvtec.annotate.server.stored import ReviewPriority, StoredAnnotation
-from mvtec.convert.geometry import box_iou
+from mvtec.convert.pixels.geometry import box_iou
 
 THRESHOLD = 0.25  # a prediction's score from which on it counts, as Ultralytics draws it
 SAME = 0.5  # IoU of boxes from which on two are the same defect

@@ -1,7 +1,7 @@
 """What travels between the page and the server, checked with pydantic at the door.
 
 A mask travels as `counts`, COCO's uncompressed run lengths over the whole photo, counted down the columns, beginning
-with the pixels that are out of it. A box is [x, y, width, height] in pixels, see `convert/geometry.py`.
+with the pixels that are out of it. A box is [x, y, width, height] in pixels, see `convert/pixels/geometry.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from mvtec.convert.coco import FiniteFloat
+from mvtec.convert.formats.coco.files import FiniteFloat
 from mvtec.files import json_bytes
 from mvtec.limits import MOST_PIXELS
 

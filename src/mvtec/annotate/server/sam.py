@@ -19,7 +19,7 @@ from mvtec.annotate.server.photos import PhotoFolder
 from mvtec.annotate.server.records import MOST_RUNS, Prompt, SamShape, SamState
 from mvtec.annotate.server.shapes import shape_of
 from mvtec.annotate.server.worker_threads import Pool
-from mvtec.convert.geometry import cut_box, region_of
+from mvtec.convert.pixels.geometry import cut_box, region_of
 from mvtec.errors import InputError, MvtecError
 from mvtec.files import sha256_file
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from mvtec.annotate.server.records import BoxShape, MaskShape, Operation, PolygonShape, Shape
 from mvtec.annotate.server.stored import to_json
-from mvtec.convert.coco import CocoAnnotation
-from mvtec.convert.geometry import Region, region_of, split_mask
-from mvtec.convert.polygons import edge_polygons
-from mvtec.convert.rle import decode_region, encode_region, run_lengths
-from mvtec.convert.segmentation import region_of_annotation, region_of_polygons
+from mvtec.convert.formats.coco.files import CocoAnnotation
+from mvtec.convert.formats.coco.segmentation import region_of_annotation, region_of_polygons
+from mvtec.convert.pixels.geometry import Region, region_of, split_mask
+from mvtec.convert.pixels.polygons import edge_polygons
+from mvtec.convert.pixels.rle import decode_region, encode_region, run_lengths
 from mvtec.errors import InputError
 
 _OUTLINE_TOLERANCE = 1.0  # pixels: fewer vertices to move, and a mask that is hardly another

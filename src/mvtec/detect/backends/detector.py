@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.yolo_dataset import YoloFolder
+from mvtec.convert.formats.yolo.read_folder import YoloFolder
 from mvtec.detect.plan import Plan
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start

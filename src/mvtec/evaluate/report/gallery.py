@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.coco import CocoAnnotation
+from mvtec.convert.formats.coco.files import CocoAnnotation
 from mvtec.datasets.images import read_photo
 from mvtec.evaluate.predictions import Judged
 from mvtec.evaluate.statistics.matching import box_ious, match_greedily

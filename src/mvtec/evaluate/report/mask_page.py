@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mvtec.convert.geometry import Region
+from mvtec.convert.pixels.geometry import Region
 from mvtec.evaluate.mask_pairs import Pair, PairedMasks, union
 from mvtec.evaluate.masks import PER_DEFECT
 from mvtec.evaluate.predicted_masks import Predicted

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.convert.geometry import Mask, split_mask
+from mvtec.convert.pixels.geometry import Mask, split_mask
 from mvtec.evaluate.anomaly_maps import Heat
 from mvtec.evaluate.statistics.matching import Floats
 

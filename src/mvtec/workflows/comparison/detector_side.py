@@ -10,7 +10,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from mvtec.convert.coco import read_coco
+from mvtec.convert.formats.coco.files import read_coco
 from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
 from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split

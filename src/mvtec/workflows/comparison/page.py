@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mvtec.convert.geometry import split_mask
+from mvtec.convert.pixels.geometry import split_mask
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample

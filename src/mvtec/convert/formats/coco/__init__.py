@@ -1,0 +1,1 @@
+"""COCO: the format that all others are converted to and from."""

@@ -1,0 +1,1 @@
+"""Pixels as arrays: boxes and regions, run-length encodings, polygons and brush strokes. No file is touched here."""
