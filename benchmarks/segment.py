@@ -25,7 +25,8 @@ import torch
 from mvtec.convert.from_masks import InstanceOptions
 from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.pixels.geometry import Region, split_mask
-from mvtec.datasets.images import read_mask, read_photo
+from mvtec.datasets.images import read_photo
+from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import Sample
 from mvtec.datasets.tree import read_tree
 from mvtec.offline import ultralytics

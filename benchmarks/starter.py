@@ -19,15 +19,15 @@ from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.detect.model import load_model
 from mvtec.detect.weights import STARTER_FILE
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.paired_differences import gains
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.paired_differences import paired_differences
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.offline import quiet
 from mvtec.starter.scene import NAMES, Scene, draw_scene
 
 SEEN = 40_000  # photos of `make starter`
 
 
-def judged(model: Any, scenes: Sequence[Scene], side: int, *, one_class: bool) -> Judged:
+def judged(model: Any, scenes: Sequence[Scene], side: int, *, one_class: bool) -> EvaluationInput:
     """What a model says of the scenes, and the truth: by mechanism, or all as one class."""
     names = ["defect"] if one_class else NAMES
     truth: dict[str, Any] = {
@@ -53,7 +53,7 @@ def judged(model: Any, scenes: Sequence[Scene], side: int, *, one_class: bool) -
             results.append(
                 {"image_id": number, "category_id": 1 if one_class else label + 1, "bbox": box, "score": score}
             )
-    return Judged(CocoDataset.model_validate(truth), truth, results, None, ())
+    return EvaluationInput(CocoDataset.model_validate(truth), truth, results, None, ())
 
 
 def main() -> None:
@@ -78,7 +78,7 @@ def main() -> None:
         if arguments.against is not None:
             other = judged(load_model(str(arguments.against)), scenes, side, one_class=True)
             said["found by the others"] = evaluate_boxes(other)["AP50"].text()
-            said["difference"] = gains([own], [other], resamples=5000)["AP50"].text()
+            said["difference"] = paired_differences([own], [other], resamples=5000)["AP50"].text()
     print(json.dumps(said, indent=1))
 
 

@@ -39,8 +39,8 @@ from mvtec.datasets.tree import read_tree
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start, find_start
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.paired_differences import gains
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.paired_differences import paired_differences
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import json_bytes, sha256_json, staged_file
 from mvtec.reading import read_json
@@ -48,7 +48,7 @@ from mvtec.run import keep_plan
 from mvtec.synthesize.make import check_methods
 from mvtec.synthesize.methods import METHODS
 from mvtec.workflows.comparison.detector_side import ask
-from mvtec.workflows.imbalance.configurations import Arm, budget, plan_of, train_fold, write_truth
+from mvtec.workflows.imbalance.configurations import Configuration, budget, plan_of, train_fold, write_truth
 
 FOLDS = 5
 SHARED = Path(__file__).parents[2] / "shared"
@@ -57,7 +57,7 @@ STARTS = ("scratch", "starter", "coco", "own")
 ARMS = [*STARTS, *(f"{start}+{method}" for start in STARTS for method in METHODS)]
 
 
-def figures(judged: list[Judged]) -> dict[str, str]:
+def figures(judged: list[EvaluationInput]) -> dict[str, str]:
     """Of the first training each figure with its interval; of more, their values."""
     every = [evaluate_boxes(one) for one in judged]
     names = [
@@ -70,7 +70,9 @@ def figures(judged: list[Judged]) -> dict[str, str]:
     }
 
 
-def learn_and_answer(arm: Arm, fold: int, dataset: Dataset, split: Split, truth: Path, out: Path) -> list[list[float]]:
+def learn_and_answer(
+    arm: Configuration, fold: int, dataset: Dataset, split: Split, truth: Path, out: Path
+) -> list[list[float]]:
     """Train the detector that does not see a fold, and ask it about the fold: the rows that `write_answers` keeps."""
     run = train_fold(arm, fold, dataset, truth, out, command=["benchmarks/study.py", arm.name])
     folder = out / arm.name / f"predictions{fold}"
@@ -84,8 +86,8 @@ def learn_and_answer(arm: Arm, fold: int, dataset: Dataset, split: Split, truth:
 
 
 def learn_all(
-    todo: list[tuple[Arm, int]], jobs: int, dataset: Dataset, split: Split, truth: Path, out: Path
-) -> Iterator[tuple[Arm, int, list[list[float]]]]:
+    todo: list[tuple[Configuration, int]], jobs: int, dataset: Dataset, split: Split, truth: Path, out: Path
+) -> Iterator[tuple[Configuration, int, list[list[float]]]]:
     """`learn_and_answer` for each arm and fold, `jobs` at a time, as they come."""
     if jobs == 1:
         for arm, fold in todo:
@@ -116,7 +118,7 @@ def write_answers(file: Path, plan: dict[str, Any], folds: dict[str, list[list[f
         staged.write_bytes(gzip.compress(json_bytes({"plan": plan, "folds": folds}), mtime=0))
 
 
-def judged_by(folds: dict[str, list[list[float]]], truth: Path) -> Judged:
+def judged_by(folds: dict[str, list[list[float]]], truth: Path) -> EvaluationInput:
     """The answers of all folds as results, with the truth."""
     results = [
         {"image_id": row[0], "category_id": row[1], "bbox": row[2:6], "score": row[6]}
@@ -124,7 +126,7 @@ def judged_by(folds: dict[str, list[list[float]]], truth: Path) -> Judged:
         for row in rows
     ]
     content = read_coco(truth)
-    return Judged(content, content.to_json(), results, None, ())
+    return EvaluationInput(content, content.to_json(), results, None, ())
 
 
 def signed(metric: Metric) -> str:
@@ -171,11 +173,11 @@ def main() -> None:
     split = make_split(dataset, test_fraction=0, folds=FOLDS)
     parts = tuple(split.held_out(fold) for fold in range(FOLDS))
     truth = write_truth(dataset, split, out / "truth.json")
-    arms: list[tuple[str, Arm]] = []
+    arms: list[tuple[str, Configuration]] = []
     for seed in range(arguments.seeds):
         for name in names:
             start, _, method = name.partition("+")
-            arm = Arm(
+            arm = Configuration(
                 name + (f"-seed-{seed}" if seed else ""),
                 starts[start](),
                 replace(recipe, seed=seed),
@@ -187,7 +189,7 @@ def main() -> None:
             arms.append((name, arm))
     plans = {arm.name: plan_of(arm, truth) for _, arm in arms}
     files = {name: f"{name}-{sha256_json(plan)[:8]}.json.gz" for name, plan in plans.items()}
-    judged: dict[str, list[Judged]] = {name: [] for name in names}
+    judged: dict[str, list[EvaluationInput]] = {name: [] for name in names}
     for name, arm in arms if arguments.also is not None else ():
         also = read_answers(arguments.also / files[arm.name], plans[arm.name])
         if len(also) < FOLDS:
@@ -209,14 +211,14 @@ def main() -> None:
         line = {"arm": name, "trainings": len(judged[name]), **figures(judged[name])}
         for base in dict.fromkeys([start if method else "scratch", arguments.over]):
             if base != name and base in judged:
-                gained = gains(judged[name], judged[base], resamples=5000)
+                gained = paired_differences(judged[name], judged[base], resamples=5000)
                 line |= {f"{figure} over {base}": signed(metric) for figure, metric in gained.items()}
         print(json.dumps(line))
     for start in STARTS:
         methods = [name for name in names if name.startswith(f"{start}+")]
         if start in judged and len(methods) > 1:
             every = [one for name in methods for one in judged[name]]
-            gained = gains(every, judged[start], resamples=5000)
+            gained = paired_differences(every, judged[start], resamples=5000)
             line = {f"{figure} over {start}": signed(metric) for figure, metric in gained.items()}
             print(json.dumps({"arm": f"mean of {', '.join(methods)}", **line}))
 

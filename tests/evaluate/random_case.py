@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mvtec.convert.formats.coco.files import CocoDataset
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 
 
 def random_case(
@@ -51,5 +51,5 @@ def random_case(
     return truth, results
 
 
-def judge(truth, results) -> Judged:
-    return Judged(CocoDataset.model_validate(truth), truth, results, None, ())
+def judge(truth, results) -> EvaluationInput:
+    return EvaluationInput(CocoDataset.model_validate(truth), truth, results, None, ())

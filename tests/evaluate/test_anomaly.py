@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from mvtec.datasets.tree import read_tree
 from mvtec.evaluate.anomaly import CATCHING, CATCHING_ALL, OWN, SILENT, evaluate_anomaly
 from mvtec.evaluate.statistics.good_or_defect import yes_or_no
-from mvtec.evaluate.statistics.pixels import PixelTable, area, count_pixels, heat_edges
+from mvtec.evaluate.statistics.pixels import PixelTable, area, count_pixels, histogram_edges
 
 SMALL = ("--imgsz", 64, "--backbone", "efficientnet_lite0")
 
@@ -59,7 +59,7 @@ def plain_aupro(heats: list[np.ndarray], masks: list[np.ndarray], limit: float =
 
 
 def table(heats: list[np.ndarray], masks: list[np.ndarray]) -> PixelTable:
-    edges = heat_edges(heats)
+    edges = histogram_edges(heats)
     return PixelTable.of([count_pixels(heat, mask, edges) for heat, mask in zip(heats, masks, strict=True)])
 
 
@@ -93,7 +93,7 @@ def test_many_heats_share_bins_and_the_figures_hardly_move():
     mask[20:50, 30:80] = True
     heats = [random.gamma(2, 1, (150, 150)).astype(np.float32) + 2 * mask, random.gamma(2, 1, (150, 150))]
     masks = [mask, np.zeros((150, 150), bool)]
-    edges = heat_edges(heats)
+    edges = histogram_edges(heats)
     assert len(edges) == 4096 < len(np.unique(heats))
     found = table(heats, masks)
     truth, scores = np.concatenate([m.ravel() for m in masks]), np.concatenate([h.ravel() for h in heats])

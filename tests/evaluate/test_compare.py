@@ -12,7 +12,7 @@ from conftest import make_category
 from mvtec.convert.class_results import class_results, heat_file
 from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.datasets.tree import read_tree
-from mvtec.evaluate.anomaly_maps import HeatShare, heat_shares, mean_shares, read_heat
+from mvtec.evaluate.anomaly_maps import MapShare, map_shares, mean_map_shares, read_map
 from mvtec.evaluate.answers import (
     Answers,
     BestBox,
@@ -22,7 +22,7 @@ from mvtec.evaluate.answers import (
     detector_answers,
 )
 from mvtec.evaluate.compare import compare
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 
 
 def test_the_best_box_names_the_photo():
@@ -36,7 +36,7 @@ def test_the_best_box_names_the_photo():
         {"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1], "score": 0.6},
         {"image_id": 2, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 0.2},
     ]
-    best = best_boxes(Judged(CocoDataset.model_validate(truth), truth, results, None, ()))
+    best = best_boxes(EvaluationInput(CocoDataset.model_validate(truth), truth, results, None, ()))
     assert best == {"1.png": BestBox(0.6, "stain"), "2.png": BestBox(0.2, "crack"), "3.png": BestBox(0.0, "good")}
     said = detector_answers(best, {"1.png": 0.6, "2.png": 0.25, "3.png": 0.25})
     assert said.classes == {"1.png": "stain", "2.png": "good", "3.png": "good"}
@@ -91,14 +91,14 @@ def test_the_share_of_the_heat(tmp_path: Path):
         target = heat_file(tmp_path, sample.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(target), mask if sample.path.endswith("000.png") else np.full_like(mask, 200))
-    shares = heat_shares(tmp_path, samples)
+    shares = map_shares(tmp_path, samples)
     assert set(shares) == {sample.path for sample in defects}
     for path, share in shares.items():
         assert share.share == pytest.approx(1.0 if path.endswith("000.png") else share.chance, abs=1e-6)
     assert shares["test/crack/000.png"].chance == pytest.approx(10 * 4 / (40 * 48))
-    figures = mean_shares(list(shares.values()))
+    figures = mean_map_shares(list(shares.values()))
     assert figures["heat_in_mask"].n == 4
     assert figures["heat_in_mask"].value > figures["mask_share"].value
-    assert mean_shares([])["heat_in_mask"].value is None
-    assert mean_shares([HeatShare(0.5, 0.1)])["heat_in_mask"].low is None
-    assert read_heat(tmp_path, "test/good/000.png", (4, 4)) is None
+    assert mean_map_shares([])["heat_in_mask"].value is None
+    assert mean_map_shares([MapShare(0.5, 0.1)])["heat_in_mask"].low is None
+    assert read_map(tmp_path, "test/good/000.png", (4, 4)) is None

@@ -10,13 +10,13 @@ from random_case import random_case
 
 from mvtec.convert.formats.coco.files import CocoDataset
 from mvtec.evaluate.detector_errors import KINDS, detector_errors
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 
 SHORT = dict(zip(KINDS, ("Cls", "Loc", "Both", "Dupe", "Bkg", "Miss"), strict=True))
 
 
-def judged(truth: dict[str, Any], results: list[dict[str, Any]]) -> Judged:
-    return Judged(CocoDataset.model_validate(truth), truth, results, None, ())
+def judged(truth: dict[str, Any], results: list[dict[str, Any]]) -> EvaluationInput:
+    return EvaluationInput(CocoDataset.model_validate(truth), truth, results, None, ())
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -10,7 +10,7 @@ import pytest
 
 from mvtec.convert.formats.coco.files import CocoDataset, CocoResult
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.prediction_checks import doubts, not_counted
+from mvtec.evaluate.prediction_checks import not_counted, prediction_warnings
 from mvtec.evaluate.predictions import load
 
 BOXES = ((60, 50, 150, 100), (120, 100, 30, 40), (300, 20, 50, 60))
@@ -35,7 +35,9 @@ def said(
         CocoResult(image_id=number, category_id=own, bbox=box, score=0.9)
         for box, number, own in zip(boxes, ids, classes, strict=True)
     ]
-    return " ".join(doubts(CocoDataset.model_validate(of or truth()), results, Path("p.json"), 100, by_name=False))
+    return " ".join(
+        prediction_warnings(CocoDataset.model_validate(of or truth()), results, Path("p.json"), 100, by_name=False)
+    )
 
 
 def test_right_boxes_raise_no_doubt():
@@ -133,7 +135,7 @@ def test_scores_of_0_or_less_are_named():
         CocoResult(image_id=n, category_id=1, bbox=box, score=score)
         for n, (box, score) in enumerate(zip(BOXES, (0.0, -2.5, 0.4), strict=True), start=1)
     ]
-    (sentence,) = doubts(CocoDataset.model_validate(truth()), results, Path("p.json"), 100, by_name=False)
+    (sentence,) = prediction_warnings(CocoDataset.model_validate(truth()), results, Path("p.json"), 100, by_name=False)
     assert sentence.startswith("2 of 3 scores of p.json are not above 0 and at most 1")
 
 

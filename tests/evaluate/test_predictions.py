@@ -11,7 +11,7 @@ from mvtec.convert.provenance import Provenance
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.boxes import evaluate_boxes
 from mvtec.evaluate.cross_check import cross_check
-from mvtec.evaluate.predictions import Judged, load
+from mvtec.evaluate.predictions import EvaluationInput, load
 
 
 class Files:
@@ -214,7 +214,7 @@ def test_the_cross_check_beyond_100_detections_blames_max_dets_alone():
         {"image_id": 1, "category_id": 1, "bbox": [500 + n, 500, 20, 20], "score": 0.9 - n / 1000} for n in range(150)
     ]
     results.append({"image_id": 1, "category_id": 1, "bbox": box, "score": 0.5})  # found, as the 151st
-    checked = cross_check(Judged(CocoDataset.model_validate(truth), truth, results, None, ()))
+    checked = cross_check(EvaluationInput(CocoDataset.model_validate(truth), truth, results, None, ()))
     scores = {step.name: step.score.ap50 for step in checked.steps}
     assert checked.tools["pycocotools"].ap50 == 0
     assert scores["maxDets"] == pytest.approx(1 / 151)

@@ -15,7 +15,7 @@ from mvtec.workflows.comparison.page import differing_photos, verdict
 from mvtec.workflows.comparison.result import CLASSIFIER, DETECTOR
 
 
-def contest(truth: dict[str, str], detector: dict[str, str], classifier: dict[str, str]) -> Any:
+def result(truth: dict[str, str], detector: dict[str, str], classifier: dict[str, str]) -> Any:
     """What `verdict` and `differing_photos` look at."""
     sides = {
         name: Answers(said, {path: float(label != "good") for path, label in said.items()})
@@ -44,24 +44,24 @@ CARDS = [
 
 
 def test_the_summary_speaks_of_the_boxes_that_the_cards_show():
-    said = verdict(contest(TRUTH, TRUTH | {"b": "good", "c": "crack"}, TRUTH), CARDS)
+    said = verdict(result(TRUTH, TRUTH | {"b": "good", "c": "crack"}, TRUTH), CARDS)
     assert "from score 0.004 to 0.086 the detector finds 1 of 2 defects with 1 false box; its AP50" in said[1]
     assert said[2].startswith("Good or not: the detector raises 1 false alarm on 2 good photos")
 
 
 def test_a_tie_is_called_one():
-    other = contest(TRUTH, TRUTH | {"a": "good"}, TRUTH | {"b": "good"})
+    other = result(TRUTH, TRUTH | {"a": "good"}, TRUTH | {"b": "good"})
     assert verdict(other, CARDS)[0] == "Naming: classifier and detector both give 3 of 4 photos the right class."
 
 
 def test_a_small_p_is_not_zero():
     truth = {str(n): "crack" for n in range(15)}
     none = dict.fromkeys(truth, "good")
-    assert "(McNemar p < 0.001)" in verdict(contest(truth, truth, none), [])[0]
-    assert contest(TRUTH, TRUTH, TRUTH | {"a": "good"}).comparison.p_text == "p = 1.000"
+    assert "(McNemar p < 0.001)" in verdict(result(truth, truth, none), [])[0]
+    assert result(TRUTH, TRUTH, TRUTH | {"a": "good"}).comparison.p_text == "p = 1.000"
 
 
 def test_what_one_side_alone_names_right_comes_first_and_good_photos_ahead():
     truth = {"a": "crack", "b": "crack", "c": "crack", "d": "good"}
-    found = contest(truth, {"a": "good", "b": "crack", "c": "crack", "d": "good"}, dict.fromkeys(truth, "stain"))
+    found = result(truth, {"a": "good", "b": "crack", "c": "crack", "d": "good"}, dict.fromkeys(truth, "stain"))
     assert differing_photos(found) == ["d", "b", "c", "a"]  # both are wrong on a

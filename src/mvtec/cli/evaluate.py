@@ -15,7 +15,7 @@ from mvtec.words import counted
 if TYPE_CHECKING:
     from mvtec.evaluate.cross_check import CrossCheck
     from mvtec.evaluate.operating_points import OperatingPoint
-    from mvtec.evaluate.predictions import Judged
+    from mvtec.evaluate.predictions import EvaluationInput
     from mvtec.evaluate.statistics.metric import Metric
 
 MaxDetections = Annotated[
@@ -108,7 +108,7 @@ def boxes(
         say(f"report: {report.absolute()}")
 
 
-def _notes(judged: Judged, predictions: Path) -> list[str]:
+def _notes(judged: EvaluationInput, predictions: Path) -> list[str]:
     """On which photos the false alarms were counted, and on which they could be."""
     from mvtec.evaluate.boxes import about_photos
     from mvtec.evaluate.normals import advice
@@ -118,7 +118,7 @@ def _notes(judged: Judged, predictions: Path) -> list[str]:
 
 
 def _print_boxes(
-    judged: Judged,
+    judged: EvaluationInput,
     metrics: dict[str, Metric],
     points: list[OperatingPoint],
     checked: CrossCheck | None,

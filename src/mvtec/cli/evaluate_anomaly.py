@@ -44,33 +44,33 @@ def anomaly(
     from mvtec.datasets.split import read_split
     from mvtec.datasets.tree import read_tree
     from mvtec.files import check_output
-    from mvtec.workflows.anomaly_evaluation import judge
-    from mvtec.workflows.anomaly_page import write_judgement
+    from mvtec.workflows.anomaly_evaluation import evaluate_anomaly_run
+    from mvtec.workflows.anomaly_page import write_anomaly_evaluation
 
     if out is not None:
         check_output(out, overwrite=overwrite, inputs=[directory, run, *([split_file] if split_file else [])])
     dataset = read_tree(directory)
     split = None if split_file is None else read_split(split_file)
-    judgement = judge(dataset, split, run, seed=seed, stage=progress)
+    evaluation = evaluate_anomaly_run(dataset, split, run, seed=seed, stage=progress)
     if out is not None:
-        write_judgement(out, judgement, overwrite=overwrite)
+        write_anomaly_evaluation(out, evaluation, overwrite=overwrite)
     if as_json:
         print_json(
             "evaluate anomaly",
             inputs={"directory": directory, "anomaly": run, "split": split_file, "seed": seed},
             outputs=[] if out is None else [out / "report.html", out / "anomaly.json"],
-            metrics=judgement.figures.metrics,
-            threshold=judgement.figures.threshold,
-            operating_points=[point.to_json() for point in judgement.figures.points],
-            synthetic_left_out=judgement.synthetic,
-            seconds_per_photo=round(judgement.heats.seconds_per_photo, 4),
+            metrics=evaluation.figures.metrics,
+            threshold=evaluation.figures.threshold,
+            operating_points=[point.to_json() for point in evaluation.figures.points],
+            synthetic_left_out=evaluation.synthetic,
+            seconds_per_photo=round(evaluation.predicted.seconds_per_photo, 4),
         )
         return
-    if judgement.synthetic:
-        warn(f"{counted(judgement.synthetic, 'photo')} that mvtec datasets synthesize has drawn: left out")
-    say(f"{len(judgement.samples)} photos; value (95 % interval)")
+    if evaluation.synthetic:
+        warn(f"{counted(evaluation.synthetic, 'photo')} that mvtec datasets synthesize has drawn: left out")
+    say(f"{len(evaluation.samples)} photos; value (95 % interval)")
     say("")
-    _print_figures(judgement.figures)
+    _print_figures(evaluation.figures)
     if out is not None:
         say("")
         say(f"report: {(out / 'report.html').absolute()}")

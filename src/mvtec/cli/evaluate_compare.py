@@ -12,7 +12,7 @@ from mvtec.cli.console import AsJson, Overwrite, Seed, bar, command_words, print
 from mvtec.cli.evaluate import MaxDetections
 
 if TYPE_CHECKING:
-    from mvtec.workflows.comparison.result import Contest
+    from mvtec.workflows.comparison.result import ComparisonResult
 
 
 def compare(
@@ -53,8 +53,8 @@ def compare(
     from mvtec.errors import InputError, MvtecError
     from mvtec.run import discard_empty_run, finish_run, prepare_run
     from mvtec.workflows.comparison.page import write_comparison
-    from mvtec.workflows.comparison.result import contest_record
-    from mvtec.workflows.comparison.run import begin_contest, run_contest
+    from mvtec.workflows.comparison.result import comparison_record
+    from mvtec.workflows.comparison.run import begin_comparison, run_comparison
 
     if (split_file is None) == (folds is None):
         raise InputError(
@@ -69,7 +69,7 @@ def compare(
     prepare_run(out, resume=resume, overwrite=overwrite, inputs=inputs, work="comparison")
     began = time.perf_counter()
     try:
-        begin_contest(
+        begin_comparison(
             out,
             split,
             detector=detector,
@@ -77,7 +77,7 @@ def compare(
             anomaly_run=anomaly,
             cross_validate=folds is not None,
         )
-        contest = run_contest(
+        result = run_comparison(
             dataset,
             split,
             out,
@@ -93,7 +93,7 @@ def compare(
             stage=bar,
             seed=seed,
         )
-        report = write_comparison(out, contest, detector=detector, classifier=classifier)
+        report = write_comparison(out, result, detector=detector, classifier=classifier)
     except BaseException as error:
         if not resume and not (out / "folds").is_dir():  # nothing in it took long
             discard_empty_run(out)
@@ -102,8 +102,8 @@ def compare(
         raise
     finish_run(
         out,
-        contest_record(
-            contest,
+        comparison_record(
+            result,
             split,
             command_words(),
             began=began,
@@ -123,26 +123,26 @@ def compare(
                 "seed": seed,
             },
             outputs=[report, out / "comparison.json"],
-            metrics=contest.metrics,
-            warnings=list(contest.notes),
-            p_value=contest.comparison.p_value,
+            metrics=result.metrics,
+            warnings=list(result.notes),
+            p_value=result.comparison.p_value,
         )
         return
-    for line in contest.notes:
+    for line in result.notes:
         warn(line)
-    _print_contest(contest)
+    _print_comparison(result)
     say("")
     say(f"report: {report.absolute()}")
 
 
-def _print_contest(contest: Contest) -> None:
-    comparison = contest.comparison
-    how = f"{contest.folds} folds, each by models that have not seen it" if contest.folds else "test part"
-    say(f"{len(contest.samples)} photos, {how}; value (95 % interval)")
+def _print_comparison(result: ComparisonResult) -> None:
+    comparison = result.comparison
+    how = f"{result.folds} folds, each by models that have not seen it" if result.folds else "test part"
+    say(f"{len(result.samples)} photos, {how}; value (95 % interval)")
     say("")
     figures = {side: scored.metrics for side, scored in comparison.figures.items()}
-    if contest.unlike is not None:
-        figures["anomaly"] = contest.unlike.metrics
+    if result.unlike is not None:
+        figures["anomaly"] = result.unlike.metrics
     rows = [
         [name, *(own[name].text() if name in own else "–" for own in figures.values()), str(metric.n)]
         for name, metric in figures["detector"].items()
@@ -153,14 +153,14 @@ def _print_contest(contest: Contest) -> None:
         f"accuracy of detector less classifier: {comparison.difference.text()}; right alone: detector "
         f"{len(comparison.only_first)}, classifier {len(comparison.only_second)}; McNemar {comparison.p_text}"
     )
-    say(f"where: AP50 {contest.boxes['AP50'].text()}, AP {contest.boxes['AP'].text()}; the classifier cannot say")
-    if contest.unlike is not None:
-        own = contest.unlike.metrics
+    say(f"where: AP50 {result.boxes['AP50'].text()}, AP {result.boxes['AP'].text()}; the classifier cannot say")
+    if result.unlike is not None:
+        own = result.unlike.metrics
         say(
             f"the anomaly detector's heat: pixel AUROC {own['pixel_auroc'].text()}, AUPRO {own['aupro'].text()}, "
             f"in the mask {own['heat_in_mask'].text()}; it cannot name the defect"
         )
-    say(f"a box counts from score {contest.threshold_text}, {contest.how_chosen}")
+    say(f"a box counts from score {result.threshold_text}, {result.how_chosen}")
     say("")
-    rows = [[kind, str(error.count), f"{error.cost:.3f}"] for kind, error in contest.errors.items()]
+    rows = [[kind, str(error.count), f"{error.cost:.3f}"] for kind, error in result.errors.items()]
     print_table(["detector error", "count", "mAP50 it costs"], rows)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mvtec.datasets.images import photo_size_wh
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
-from mvtec.evaluate.anomaly_maps import Heat, scale_heat
+from mvtec.evaluate.anomaly_maps import AnomalyMap, resize_map
 from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_photos, draw_weights
 from mvtec.evaluate.statistics.good_or_defect import (
     PhotoPoint,
@@ -23,7 +23,7 @@ from mvtec.evaluate.statistics.good_or_defect import (
 )
 from mvtec.evaluate.statistics.matching import Floats
 from mvtec.evaluate.statistics.metric import Metric
-from mvtec.evaluate.statistics.pixels import PixelTable, count_pixels, heat_edges
+from mvtec.evaluate.statistics.pixels import PixelTable, count_pixels, histogram_edges
 
 DEFECT = "defect"  # what is said of a photo whose defect has no name
 OWN, SILENT = "the detector's own threshold", "no good photo here reaches it"
@@ -61,7 +61,7 @@ class AnomalyFigures:
 
 def evaluate_anomaly(
     samples: Sequence[Sample],
-    maps: Mapping[str, Heat],
+    maps: Mapping[str, AnomalyMap],
     threshold: float,
     *,
     resamples: int = 1000,
@@ -85,11 +85,11 @@ def evaluate_anomaly(
     truth = {sample.path: sample.defect for sample in ordered}
     scores = {path: float(maps[path].max()) for path in truth}
     answers = {path: DEFECT if score > threshold else GOOD for path, score in scores.items()}
-    edges, counts = heat_edges([maps[path] for path in truth]), []
+    edges, counts = histogram_edges([maps[path] for path in truth]), []
     for sample in ordered:
         mask = None if sample.is_good else read_mask(sample)
         size_hw = photo_size_wh(sample.photo)[::-1] if mask is None else mask.shape
-        counts.append(count_pixels(scale_heat(maps[sample.path], size_hw), mask, edges))
+        counts.append(count_pixels(resize_map(maps[sample.path], size_hw), mask, edges))
         on_photo()
 
     def areas(chosen: list[int]) -> dict[str, Metric]:

@@ -17,12 +17,12 @@ from mvtec.datasets.samples import Sample
 from mvtec.evaluate.statistics.bootstrap import bootstrapped, draw_photos
 from mvtec.evaluate.statistics.metric import Metric
 
-Heat = npt.NDArray[np.float32]
+AnomalyMap = npt.NDArray[np.float32]
 _STRENGTH = 0.45  # of the colour over the photo
 
 
 @dataclass(frozen=True)
-class HeatShare:
+class MapShare:
     """Of one photo.
 
     Attributes:
@@ -34,7 +34,7 @@ class HeatShare:
     chance: float
 
 
-def read_heat(folder: Path, photo: str, size_hw: tuple[int, int]) -> Heat | None:
+def read_map(folder: Path, photo: str, size_hw: tuple[int, int]) -> AnomalyMap | None:
     """The heat map of a photo, float32 H×W, 0 to 1, scaled to the photo's size; None where none was kept."""
     path = heat_file(folder, photo)
     if not path.is_file():
@@ -42,16 +42,16 @@ def read_heat(folder: Path, photo: str, size_hw: tuple[int, int]) -> Heat | None
     heat = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_GRAYSCALE)
     if heat is None:
         return None
-    return np.asarray(scale_heat(np.asarray(heat, np.float32), size_hw) / 255, np.float32)
+    return np.asarray(resize_map(np.asarray(heat, np.float32), size_hw) / 255, np.float32)
 
 
-def scale_heat(heat: Heat, size_hw: tuple[int, int]) -> Heat:
+def resize_map(heat: AnomalyMap, size_hw: tuple[int, int]) -> AnomalyMap:
     """A heat map float32 h×w at another size, with straight lines between its places."""
     height, width = size_hw
     return np.asarray(cv2.resize(heat, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def heat_over(photo: Photo, heat: Heat | None) -> Photo:
+def overlay_map(photo: Photo, heat: AnomalyMap | None) -> Photo:
     """A photo, uint8 H×W×3 in BGR order, with heat, 0 to 1, laid over it; as it is where there is none."""
     if heat is None:
         return photo
@@ -59,7 +59,7 @@ def heat_over(photo: Photo, heat: Heat | None) -> Photo:
     return np.asarray(cv2.addWeighted(photo, 1 - _STRENGTH, coloured, _STRENGTH, 0), np.uint8)
 
 
-def heat_shares(folder: Path, samples: Sequence[Sample]) -> dict[str, HeatShare]:
+def map_shares(folder: Path, samples: Sequence[Sample]) -> dict[str, MapShare]:
     """The share of each photo that has a mask, and heat, by its path.
 
     Raises:
@@ -70,13 +70,13 @@ def heat_shares(folder: Path, samples: Sequence[Sample]) -> dict[str, HeatShare]
         if not sample.masks:
             continue
         mask = read_mask(sample)
-        heat = read_heat(folder, sample.path, mask.shape)
+        heat = read_map(folder, sample.path, mask.shape)
         if heat is not None and heat.any():
-            found[sample.path] = HeatShare(float(heat[mask].sum() / heat.sum()), float(mask.mean()))
+            found[sample.path] = MapShare(float(heat[mask].sum() / heat.sum()), float(mask.mean()))
     return found
 
 
-def mean_shares(shares: Sequence[HeatShare], *, resamples: int = 1000, seed: int = 0) -> dict[str, Metric]:
+def mean_map_shares(shares: Sequence[MapShare], *, resamples: int = 1000, seed: int = 0) -> dict[str, Metric]:
     """`heat_in_mask` and, for comparison, `mask_share`, each the mean over photos with a bootstrap interval."""
     n = len(shares)
     if not n:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from mvtec.convert.class_results import ClassResults
 from mvtec.datasets.samples import GOOD
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 
 DEFAULT_THRESHOLD = 0.25  # what Ultralytics draws from
 
@@ -34,7 +34,7 @@ class BestBox:
     defect: str
 
 
-def best_boxes(judged: Judged) -> dict[str, BestBox]:
+def best_boxes(judged: EvaluationInput) -> dict[str, BestBox]:
     """The best box of each photo by its name; one without a box has score 0."""
     names = judged.truth.category_names()
     photos = {image.id: image.file_name for image in judged.truth.images}

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.bootstrap import draw_weights
 from mvtec.evaluate.statistics.coco_metrics import Tables, figures_with, metric
 from mvtec.evaluate.statistics.good_or_defect import catching_score, false_alarms
@@ -19,7 +19,7 @@ OF_PHOTOS = "FPR95"  # the one figure that is about photos, not about instances
 
 
 def evaluate_boxes(
-    judged: Judged, *, figures: CocoFigures | None = None, resamples: int = 1000, seed: int = 0
+    judged: EvaluationInput, *, figures: CocoFigures | None = None, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Metric]:
     """Score predictions.
 
@@ -60,7 +60,7 @@ def per_class(max_detections: int) -> tuple[str, ...]:
     return "AP", "AP50", "AP75", f"AR{max_detections}"
 
 
-def truth_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats, npt.NDArray[np.bool_]]:
+def truth_scores(judged: EvaluationInput) -> tuple[npt.NDArray[np.bool_], Floats, npt.NDArray[np.bool_]]:
     """Of each photo of the truth, in its order, what it says of false alarms.
 
     Returns:
@@ -79,7 +79,7 @@ def truth_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats, npt.NDA
     )
 
 
-def photo_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
+def photo_scores(judged: EvaluationInput) -> tuple[npt.NDArray[np.bool_], Floats]:
     """Of each photo that counts, whether it has a defect, and the score of its best box; the further normals last."""
     defective, scores, counts = truth_scores(judged)
     further = np.array(judged.normals.scores if judged.normals else (), np.float64)
@@ -89,7 +89,7 @@ def photo_scores(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
     )
 
 
-def about_photos(judged: Judged) -> list[str]:
+def about_photos(judged: EvaluationInput) -> list[str]:
     """Which photos the false alarms are counted on, and which have no box."""
     defective, scores, counts = truth_scores(judged)
     good = int((counts & ~defective).sum())
@@ -107,7 +107,7 @@ def about_photos(judged: Judged) -> list[str]:
     return lines
 
 
-def out_of_reach(judged: Judged) -> str | None:
+def out_of_reach(judged: EvaluationInput) -> str | None:
     """Why no score catches 95 % of the photos with a defect, where none does: too many of them have no box."""
     defective, scores = photo_scores(judged)
     if not defective.any() or catching_score(defective, scores) > 0:
@@ -116,14 +116,14 @@ def out_of_reach(judged: Judged) -> str | None:
     return f"{without} of {counted(int(defective.sum()), 'photo')} with a defect have no box"
 
 
-def count_instances(judged: Judged) -> dict[str, int]:
+def count_instances(judged: EvaluationInput) -> dict[str, int]:
     """Ground-truth instances per class name; a crowd region is none."""
     names = judged.truth.category_names()
     counts = Counter(names[annotation.category_id] for annotation in judged.truth.annotations if not annotation.iscrowd)
     return {name: counts[name] for _, name in sorted(names.items())}
 
 
-def label_sources(judged: Judged) -> dict[str, int]:
+def label_sources(judged: EvaluationInput) -> dict[str, int]:
     """Whose labels the truth is, where the file says so as `mvtec annotate` does: how many of each kind.
 
     What a model said and a person accepted is told apart from what a person drew, and from what nobody has looked at.

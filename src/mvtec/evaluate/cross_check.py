@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.errors import InputError, install_hint
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.matching import IOU_THRESHOLDS, match, run_cocoeval
 from mvtec.offline import ultralytics
 
@@ -52,7 +52,7 @@ class CrossCheck:
     steps: tuple[Step, ...]
 
 
-def cross_check(judged: Judged) -> CrossCheck:
+def cross_check(judged: EvaluationInput) -> CrossCheck:
     """Score with pycocotools, faster-coco-eval and Ultralytics' own metric.
 
     Raises:

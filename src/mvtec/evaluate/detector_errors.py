@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from mvtec.convert.formats.coco.files import CocoAnnotation
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.coco_metrics import interpolated_precision
 from mvtec.evaluate.statistics.matching import Floats, box_ious, match_greedily
 
@@ -55,7 +55,7 @@ class _Detection:
     instance: int | None = None
 
 
-def detector_errors(judged: Judged) -> dict[str, ErrorKind]:
+def detector_errors(judged: EvaluationInput) -> dict[str, ErrorKind]:
     """The errors of each of `KINDS`."""
     truth = [annotation for annotation in judged.truth.annotations if not annotation.iscrowd]
     category_of = {annotation.id: annotation.category_id for annotation in truth}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import photo_scores
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.coco_metrics import IOU50
 from mvtec.evaluate.statistics.good_or_defect import PhotoPoint, catching_score, to_three_places
 from mvtec.evaluate.statistics.matching import CocoFigures
@@ -31,7 +31,7 @@ class OperatingPoint(PhotoPoint):
     false_boxes: int
 
 
-def operating_points(judged: Judged, figures: CocoFigures, also: Iterable[float] = ()) -> list[OperatingPoint]:
+def operating_points(judged: EvaluationInput, figures: CocoFigures, also: Iterable[float] = ()) -> list[OperatingPoint]:
     """Those of a few round scores, and of two that these photos choose, by rising score.
 
     The two are the highest score at which 95 % of the defective photos have a box, and the lowest at which no good

@@ -26,7 +26,7 @@ _SIDES = (224, 256, 320, 384, 416, 448, 512, 640, 768, 800, 960, 1024, 1280)  # 
 Reading = Callable[[Floats, float, float], Floats]  # of boxes N×4 in a photo of width and height
 
 
-def doubts(
+def prediction_warnings(
     truth: CocoDataset, results: list[CocoResult], path: Path, max_detections: int, *, by_name: bool
 ) -> list[str]:
     """Sentences for a reader of the figures.

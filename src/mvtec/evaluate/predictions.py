@@ -13,14 +13,14 @@ from mvtec.convert.provenance import PROVENANCE, Provenance, read_provenance
 from mvtec.errors import InputError, LeakError
 from mvtec.evaluate.annotated import annotated_results
 from mvtec.evaluate.normals import Normals, photos_beside, read_normals
-from mvtec.evaluate.prediction_checks import doubts
+from mvtec.evaluate.prediction_checks import prediction_warnings
 from mvtec.evaluate.statistics.matching import MOST_DETECTIONS
 from mvtec.reading import read_json
 from mvtec.words import counted
 
 
 @dataclass(frozen=True)
-class Judged:
+class EvaluationInput:
     """Truth and predictions with the same image and category ids, as pycocotools takes them.
 
     Attributes:
@@ -57,7 +57,7 @@ def read_truth(path: Path) -> CocoDataset:
 
 def load(
     truth_path: Path, results_path: Path, *, max_detections: int = MOST_DETECTIONS, normals: Path | None = None
-) -> Judged:
+) -> EvaluationInput:
     """Read both files and bring the predictions to the truth's ids.
 
     Args:
@@ -99,14 +99,14 @@ def load(
         names = {image.file_name for image in truth.images}
         digests = {name: digest for name, digest in provenance.image_sha256.items() if name in names}
         further = read_normals(normals, results_path, provenance, digests)
-    return Judged(
+    return EvaluationInput(
         truth=truth,
         truth_json=truth.to_json(),
         results=[result.model_dump(mode="json", exclude_none=True) for result in results],
         provenance=provenance,
         warnings=(
             *said,
-            *doubts(truth, results, results_path, max_detections, by_name=provenance is not None),
+            *prediction_warnings(truth, results, results_path, max_detections, by_name=provenance is not None),
             *(further.warnings if further else ()),
             *warnings,
         ),

@@ -18,7 +18,7 @@ Stage = Callable[[str, int], AbstractContextManager[Callable[[], None]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Judgement:
+class AnomalyEvaluation:
     """What came of it.
 
     Attributes:
@@ -26,7 +26,7 @@ class Judgement:
         samples: The photos judged.
         split: Hash of the split they are the test part of, if any.
         run: The run.
-        heats: What it said.
+        predicted: What it said.
         figures: How good that is.
         synthetic: How many drawn photos were left out.
     """
@@ -35,12 +35,14 @@ class Judgement:
     samples: tuple[Sample, ...]
     split: str | None
     run: AnomalyRun
-    heats: PredictedMaps
+    predicted: PredictedMaps
     figures: AnomalyFigures
     synthetic: int = 0
 
 
-def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, stage: Stage) -> Judgement:
+def evaluate_anomaly_run(
+    dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, stage: Stage
+) -> AnomalyEvaluation:
     """Judge a run on the test part of a split, or on all photos under `test/`; `train/good/` is never judged.
 
     Nor are photos that `mvtec datasets synthesize` has drawn.
@@ -65,8 +67,10 @@ def judge(dataset: Dataset, split: Split | None, run: Path, *, seed: int = 0, st
         raise InputError("--split", "has no test part to judge on", "Make one with a test part, or leave it out")
     asked.refuse_seen(samples)
     with stage("asking", len(samples)) as step:
-        heats = predict_maps(asked.model, samples, on_photo=step)
+        predicted = predict_maps(asked.model, samples, on_photo=step)
     with stage("judging", len(samples)) as step:
-        figures = evaluate_anomaly(samples, heats.maps, asked.model.threshold, seed=seed, on_photo=step)
+        figures = evaluate_anomaly(samples, predicted.maps, asked.model.threshold, seed=seed, on_photo=step)
     left_out = len(labelled) - len(samples)
-    return Judgement(dataset, samples, None if split is None else split.hash, asked, heats, figures, left_out)
+    return AnomalyEvaluation(
+        dataset, samples, None if split is None else split.hash, asked, predicted, figures, left_out
+    )

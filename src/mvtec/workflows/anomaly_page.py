@@ -12,18 +12,18 @@ from mvtec.datasets.images import read_photo
 from mvtec.datasets.masks import read_mask
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.anomaly import OF_DEFECT
-from mvtec.evaluate.anomaly_maps import heat_over, scale_heat
+from mvtec.evaluate.anomaly_maps import overlay_map, resize_map
 from mvtec.evaluate.report.gallery import pixels_uri
 from mvtec.evaluate.report.mask_page import outline_path
 from mvtec.evaluate.report.page_templates import template
 from mvtec.files import sha256_file, staged_folder, write_json
-from mvtec.workflows.anomaly_evaluation import Judgement
+from mvtec.workflows.anomaly_evaluation import AnomalyEvaluation
 
 MAX_PHOTOS = 100
 
 
 @dataclass(frozen=True)
-class HeatRow:
+class MapRow:
     """A photo of the page: its size in pixels, two pictures as data URIs, and the truth's outline as SVG path data."""
 
     name: str
@@ -45,15 +45,15 @@ class ScoreLine:
     places: tuple[float, ...]
 
 
-def write_judgement(out: Path, judgement: Judgement, *, overwrite: bool = False) -> None:
+def write_anomaly_evaluation(out: Path, evaluation: AnomalyEvaluation, *, overwrite: bool = False) -> None:
     """Make the folder `out` with `report.html` and `anomaly.json`.
 
     Raises:
         BadPhotoError: A photo cannot be read.
         OutputError: `out` exists already or cannot be written.
     """
-    figures, run = judgement.figures, judgement.run
-    at = {sample.path: sample for sample in judgement.samples}
+    figures, run = evaluation.figures, evaluation.run
+    at = {sample.path: sample for sample in evaluation.samples}
     ordered = sorted(figures.truth, key=lambda path: (figures.margin(path), path))
     defects = sorted(set(figures.truth.values()) - {GOOD})
     top = 1.02 * max(*figures.scores.values(), figures.threshold)
@@ -64,8 +64,8 @@ def write_judgement(out: Path, judgement: Judgement, *, overwrite: bool = False)
         for name in sorted(set(figures.truth.values()), key=lambda name: (name != GOOD, name))
     ]
     page = template("anomaly.html.jinja").render(
-        title=f"{judgement.dataset.category}: unlike the good photos",
-        judgement=judgement,
+        title=f"{evaluation.dataset.category}: unlike the good photos",
+        evaluation=evaluation,
         figures=figures,
         headline=[(name, figures.metrics[name]) for name in ("image_auroc", "pixel_auroc", "aupro", "binary_accuracy")],
         overall=[(name, metric) for name, metric in figures.metrics.items() if "/" not in name],
@@ -80,7 +80,7 @@ def write_judgement(out: Path, judgement: Judgement, *, overwrite: bool = False)
         ],
         lines=lines,
         threshold_place=100 * figures.threshold / top,
-        rows=[_row(at[path], judgement) for path in ordered[:MAX_PHOTOS]],
+        rows=[_row(at[path], evaluation) for path in ordered[:MAX_PHOTOS]],
         hidden=max(0, len(ordered) - MAX_PHOTOS),
     )
     with staged_folder(out, overwrite=overwrite) as staged:
@@ -88,7 +88,7 @@ def write_judgement(out: Path, judgement: Judgement, *, overwrite: bool = False)
         content = {
             "format": "mvtec-anomaly/1",
             "run_sha256": sha256_file(run.folder / "run.json"),
-            "split": judgement.split,
+            "split": evaluation.split,
             "threshold": figures.threshold,
             "photos": {
                 path: {"truth": label, "answer": figures.answers[path], "score": round(figures.scores[path], 5)}
@@ -100,17 +100,17 @@ def write_judgement(out: Path, judgement: Judgement, *, overwrite: bool = False)
         write_json(staged / "anomaly.json", content, overwrite=False)
 
 
-def _row(sample: Sample, judgement: Judgement) -> HeatRow:
-    figures, model = judgement.figures, judgement.run.model
+def _row(sample: Sample, evaluation: AnomalyEvaluation) -> MapRow:
+    figures, model = evaluation.figures, evaluation.run.model
     photo = read_photo(sample.photo)
     size_hw = (photo.shape[0], photo.shape[1])
-    shown = model.shown(judgement.heats.maps[sample.path])
-    heat = scale_heat(np.asarray(shown / 255, np.float32), size_hw)
-    return HeatRow(
+    shown = model.shown(evaluation.predicted.maps[sample.path])
+    heat = resize_map(np.asarray(shown / 255, np.float32), size_hw)
+    return MapRow(
         name=sample.path,
         size_wh=size_hw[::-1],
         photo=pixels_uri(photo),
-        heat=pixels_uri(heat_over(photo, heat)),
+        heat=pixels_uri(overlay_map(photo, heat)),
         outline="" if sample.is_good else outline_path(split_mask(read_mask(sample))),
         truth=sample.defect,
         answer=figures.answers[sample.path],

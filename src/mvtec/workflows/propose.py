@@ -22,7 +22,7 @@ from mvtec.convert.pixels.geometry import Region, split_mask
 from mvtec.convert.pixels.rle import encode_region
 from mvtec.detect.source import read_source
 from mvtec.evaluate.anomaly import DEFECT
-from mvtec.evaluate.anomaly_maps import scale_heat
+from mvtec.evaluate.anomaly_maps import resize_map
 from mvtec.files import check_output, sha256_file
 from mvtec.segment.answers import Refined, RefineOptions
 from mvtec.segment.embeddings import EmbeddingCache
@@ -151,7 +151,7 @@ def hot_regions(heat: AnomalyMap, threshold: float, size_hw: tuple[int, int]) ->
     """
     if score_of(heat) <= threshold:
         return []
-    scaled = scale_heat(heat, size_hw)
+    scaled = resize_map(heat, size_hw)
     level = min(threshold, float(np.nextafter(scaled.max(), np.float32(-np.inf))))  # scaling may flatten a peak
     found = []
     for region in split_mask(scaled > level):

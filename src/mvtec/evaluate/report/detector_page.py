@@ -9,7 +9,7 @@ from mvtec.errors import InputError
 from mvtec.evaluate.answers import DEFAULT_THRESHOLD
 from mvtec.evaluate.boxes import OF_PHOTOS, about_photos, count_instances, label_sources, out_of_reach, per_class
 from mvtec.evaluate.operating_points import OperatingPoint, at_default
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.report.gallery import Card, make_cards
 from mvtec.evaluate.report.page_templates import template
 from mvtec.evaluate.report.training_curves import CHART_WH, read_curves
@@ -28,7 +28,7 @@ def write_report(
     out: Path,
     *,
     title: str,
-    judged: Judged,
+    judged: EvaluationInput,
     metrics: dict[str, Metric],
     points: list[OperatingPoint],
     photo_root: Path,
@@ -85,7 +85,7 @@ def write_report(
         staged.write_text(page, encoding="utf-8")
 
 
-def photo_root(judged: Judged, images: Path | None) -> Path:
+def photo_root(judged: EvaluationInput, images: Path | None) -> Path:
     """The folder of the photos for a page: the one given, else the one that the predictions are from.
 
     Raises:
@@ -110,7 +110,7 @@ def photo_root(judged: Judged, images: Path | None) -> Path:
 def report_predictions(
     out: Path,
     *,
-    judged: Judged,
+    judged: EvaluationInput,
     metrics: dict[str, Metric],
     points: list[OperatingPoint],
     predictions: Path,

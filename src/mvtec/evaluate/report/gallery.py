@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from mvtec.convert.formats.coco.files import CocoAnnotation
 from mvtec.datasets.images import read_photo
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.matching import box_ious, match_greedily
 
 MIN_IOU = 0.5
@@ -98,7 +98,7 @@ class Card:
         return "a crowd only" if self.truth else "good, no alarm"
 
 
-def make_cards(judged: Judged, photo_root: Path, min_score: float | Mapping[str, float]) -> list[Card]:
+def make_cards(judged: EvaluationInput, photo_root: Path, min_score: float | Mapping[str, float]) -> list[Card]:
     """One card a photo, in the order of the annotation file; no photo is read.
 
     A prediction of the right class that overlaps an instance by IoU 0.5 or more finds it; each instance is found once,

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mvtec.convert.pixels.geometry import Mask, split_mask
-from mvtec.evaluate.anomaly_maps import Heat
+from mvtec.evaluate.anomaly_maps import AnomalyMap
 from mvtec.evaluate.statistics.matching import Floats
 
 FPR_LIMIT = 0.3
@@ -43,7 +43,7 @@ class PixelCounts:
     regions: int
 
 
-def heat_edges(maps: Iterable[Heat]) -> Floats:
+def histogram_edges(maps: Iterable[AnomalyMap]) -> Floats:
     """The edges between the bins, ascending, float64; see the head of this file."""
     values = np.unique(np.concatenate([heat.ravel() for heat in maps]))
     if len(values) <= _EDGES:
@@ -52,13 +52,13 @@ def heat_edges(maps: Iterable[Heat]) -> Floats:
     return np.unique(np.quantile(every, np.linspace(0, 1, _EDGES)))
 
 
-def count_pixels(heat: Heat, mask: Mask | None, edges: Floats) -> PixelCounts:
+def count_pixels(heat: AnomalyMap, mask: Mask | None, edges: Floats) -> PixelCounts:
     """Sort the pixels of one photo into bins.
 
     Args:
         heat: float32 H×W, of the photo's size.
         mask: bool H×W, true where a defect is; None for a good photo.
-        edges: As `heat_edges` gives them.
+        edges: As `histogram_edges` gives them.
     """
     bins = np.searchsorted(edges, heat, side="right")
 

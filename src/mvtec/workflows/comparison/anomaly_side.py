@@ -10,7 +10,7 @@ from mvtec.anomaly.predict import AnomalyRun, load_run, predict_maps
 from mvtec.classify.heat import write_heat
 from mvtec.datasets.samples import GOOD, Sample
 from mvtec.evaluate.anomaly import AnomalyFigures, evaluate_anomaly
-from mvtec.evaluate.anomaly_maps import HeatShare, heat_shares, mean_shares
+from mvtec.evaluate.anomaly_maps import MapShare, map_shares, mean_map_shares
 from mvtec.evaluate.statistics.metric import Metric
 
 # What it is judged on; the other figures of `evaluate anomaly` are by defect.
@@ -32,12 +32,12 @@ class AnomalySide:
 
     run: AnomalyRun
     figures: AnomalyFigures
-    heat: dict[str, HeatShare]
+    heat: dict[str, MapShare]
     seconds_per_photo: float
     seed: int
 
     @property
-    def noticed(self) -> list[HeatShare]:
+    def noticed(self) -> list[MapShare]:
         """The heat of the defect photos that it called defective."""
         return [share for path, share in self.heat.items() if self.figures.answers[path] != GOOD]
 
@@ -45,7 +45,7 @@ class AnomalySide:
     def metrics(self) -> dict[str, Metric]:
         """Those of `WHOLE` and `PLACE`, and how much of the heat lies in the mask."""
         own = self.figures.metrics
-        return {name: own[name] for name in (*WHOLE, *PLACE)} | mean_shares(self.noticed, seed=self.seed)
+        return {name: own[name] for name in (*WHOLE, *PLACE)} | mean_map_shares(self.noticed, seed=self.seed)
 
 
 def load_unseen(folder: Path, samples: Sequence[Sample]) -> AnomalyRun:
@@ -75,7 +75,7 @@ def answer(
     return AnomalySide(
         run=run,
         figures=evaluate_anomaly(samples, heats.maps, run.model.threshold, seed=seed),
-        heat=heat_shares(out, samples),
+        heat=map_shares(out, samples),
         seconds_per_photo=heats.seconds_per_photo,
         seed=seed,
     )

@@ -12,13 +12,13 @@ from mvtec.convert.receipt import Receipt
 from mvtec.datasets.info import DataCard
 from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split
-from mvtec.evaluate.anomaly_maps import HeatShare, mean_shares
+from mvtec.evaluate.anomaly_maps import MapShare, mean_map_shares
 from mvtec.evaluate.compare import Comparison
 from mvtec.evaluate.detector_errors import ErrorKind
 from mvtec.evaluate.mask_pairs import PairedMasks
 from mvtec.evaluate.masks import evaluate_masks
 from mvtec.evaluate.operating_points import OperatingPoint
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import sha256_file
 from mvtec.run import RunRecord
@@ -46,7 +46,7 @@ class Effort:
 
 
 @dataclass(frozen=True, eq=False)
-class Contest:
+class ComparisonResult:
     """All that a comparison found.
 
     Attributes:
@@ -76,14 +76,14 @@ class Contest:
     card: DataCard
     samples: tuple[Sample, ...]
     folds: int
-    judged: Judged
+    judged: EvaluationInput
     boxes: dict[str, Metric]
     points: list[OperatingPoint]
     errors: dict[str, ErrorKind]
     comparison: Comparison
     thresholds: dict[str, float]
     how_chosen: str
-    heat: dict[str, HeatShare]
+    heat: dict[str, MapShare]
     unlike: AnomalySide | None
     masks: tuple[PairedMasks, PairedMasks | None] | None
     efforts: dict[str, Effort]
@@ -100,7 +100,7 @@ class Contest:
         return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
 
     @property
-    def noticed(self) -> dict[str, HeatShare]:
+    def noticed(self) -> dict[str, MapShare]:
         """The heat of the defect photos that the classifier did not call good."""
         said = self.comparison.answers[CLASSIFIER].classes
         return {path: share for path, share in self.heat.items() if said[path] != GOOD}
@@ -117,7 +117,7 @@ class Contest:
         found = {f"{DETECTOR}/{name}": metric for name, metric in self.boxes.items()}
         for side, figures in self.comparison.figures.items():
             found |= {f"{side}/{name}": metric for name, metric in figures.metrics.items()}
-        heat = mean_shares(list(self.noticed.values()), seed=self.seed)
+        heat = mean_map_shares(list(self.noticed.values()), seed=self.seed)
         found |= {f"{CLASSIFIER}/{name}": metric for name, metric in heat.items()}
         if self.unlike is not None:
             found |= {f"{ANOMALY}/{name}": metric for name, metric in self.unlike.metrics.items()}
@@ -126,42 +126,42 @@ class Contest:
         return found | {"accuracy_difference": self.comparison.difference}
 
 
-def comparison_json(contest: Contest) -> dict[str, Any]:
+def comparison_json(result: ComparisonResult) -> dict[str, Any]:
     """Every figure and answer, as `comparison.json` holds them; what differs from run to run is in `run.json`."""
-    comparison = contest.comparison
+    comparison = result.comparison
     return {
         "photos": {
             path: {
                 "truth": label,
-                "threshold": contest.thresholds[path],
-                **{side: said[path] for side, said in contest.calls.items()},
+                "threshold": result.thresholds[path],
+                **{side: said[path] for side, said in result.calls.items()},
             }
             for path, label in comparison.truth.items()
         },
-        "metrics": {name: metric.to_json() for name, metric in contest.metrics.items()},
+        "metrics": {name: metric.to_json() for name, metric in result.metrics.items()},
         "mcnemar": {
             "only_detector": len(comparison.only_first),
             "only_classifier": len(comparison.only_second),
             "p_value": comparison.p_value,
         },
-        "operating_points": [point.to_json() for point in contest.points],
+        "operating_points": [point.to_json() for point in result.points],
         "detector_errors": {
-            kind: {"count": error.count, "cost": round(error.cost, 5)} for kind, error in contest.errors.items()
+            kind: {"count": error.count, "cost": round(error.cost, 5)} for kind, error in result.errors.items()
         },
         "confusion": {side: figures.confusion.tolist() for side, figures in comparison.figures.items()},
         "classes": list(comparison.classes),
-        "threshold": contest.how_chosen,
-        **({} if contest.unlike is None else {"anomaly_threshold": contest.unlike.figures.threshold}),
+        "threshold": result.how_chosen,
+        **({} if result.unlike is None else {"anomaly_threshold": result.unlike.figures.threshold}),
     }
 
 
-def contest_record(
-    contest: Contest, split: Split, command: list[str], *, began: float, seed: int, runs: dict[str, Path]
+def comparison_record(
+    result: ComparisonResult, split: Split, command: list[str], *, began: float, seed: int, runs: dict[str, Path]
 ) -> RunRecord:
     """The record that ends a comparison.
 
     Args:
-        contest: What it found.
+        result: What it found.
         split: The split it was judged by.
         command: The words of the command line.
         began: When, as `time.perf_counter` has it.
@@ -177,17 +177,17 @@ def contest_record(
             "train_seconds": round(effort.train_seconds, 1),
             "device": effort.device,
         }
-        for side, effort in contest.efforts.items()
+        for side, effort in result.efforts.items()
     }
     return RunRecord(
         kind="comparison",
         command=command,
-        settings={**sides, "folds": contest.folds, "seed": seed, "threshold": contest.threshold_text},
-        data=str(contest.dataset.root.resolve()),
+        settings={**sides, "folds": result.folds, "seed": seed, "threshold": result.threshold_text},
+        data=str(result.dataset.root.resolve()),
         split=split.hash,
         weights=None,
         train_images={},
         seconds=round(time.perf_counter() - began, 1),
         seconds_per_epoch=None,
-        figures={name: metric.value for name, metric in contest.metrics.items() if metric.value is not None},
+        figures={name: metric.value for name, metric in result.metrics.items() if metric.value is not None},
     )

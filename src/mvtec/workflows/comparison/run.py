@@ -28,7 +28,7 @@ from mvtec.datasets.samples import GOOD, Dataset, Sample
 from mvtec.datasets.split import Split, select, warn_of_unused
 from mvtec.devices import choose_device
 from mvtec.errors import InputError
-from mvtec.evaluate.anomaly_maps import heat_shares
+from mvtec.evaluate.anomaly_maps import map_shares
 from mvtec.evaluate.answers import (
     DEFAULT_THRESHOLD,
     BestBox,
@@ -42,16 +42,24 @@ from mvtec.evaluate.compare import compare
 from mvtec.evaluate.detector_errors import detector_errors
 from mvtec.evaluate.mask_pairs import PairedMasks, pair_masks
 from mvtec.evaluate.operating_points import operating_points
-from mvtec.evaluate.predictions import Judged, load
+from mvtec.evaluate.predictions import EvaluationInput, load
 from mvtec.evaluate.statistics.matching import MOST_DETECTIONS, match
 from mvtec.files import write_json
 from mvtec.run import RunRecord, keep_plan, read_run
 from mvtec.workflows.comparison import anomaly_side, classifier_side, detector_side
-from mvtec.workflows.comparison.result import ANOMALY, CLASSIFIER, DETECTOR, SPOKEN, Contest, Effort, comparison_json
+from mvtec.workflows.comparison.result import (
+    ANOMALY,
+    CLASSIFIER,
+    DETECTOR,
+    SPOKEN,
+    ComparisonResult,
+    Effort,
+    comparison_json,
+)
 from mvtec.workflows.stage import Stage
 
 
-def begin_contest(
+def begin_comparison(
     out: Path, split: Split, *, detector: Path, classifier: Path, anomaly_run: Path | None = None, cross_validate: bool
 ) -> None:
     """Write `plan.json`, or see that the unfinished comparison in `out` set out to do the same.
@@ -71,7 +79,7 @@ def begin_contest(
     keep_plan(out, "comparison", plan)
 
 
-def run_contest(
+def run_comparison(
     dataset: Dataset,
     split: Split,
     out: Path,
@@ -87,7 +95,7 @@ def run_contest(
     command: list[str],
     stage: Stage,
     seed: int = 0,
-) -> Contest:
+) -> ComparisonResult:
     """Ask the sides, and judge them.
 
     With `cross_validate` the two runs say how to train; a detector and a classifier of each fold answer for the photos
@@ -193,7 +201,7 @@ def run_contest(
             seed=seed,
         )
         used = set(thresholds.values())
-        contest = Contest(
+        result = ComparisonResult(
             dataset=dataset,
             card=card,
             samples=samples,
@@ -205,7 +213,7 @@ def run_contest(
             comparison=comparison,
             thresholds=thresholds,
             how_chosen=how_chosen,
-            heat=heat_shares(out / CLASSIFIER, samples),
+            heat=map_shares(out / CLASSIFIER, samples),
             unlike=unlike,
             masks=paired,
             efforts=efforts,
@@ -215,8 +223,8 @@ def run_contest(
             notes=_notes(records, like, judged, paired, runs),
             seed=seed,
         )
-    write_json(out / "comparison.json", comparison_json(contest), overwrite=True)
-    return contest
+    write_json(out / "comparison.json", comparison_json(result), overwrite=True)
+    return result
 
 
 def _check_classes(dataset: Dataset, samples: Sequence[Sample]) -> None:
@@ -285,7 +293,7 @@ def _thresholds(
 def _notes(
     records: dict[str, RunRecord],
     like: dict[str, RunRecord],
-    judged: Judged,
+    judged: EvaluationInput,
     paired: tuple[PairedMasks, PairedMasks | None] | None,
     runs: list[Path],
 ) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 The good class is made 1×, 5×, 10× as frequent as each defect type, whose photos stay the same. Each loss then learns
 from the same photos and answers for the same others, by cross-validation, for several seeds that draw the folds and
 the photos anew. From one ratio to the next the good photos, and with them the steps of an epoch, become more: the
-ratios are no fair contest of one another, the losses at one ratio are.
+ratios are no fair comparison of one another, the losses at one ratio are.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from mvtec.datasets.samples import Dataset
 from mvtec.datasets.split import Split, read_split, select
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
-from mvtec.evaluate.predictions import Judged, load
+from mvtec.evaluate.predictions import EvaluationInput, load
 from mvtec.files import sha256_file
 from mvtec.run import keep_plan, read_run
 from mvtec.synthesize.make import synthesize
@@ -30,7 +30,7 @@ from mvtec.workflows.comparison.detector_side import ask_folds, train_on
 
 
 @dataclass(frozen=True)
-class Arm:
+class Configuration:
     """What a detector learns from.
 
     Attributes:
@@ -53,7 +53,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Answered:
+class ConfigurationResult:
     """What became of an arm.
 
     Attributes:
@@ -61,7 +61,7 @@ class Answered:
         took: Of each fold the epochs, and the photos that one of them has.
     """
 
-    judged: Judged
+    judged: EvaluationInput
     took: tuple[tuple[int, int], ...]
 
     @property
@@ -82,8 +82,8 @@ def write_truth(dataset: Dataset, split: Split, path: Path) -> Path:
     return path
 
 
-def judge_arm(
-    arm: Arm,
+def evaluate_configuration(
+    arm: Configuration,
     dataset: Dataset,
     split: Split,
     truth: Path,
@@ -91,7 +91,7 @@ def judge_arm(
     *,
     command: list[str],
     on_epoch: Callable[[int, int, int], None] = lambda _fold, _epoch, _epochs: None,
-) -> Answered:
+) -> ConfigurationResult:
     """Train a detector for each fold, and let it answer for the fold.
 
     Args:
@@ -114,11 +114,11 @@ def judge_arm(
 
         runs.append(train_fold(arm, fold, dataset, truth, out, command=command, on_epoch=tell))
     judged = load(truth, ask_folds(runs, dataset, split, truth, out / arm.name / "answers").file)
-    return Answered(judged, tuple(_epochs_and_photos(run) for run in runs))
+    return ConfigurationResult(judged, tuple(_epochs_and_photos(run) for run in runs))
 
 
 def train_fold(
-    arm: Arm,
+    arm: Configuration,
     fold: int,
     dataset: Dataset,
     truth: Path,
@@ -164,7 +164,7 @@ def _epochs_and_photos(run: Path) -> tuple[int, int]:
     return record.settings["epochs"], sum(1 for _ in (run / "train.txt").open(encoding="utf-8"))
 
 
-def _with_synthesis(arm: Arm, dataset: Dataset, part: Split, folder: Path) -> tuple[Path, Split]:
+def _with_synthesis(arm: Configuration, dataset: Dataset, part: Split, folder: Path) -> tuple[Path, Split]:
     """The category to learn from, and its split."""
     if arm.method is None:
         return dataset.root, part
@@ -173,7 +173,7 @@ def _with_synthesis(arm: Arm, dataset: Dataset, part: Split, folder: Path) -> tu
     return folder, read_split(folder / "split.json")
 
 
-def plan_of(arm: Arm, truth: Path) -> dict[str, Any]:
+def plan_of(arm: Configuration, truth: Path) -> dict[str, Any]:
     """All that the answers of an arm depend on but our code, with the annotations by `write_truth`.
 
     What draws photos and trains must not change between the folds of an arm.

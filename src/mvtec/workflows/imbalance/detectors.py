@@ -22,15 +22,15 @@ from mvtec.detect.plan import start_and_recipe
 from mvtec.detect.recipe import Recipe
 from mvtec.detect.weights import Start
 from mvtec.evaluate.boxes import evaluate_boxes
-from mvtec.evaluate.paired_differences import GAINS, gains
-from mvtec.evaluate.predictions import Judged
+from mvtec.evaluate.paired_differences import COMPARED_METRICS, paired_differences
+from mvtec.evaluate.predictions import EvaluationInput
 from mvtec.evaluate.statistics.metric import Metric
 from mvtec.files import sha256_file, write_json
 from mvtec.run import RunRecord, keep_plan
 from mvtec.synthesize.make import linked_photos
 from mvtec.synthesize.methods import Method
 from mvtec.workflows.comparison.detector_side import check_unseen
-from mvtec.workflows.imbalance.configurations import Arm, budget, judge_arm, write_truth
+from mvtec.workflows.imbalance.configurations import Configuration, budget, evaluate_configuration, write_truth
 from mvtec.workflows.imbalance.photos import photos_per_defect, photos_to_learn_from, without_look_alikes
 from mvtec.workflows.stage import Stage
 
@@ -47,8 +47,9 @@ class Row:
         good: Good photos learnt from, of the fold with the fewest.
         epochs: Passes over the train photos, of each fold.
         looks: Photos looked at in all, the mean over the folds.
-        metrics: The figures of `GAINS`, those of a type as `AP50/TYPE`, and each of `GAINS` with `_gain`: what it is
-            above the first row's, and of a row with synthesis with `_synthesis_gain`: above the same without.
+        metrics: The figures of `COMPARED_METRICS`, those of a type as `AP50/TYPE`; and each of `COMPARED_METRICS` with
+            `_gain`: its difference from the first row; and of a row with synthesis with `_synthesis_gain`: its
+            difference from the same row without.
     """
 
     ratio: int | None
@@ -198,14 +199,14 @@ def measure_backgrounds(
     keep_plan(out, WORK, {**plan, "truth": sha256_file(truth)})
     is_good = {sample.path: sample.is_good for sample in dataset.samples}
     rows: list[Row] = []
-    first: Judged | None = None
+    first: EvaluationInput | None = None
     for ratio in ratios:
-        plain: Judged | None = None
+        plain: EvaluationInput | None = None
         for method in (None, *methods):
             name = _name(ratio, method)
-            arm = Arm(name, start, recipe, parts[ratio], looks, method, per_defect)
+            arm = Configuration(name, start, recipe, parts[ratio], looks, method, per_defect)
             with stage(f"learning {name}", 100 * folds) as step:
-                answered = judge_arm(
+                answered = evaluate_configuration(
                     arm,
                     dataset,
                     split,
@@ -244,11 +245,11 @@ def _parts(
     return tuple(parts)
 
 
-def _metrics(judged: Judged, first: Judged, plain: Judged | None) -> dict[str, Metric]:
+def _metrics(judged: EvaluationInput, first: EvaluationInput, plain: EvaluationInput | None) -> dict[str, Metric]:
     """The figures of a row; `plain` are the answers at its ratio without synthesis, where it has one."""
     every = evaluate_boxes(judged)
-    found = {name: metric for name, metric in every.items() if name.split("/")[0] in GAINS}
-    found |= {f"{name}_gain": metric for name, metric in gains([judged], [first]).items()}
+    found = {name: metric for name, metric in every.items() if name.split("/")[0] in COMPARED_METRICS}
+    found |= {f"{name}_gain": metric for name, metric in paired_differences([judged], [first]).items()}
     if plain is not None:
-        found |= {f"{name}_synthesis_gain": metric for name, metric in gains([judged], [plain]).items()}
+        found |= {f"{name}_synthesis_gain": metric for name, metric in paired_differences([judged], [plain]).items()}
     return found
