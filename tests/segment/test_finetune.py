@@ -28,7 +28,7 @@ from mvtec.segment.finetune import finetune
 from mvtec.segment.model import SIDE, SamModel
 from mvtec.segment.recipe import FinetuneRecipe
 from mvtec.segment.training import mask_loss
-from mvtec.views import turn
+from mvtec.tta import turn
 
 QUICK = FinetuneRecipe(epochs=3, views=2)
 ONCE = FinetuneRecipe(epochs=1, views=1)

@@ -19,7 +19,7 @@ from mvtec.classify.unlike import pool_unlike
 from mvtec.datasets.images import Photo, read_photo
 from mvtec.errors import InputError, MvtecError, whose_memory_is_full
 from mvtec.files import read_tensors, staged_file, write_tensors
-from mvtec.views import VIEWS, turn
+from mvtec.tta import VIEWS, turn
 
 if TYPE_CHECKING:
     import torch

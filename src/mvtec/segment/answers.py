@@ -19,7 +19,7 @@ from mvtec.errors import InputError
 from mvtec.segment.jobs import Job, Record
 from mvtec.segment.model import Answer, Choose, SamModel
 from mvtec.segment.pieces import count_pieces, without_small_parts
-from mvtec.views import VIEWS
+from mvtec.tta import VIEWS
 from mvtec.words import counted
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class RefineOptions:
         min_overlap: A mask whose tight box has a lower IoU with what of the box lies in the photo is not taken.
         min_region_area: Pieces of a mask of fewer pixels are dropped, but for the largest; 0 keeps all.
         min_hole_area: Holes of fewer pixels are filled; 0 fills none.
-        views: How many views of a photo to ask in, 1 to 8, see `views.py`; the answer is their mean.
+        views: How many views of a photo to ask in, 1 to 8, see `tta.py`; the answer is their mean.
         workers: Threads that read photos ahead while the model computes.
     """
 

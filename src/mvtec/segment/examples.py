@@ -15,7 +15,7 @@ from mvtec.convert.pixels.geometry import Region, box_of
 from mvtec.datasets.images import read_photo
 from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.model import LOGITS_SIDE, SIDE, SamModel
-from mvtec.views import turn
+from mvtec.tta import turn
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mvtec.convert.pixels.geometry import BoxFloat, box_iou, box_of
 from mvtec.datasets.images import BadPhotoError
 from mvtec.devices import choose_device
-from mvtec.views import turn_back, turn_boxes, turn_points, turned_size
+from mvtec.tta import turn_back, turn_boxes, turn_points, turned_size
 
 if TYPE_CHECKING:
     import torch
@@ -154,7 +154,7 @@ class SamModel:
         """A mask for each prompt: a box, points, or both.
 
         Args:
-            embeddings: As `encode` gives them for the photo's views 0, 1, … (see `views.py`). What the model says is
+            embeddings: As `encode` gives them for the photo's views 0, 1, … (see `tta.py`). What the model says is
                 averaged over them: that is slower, and more exact.
             size_hw: Height and width of the photo.
             boxes_xyxy: float N×4, corners in pixels of the photo; None where there are only points.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mvtec.errors import InputError
-from mvtec.views import VIEWS
+from mvtec.tta import VIEWS
 
 Train = Literal["decoder", "decoder+neck"]
 

@@ -25,7 +25,7 @@ from mvtec.segment.embeddings import EmbeddingCache, embedding_key
 from mvtec.segment.jobs import Job, read_content, read_jobs
 from mvtec.segment.model import Photo, SamModel
 from mvtec.staging import together
-from mvtec.views import turn
+from mvtec.tta import turn
 
 if TYPE_CHECKING:
     import torch

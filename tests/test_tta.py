@@ -7,7 +7,7 @@ import pytest
 
 from mvtec.convert.pixels.geometry import box_of
 from mvtec.segment.model import EMBEDDING, LOGITS_SIDE, SIDE, SamModel
-from mvtec.views import VIEWS, turn, turn_back, turn_boxes, turn_points, turned_size
+from mvtec.tta import VIEWS, turn, turn_back, turn_boxes, turn_points, turned_size
 
 
 @pytest.mark.parametrize("view", range(VIEWS))

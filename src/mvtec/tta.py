@@ -1,4 +1,4 @@
-"""The eight ways to lay a photo down: 0 as it is, 1 to 3 turned to the left by quarters, 4 to 7 the same, mirrored."""
+"""Test-time augmentation: the eight orientations of a photo: 0 to 3 turned left by quarters, 4 to 7 mirrored, too."""
 
 from __future__ import annotations
 
