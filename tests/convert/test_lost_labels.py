@@ -14,6 +14,7 @@ from PIL import Image
 from mvtec.convert.formats.coco.files import CocoDataset, read_coco
 from mvtec.convert.formats.label_studio.tasks import Task, photo_names
 from mvtec.datasets.tree import read_tree
+from mvtec.files import sha256_file
 
 BOX = "<bndbox><xmin>4</xmin><ymin>6</ymin><xmax>13</xmax><ymax>11</ymax></bndbox>"
 OBJECT = f"<object><name>dent</name>{BOX}</object>"
@@ -182,3 +183,76 @@ def test_folders_that_are_hardly_meant_as_defect_types_are_said(tmp_path: Path):
     assert read_tree(tmp_path / "p").notes == (
         "the folders train of images/ are taken for defect types, not for parts",
     )
+
+
+def test_a_text_of_json_min_that_may_be_a_label_makes_no_photo_good(tmp_path: Path, convert):
+    write_png(tmp_path / "p/a.png", noise(1))
+    write_png(tmp_path / "p/b.png", noise(2))
+    shape = {**rectangle(10)["value"], "original_width": 48, "original_height": 40}
+    records = [
+        {"image": "a.png", "id": 1, "defect": "scratch", "annotation_id": 1, "annotator": 1},
+        {"image": "b.png", "id": 2, "annotation_id": 2, "annotator": 1, "batch": "B7", "label": [shape]},
+    ]
+    (tmp_path / "l.json").write_text(json.dumps(records))
+    done, _ = convert("labelstudio-to-coco", tmp_path / "l.json", "--images", tmp_path / "p")
+    assert "the task of a.png has no shape, and defect: 'scratch', which may be its label" in done.err
+    words = ("--images", tmp_path / "p", "--on-error", "skip", "--json")
+    done, content = convert("labelstudio-to-coco", tmp_path / "l.json", *words)
+    assert [image.file_name for image in content.images] == ["b.png"]
+    assert json.loads(done.out)["receipt"]["objects"]["left_out"]["by_kind"] == {"label not clear": 1}
+
+
+def test_shapes_on_several_photos_are_counted_as_such(tmp_path: Path, convert):
+    result = [rectangle(10), rectangle(40, to_name="image2")]
+    tasks = [
+        {"data": {"image": "a.png"}, "annotations": [{"result": result}]},
+        {"data": {"image": "b.png"}, "annotations": [{"result": [rectangle(10)]}]},
+    ]
+    (tmp_path / "l.json").write_text(json.dumps(tasks))
+    done, _ = convert("labelstudio-to-coco", tmp_path / "l.json", "--on-error", "skip", "--json")
+    assert json.loads(done.out)["receipt"]["objects"]["left_out"]["by_kind"] == {"several photos in a task": 2}
+
+
+def test_an_annotation_of_no_image_stops_or_is_counted_once(tmp_path: Path, mvtec):
+    write_png(tmp_path / "a.png", noise(1))
+    write_png(tmp_path / "b.png", noise(2))
+    box = {"bbox": [3, 5, 10, 6]}
+    source = coco(tmp_path / "c.json", ["a.png", "b.png"], [box, {**box, "image_id": 1}, {**box, "image_id": 7}])
+    words = ("convert", "coco-to-yolo", source, "--images", tmp_path, "--out", tmp_path / "o")
+    done = mvtec(*words)
+    assert (done.code, "annotation 2 refers to an image that is not in the file" in done.err) == (2, True)
+    (tmp_path / "split.json").write_text(
+        json.dumps(
+            {
+                "format": "mvtec-split/1",
+                "category": "c",
+                "seed": 0,
+                "train": ["a.png"],
+                "test": ["b.png"],
+                "images": {name: sha256_file(tmp_path / name) for name in ("a.png", "b.png")},
+            }
+        )
+    )
+    done = mvtec(*words, "--split", tmp_path / "split.json", "--on-error", "skip", "--json")
+    objects = json.loads(done.out)["receipt"]["objects"]
+    assert (objects["read"], objects["written"]) == (3, 2)
+    assert objects["left_out"]["by_kind"] == {"image not in the file": 1}
+
+
+def test_regions_to_be_ignored_are_left_out_as_crowds_are(tmp_path: Path, mvtec):
+    annotations = [{"bbox": [3, 5, 10, 6]}, {"bbox": [20, 5, 10, 6], "ignore": 1}, {"bbox": [3, 20, 9, 6], "ignore": 0}]
+    source = coco(tmp_path / "c.json", ["a.png"], annotations)
+    done = mvtec("convert", "coco-to-cvat", source, "--out", tmp_path / "o.xml", "--json")
+    objects = json.loads(done.out)["receipt"]["objects"]
+    assert (objects["written"], objects["left_out"]["by_kind"]) == (2, {"crowd": 1})
+
+
+def test_grey_colours_are_not_taken_for_the_palette(tmp_path: Path, convert):
+    root = tmp_path / "s"
+    write_png(root / "images/a.png", noise(1))
+    mask = np.zeros((40, 48, 3), np.uint8)
+    mask[5:11, 3:13] = 128
+    (root / "masks").mkdir()
+    Image.fromarray(mask).save(root / "masks/a.png")
+    (root / "classes.txt").write_text("".join(f"{name}\n" for name in ("background", *"abcdefg")))
+    assert "has grey colours alone" in convert("semantic-to-coco", root)[0].err

@@ -85,3 +85,13 @@ def test_checks_and_splits_see_label_files_without_a_photo(tmp_path: Path, mvtec
     assert "b.txt: is a label file without a photo" in mvtec("datasets", "check", root).out
     assert mvtec("datasets", "info", root).code == 2
     assert mvtec("datasets", "split", root, "--out", tmp_path / "s.json").code == 2
+
+
+@pytest.mark.parametrize(("count", "is_right"), [(1, True), (2, False), ("1", False)])
+def test_a_number_of_classes_unlike_that_of_the_names_is_refused(tmp_path: Path, count: object, is_right: bool):
+    root = make(tmp_path, f"train: images\nval: images\nnc: {count!r}", ["images/a.png"], ["labels/a.txt"])
+    if is_right:
+        assert read_yolo_folder(root).names == ("crack",)
+    else:
+        with pytest.raises(InputError, match=rf"says nc: {count}, and names 1 classes"):
+            read_yolo_folder(root)

@@ -87,6 +87,9 @@ def read_numbers(
 
 def _numbers_of_colours(colours: Numbers, palette: Sequence[Colour] | None, path: Path) -> Numbers:
     """Datumaro, and CVAT with it, writes the colours of the palette instead of the numbers."""
+    if palette is None and colours.any() and (colours == colours[..., :1]).all():
+        problem = "has grey colours alone, which may be numbers of classes or colours of Pascal VOC's palette"
+        raise InputError(path, problem, "Save the number of the class in one channel")
     standard = list(zip(*[iter(voc_palette())] * 3, strict=True))
     known = standard if palette is None else [*palette, standard[VOID]]
     number_of = np.array([*range(len(known) - 1), VOID], np.uint8)

@@ -14,7 +14,8 @@ def as_meant(content: Any) -> Any:
     """The content of a file with what tools leave out or write otherwise put right; other content stays as it is.
 
     A missing `area` becomes that of the polygons, the RLE or the box, a missing or empty `bbox` that of the polygons or
-    the RLE; `iscrowd` and `info` that are null become 0 and none; a `segmentation` of empty lists is none; a category's
+    the RLE; `iscrowd` and `info` that are null become 0 and none; `ignore` 1, a
+    region that is not to be counted, becomes `iscrowd` 1; a `segmentation` of empty lists is none; a category's
     name that is a number becomes text.
     """
     if not isinstance(content, dict):
@@ -52,6 +53,8 @@ def _annotation_as_meant(annotation: dict[str, Any]) -> dict[str, Any]:
         corrected["segmentation"] = []
     if "iscrowd" in corrected and corrected["iscrowd"] is None:
         corrected["iscrowd"] = 0
+    if corrected.get("ignore") == 1 and not corrected.get("iscrowd"):
+        corrected["iscrowd"] = 1
     if corrected.get("bbox") in (None, []) and corrected.get("segmentation"):
         corrected["bbox"] = _bbox(corrected["segmentation"])
     if corrected.get("area") is None:

@@ -131,7 +131,12 @@ def labelled_images(
         of_image.setdefault(annotation.image_id, []).append(annotation)
     unreadable_of: dict[int, list[UnreadableAnnotation]] = {}
     for broken in coco.unreadable:
-        unreadable_of.setdefault(broken.image_id, []).append(broken)
+        if broken.image_id is None:
+            error, photo_of = unreadable_error(source, coco, broken), f"annotation {broken.id}"
+            kind = "image not in the file"
+            receipt.leave_out(error, skip_errors=skip_errors, kind=kind, photo=photo_of, lost=[broken.category])
+        else:
+            unreadable_of.setdefault(broken.image_id, []).append(broken)
     seen: set[str] = set()
     keypoints = turned = 0
     for image in coco.images:

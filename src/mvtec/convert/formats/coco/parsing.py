@@ -54,17 +54,24 @@ def parse_coco(path: Path, content: Any, *, defer_errors: bool = False) -> CocoD
             raise other from error
         kept = [one for index, one in enumerate(meant["annotations"]) if index not in bad]
         dataset = CocoDataset.model_validate({**meant, "annotations": kept})
-    _check_ids(path, dataset, meant, bad)
+    _check_ids(path, dataset)
+    images = {image.id for image in dataset.images}
+    orphans = {
+        index: "refers to an image that is not in the file"
+        for index, one in enumerate(meant["annotations"])
+        if _image_of(one) not in images
+    }
+    dataset.annotations = [one for one in dataset.annotations if one.image_id in images]
     _drop_unused_doubles(path, dataset)
     categories = {category.id for category in dataset.categories}
     if any(annotation.category_id not in categories for annotation in dataset.annotations):
         bad |= {
             index: f"has the category {one['category_id']}, which is not in the file"
             for index, one in enumerate(meant["annotations"])
-            if index not in bad and int(one["category_id"]) not in categories
+            if index not in bad and index not in orphans and int(one["category_id"]) not in categories
         }
         dataset.annotations = [one for one in dataset.annotations if one.category_id in categories]
-    for index, problem in sorted(bad.items()):
+    for index, problem in sorted({**bad, **orphans}.items()):
         dataset.unreadable.append(_unreadable(dataset, index, meant["annotations"][index], problem))
     if dataset.unreadable and not defer_errors:
         raise unreadable_error(path, dataset, dataset.unreadable[0])
@@ -73,8 +80,9 @@ def parse_coco(path: Path, content: Any, *, defer_errors: bool = False) -> CocoD
 
 def unreadable_error(path: Path, dataset: CocoDataset, one: UnreadableAnnotation) -> InputError:
     """The error of an annotation that breaks a rule: which one, of which photo, and how to correct it."""
-    photo = next(image.file_name for image in dataset.images if image.id == one.image_id)
-    return InputError(path, f"annotation {one.id} of {photo}: {one.problem}", "Correct it, or remove the annotation")
+    photo = next((f" of {image.file_name}:" for image in dataset.images if image.id == one.image_id), "")
+    hint = "Correct it, or remove the annotation" if photo else "Add it, or remove the annotation"
+    return InputError(path, f"annotation {one.id}{photo} {one.problem}", hint)
 
 
 def _wrong_list(content: Any) -> tuple[str, str] | None:
@@ -133,8 +141,8 @@ def _reason(record: Mapping[str, Any], place: tuple[int | str, ...], message: st
     return f"cannot be read: {'.'.join(map(str, place))}: {message}"
 
 
-def _check_ids(path: Path, dataset: CocoDataset, meant: Mapping[str, Any], bad: Mapping[int, str]) -> None:
-    """Refuse ids that are used twice, and annotations of images that are not in the file."""
+def _check_ids(path: Path, dataset: CocoDataset) -> None:
+    """Refuse ids that are used twice."""
     for kind, records in (
         ("image", dataset.images),
         ("annotation", dataset.annotations),
@@ -145,31 +153,27 @@ def _check_ids(path: Path, dataset: CocoDataset, meant: Mapping[str, Any], bad: 
             if record.id in seen:
                 raise InputError(path, f"{kind} id {record.id} is used twice", f"Give each {kind} an id of its own")
             seen.add(record.id)
-    images = {image.id for image in dataset.images}
-    unknown = [str(one.id) for one in dataset.annotations if one.image_id not in images]
-    unknown += [_id(meant["annotations"][index], index) for index in bad if _image_of(meant, index) not in images]
-    if unknown:
-        raise InputError(
-            path,
-            f"annotation {unknown[0]} refers to an image that is not in the file",
-            "Add it, or remove the annotation",
-        )
 
 
-def _image_of(meant: Mapping[str, Any], index: int) -> int | None:
+def _image_of(record: Mapping[str, Any]) -> int | None:
+    """The image id of an annotation; None where it has none that can be read."""
+    given = record.get("image_id") if isinstance(record, Mapping) else None
     try:
-        return int(meant["annotations"][index]["image_id"])
-    except (KeyError, TypeError, ValueError, OverflowError):
+        return None if given is None or isinstance(given, bool) else int(given)
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
 def _id(record: Mapping[str, Any], index: int) -> str:
-    return str(record["id"]) if "id" in record else f"number {index + 1} of the list"
+    return str(record["id"]) if isinstance(record, Mapping) and "id" in record else f"number {index + 1} of the list"
 
 
 def _unreadable(dataset: CocoDataset, index: int, record: Mapping[str, Any], problem: str) -> UnreadableAnnotation:
-    category = next((one.name for one in dataset.categories if one.id == record.get("category_id")), UNKNOWN)
-    return UnreadableAnnotation(_id(record, index), int(record["image_id"]), category, problem)
+    given = record.get("category_id") if isinstance(record, Mapping) else None
+    category = next((one.name for one in dataset.categories if one.id == given), UNKNOWN)
+    image = _image_of(record)
+    known = any(one.id == image for one in dataset.images)
+    return UnreadableAnnotation(_id(record, index), image if known else None, category, problem)
 
 
 def _drop_unused_doubles(path: Path, dataset: CocoDataset) -> None:

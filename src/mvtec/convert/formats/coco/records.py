@@ -64,13 +64,13 @@ class UnreadableAnnotation:
 
     Attributes:
         id: Its id, or its place in the list.
-        image_id: Its image, which is in the file.
+        image_id: Its image; None where that is not in the file.
         category: The name of its category, `unknown` where it has none.
         problem: What is wrong with it.
     """
 
     id: str
-    image_id: Id
+    image_id: int | None
     category: str
     problem: str
 
@@ -93,6 +93,10 @@ class CocoDataset(BaseModel):
     def unreadable(self) -> list[UnreadableAnnotation]:
         """What was left out by `parse_coco` with `defer_errors`; empty otherwise."""
         return self._unreadable
+
+    @unreadable.setter
+    def unreadable(self, annotations: list[UnreadableAnnotation]) -> None:
+        self._unreadable = annotations
 
     def to_json(self) -> dict[str, Any]:
         """Plain dictionaries, as pycocotools wants them."""

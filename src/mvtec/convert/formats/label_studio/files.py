@@ -186,15 +186,21 @@ def read_label_studio(
         results = taken.result
         shapes = _shapes(results)
         lost = [label for result, beside in shapes for label in _labels(result, beside) or [UNKNOWN]]
+        kind = "photo missing"
         try:
             if missing is not None:
                 raise missing
             if len(drawn_on := {str((shape.model_extra or {}).get("to_name") or "") for shape, _ in shapes}) > 1:
+                kind = "several photos in a task"
                 problem = f"the task of {name} has shapes on several photos ({', '.join(sorted(drawn_on))})"
                 raise InputError(path, problem, "Give each photo a task of its own")
+            if taken.unclear:
+                kind, lost = "label not clear", [UNKNOWN]
+                problem = f"the task of {name} has no shape, and {taken.unclear}, which may be its label"
+                raise InputError(path, problem, "Export it as JSON, which tells labels from data")
             size_wh = _size_wh(path, name, photo, results)
         except InputError as error:
-            receipt.leave_out(error, skip_errors=skip_errors, kind="photo missing", photo=name, lost=lost)
+            receipt.leave_out(error, skip_errors=skip_errors, kind=kind, photo=name, lost=lost)
             continue
         of_photo = _of_the_photo(results, shapes)
         labels = [label for result in of_photo for label in _choices(result)]

@@ -7,7 +7,7 @@ of the tool that drew it, and tells a single choice from other texts of a task b
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,6 +21,7 @@ from mvtec.datasets.samples import IMAGE_SUFFIXES
 from mvtec.errors import InputError
 from mvtec.reading import read_json
 
+_OF_A_TASK = {"annotator", "annotation_id", "created_at", "id", "image", "lead_time", "updated_at"}
 _UPLOAD_HASH = re.compile(r"^[0-9a-f]{8}-")
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -50,6 +51,7 @@ class Annotation(BaseModel):
     ground_truth: bool | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    unclear: str = ""  # of JSON-MIN without a result: a text that may be a label or data of the task
 
     @property
     def time(self) -> datetime:
@@ -110,10 +112,26 @@ def _of_json_min(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "result": results,
             "created_at": record.get("created_at"),
             "updated_at": record.get("updated_at"),
+            "unclear": "" if results else _unclear(data),
         }
         key = repr(record.get("id", f"record {number}"))
         tasks.setdefault(key, {"data": data, "annotations": []})["annotations"].append(annotation)
     return list(tasks.values())
+
+
+def _unclear(data: Mapping[str, Any]) -> str:
+    """The first text of a record without a result that may be a label as well as data of the task; else empty."""
+    for name, value in sorted(data.items()):
+        if name not in _OF_A_TASK and isinstance(value, str) and value and not _is_address(value):
+            return f"{name}: '{value[:80]}'"
+    return ""
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return _names_image(text) or "/" in text
+    except ValueError:
+        return True
 
 
 def _choices_of_json_min(name: str, value: Any) -> list[Any] | None:

@@ -68,7 +68,9 @@ def coco_to_yolo(
         content, source = contents["train"], files["train"]
         by_name = _by_name(content, PhotoFinder(source, photos), source, split)
         receipt.notes += in_no_part(split, by_name, source)
+        of_no_image = [one for one in content.unreadable if one.image_id is None]
         contents = {part: _part(content, by_name, source, split, part) for part in PARTS if split.part(part)}
+        next(iter(contents.values())).unreadable += of_no_image  # to be counted once
         files = dict.fromkeys(contents, files["train"])
         info["split"] = split.hash
     parts: dict[Part, Iterable[LabelledImage]] = {
@@ -152,4 +154,6 @@ def _part(content: CocoDataset, by_name: dict[str, CocoImage], source: Path, spl
     images = [by_name[name] for name in split.part(part)]
     ids = {image.id for image in images}
     kept = [annotation for annotation in content.annotations if annotation.image_id in ids]
-    return content.model_copy(update={"images": images, "annotations": kept})
+    of_part = content.model_copy(update={"images": images, "annotations": kept})
+    of_part.unreadable = [one for one in content.unreadable if one.image_id in ids]
+    return of_part

@@ -70,6 +70,9 @@ def list_data_yaml(data_yaml: Path) -> YoloListing:
             )
         names = [names[index] for index in range(len(names))]
     check_names(data_yaml, names)
+    count = content.get("nc")
+    if count is not None and count != len(names):
+        raise InputError(data_yaml, f"says nc: {count}, and names {len(names)} classes", "Correct one of them")
     roots = [data_yaml.parent.resolve()]
     if base:
         roots = list(dict.fromkeys([(data_yaml.parent / base).resolve(), Path(base).resolve()]))
