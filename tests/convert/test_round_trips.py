@@ -19,7 +19,7 @@ from mvtec.convert.formats.coco.images import labelled_images
 from mvtec.convert.formats.coco.segmentation import SegmentationOptions
 from mvtec.convert.formats.cvat.files import read_cvat, read_cvat_classes, write_cvat
 from mvtec.convert.formats.label_studio.files import read_label_studio, read_label_studio_classes, write_label_studio
-from mvtec.convert.formats.masks import images_to_masks
+from mvtec.convert.formats.masks import write_masks
 from mvtec.convert.formats.semantic import read_classes, read_semantic, write_semantic
 from mvtec.convert.formats.voc.read_folder import read_voc, read_voc_classes
 from mvtec.convert.formats.voc.write_folder import write_voc
@@ -154,7 +154,7 @@ def test_masks_of_a_category_come_back_from_coco(mask: np.ndarray):
         one = [Instance("crack", i.box_xywh, i.region) for i in image.instances]
         image = LabelledImage(image.path, image.photo, image.size_wh, tuple(one))
         receipt = Receipt("")
-        images_to_masks([image], folder / "category", receipt=receipt)
+        write_masks([image], folder / "category", receipt=receipt)
         assert receipt.meets(1.0)
         masks_to_coco(read_tree(folder / "category"), folder / "again.json", options=InstanceOptions())
         (again,) = labelled_images(read_coco(folder / "again.json"), folder / "again.json", None, Receipt(""))

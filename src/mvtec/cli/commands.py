@@ -12,7 +12,7 @@ from mvtec.cli import (
     annotate,
     anomaly,
     classify,
-    convert_leaves,
+    convert_formats,
     datasets_made,
     demo,
     detect,
@@ -35,7 +35,7 @@ app = typer.Typer(
 # A group of commands, and what joins it from a file of its own.
 GROUPS: dict[str, tuple[typer.Typer, dict[str, Callable[..., None]]]] = {
     "datasets": (datasets_made.app, {}),
-    "convert": (convert_leaves.app, {}),
+    "convert": (convert_formats.app, {}),
     "segment": (segment.app, {"propose": segment_propose.propose}),
     "evaluate": (
         evaluate.app,

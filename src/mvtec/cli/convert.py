@@ -1,4 +1,4 @@
-"""`mvtec convert`: between ground-truth masks, COCO and YOLO."""
+"""`mvtec convert`: between ground-truth masks, COCO and YOLO; the other formats are in `convert_formats.py`."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ def masks_to_coco(
     """Write COCO annotations: tight boxes, pixel areas, lossless RLE; good photos without annotations."""
     from mvtec.convert.masks_to_coco import check_parts, parts_of
     from mvtec.convert.masks_to_coco import masks_to_coco as convert
+    from mvtec.convert.receipt import keep_receipt
     from mvtec.datasets.tree import read_tree
     from mvtec.staging import together
 
@@ -217,6 +218,7 @@ def yolo_to_coco(
     """Write COCO annotations of a YOLO data set; polygons become the masks that Ultralytics paints."""
     from mvtec.convert.formats.yolo.read_folder import read_yolo_folder
     from mvtec.convert.formats.yolo.to_coco import yolo_to_coco as convert
+    from mvtec.convert.receipt import keep_receipt
     from mvtec.staging import together
 
     folder = read_yolo_folder(directory)
@@ -231,38 +233,6 @@ def yolo_to_coco(
         )
         keep_receipt(receipt, out)
     report("convert yolo-to-coco", directory, list(written), receipt, min_iou, as_json)
-
-
-@app.command("coco-to-masks")
-def coco_to_masks(
-    annotations: AnnotationFile,
-    out: OutFolder,
-    images: Annotated[Path | None, typer.Option(help="The folder the file names are relative to.")] = None,
-    images_by: PlaceBy = ImagesBy.link,
-    keep_crowds: KeepCrowds = False,
-    on_error: OnErrorOption = OnError.fail,
-    min_iou: MinIou = 0,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Write ground-truth masks in the layout of MVTec AD; with --images its photos, too."""
-    from mvtec.convert.formats.coco.images import read_coco_images
-    from mvtec.convert.formats.masks import images_to_masks
-    from mvtec.convert.receipt import Receipt
-
-    receipt = Receipt("regions of the masks")
-    _, found = read_coco_images(
-        annotations, images, receipt, keep_crowds=keep_crowds, wanted="masks", skip_errors=on_error is OnError.skip
-    )
-    images_to_masks(
-        found,
-        out,
-        receipt=receipt,
-        images=images_by.value,
-        inputs=_given(annotations, images),
-        overwrite=overwrite,
-    )
-    report("convert coco-to-masks", annotations, [out], receipt, min_iou, as_json)
 
 
 def _given(*paths: Path | None) -> list[Path]:
@@ -297,15 +267,6 @@ def segmentation_options(segmentation: Segmentation, tolerance: float) -> Segmen
 
 def _count(dataset: Dataset, split: Split | None) -> int:
     return len(dataset.labelled) if split is None else len(split.images)
-
-
-def keep_receipt(receipt: Receipt, out: Path) -> None:
-    """Write the receipt of a file beside it, as `NAME.conversion.json`; both in one block of `staging.together`."""
-    from mvtec.convert.receipt import RECEIPT
-    from mvtec.files import write_json
-
-    name = out.stem if out.suffix == ".json" else out.name  # k.json and k.xml may lie side by side
-    write_json(out.with_name(f"{name}.{RECEIPT}"), receipt.to_json(), overwrite=True)
 
 
 def report(command: str, source: Path, outputs: list[Path], receipt: Receipt, min_iou: float, as_json: bool) -> None:

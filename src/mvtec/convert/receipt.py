@@ -24,6 +24,7 @@ from mvtec.convert.box_changes import BoxChange, BoxChanges, replaced_boxes
 from mvtec.convert.instances import Instance, LabelledImage
 from mvtec.datasets.masks import MIDDLE, Grey
 from mvtec.errors import InputError
+from mvtec.files import write_json
 from mvtec.words import counted
 
 RECEIPT = "conversion.json"
@@ -260,3 +261,9 @@ class Receipt:
                 count = f"1 mask {one}" if len(files) == 1 else f"{len(files)} masks {several}, such as"
                 said.append(f"{count}{',' if len(files) == 1 else ''} {files[0]}: {hint}")
         return said
+
+
+def keep_receipt(receipt: Receipt, out: Path) -> None:
+    """Write the receipt of a file beside it, as `NAME.conversion.json`; both in one block of `staging.together`."""
+    name = out.stem if out.suffix == ".json" else out.name  # k.json and k.xml may lie side by side
+    write_json(out.with_name(f"{name}.{RECEIPT}"), receipt.to_json(), overwrite=True)

@@ -30,10 +30,11 @@ COMBINED = "combined"
 _SOUND = (GOOD, "ok")  # BTAD calls it so, whose layout this would then be
 
 
-def images_to_masks(
+def write_masks(
     found: Iterable[LabelledImage],
     out: Path,
     *,
+    defects: Sequence[str] = (),
     receipt: Receipt,
     images: ImagesBy = "link",
     inputs: Sequence[Path] = (),
@@ -44,6 +45,7 @@ def images_to_masks(
     Args:
         found: The images; their photos are placed beside the masks where they are known.
         out: The folder to make.
+        defects: The defect types; a folder is made only for those that a photo has.
         receipt: Is filled, and kept in the folder.
         images: How the photos get there.
         inputs: What the images are read from: `out` must not replace it.
@@ -53,6 +55,7 @@ def images_to_masks(
         InputError: An instance has only a box, or a defect type is no name for a folder.
         OutputError: `out` exists already or cannot be written.
     """
+    del defects
     combined = 0
     taken: dict[str, set[str]] = {}
     with staged_folder(out, overwrite=overwrite, inputs=inputs) as staged:

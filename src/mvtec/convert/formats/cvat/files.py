@@ -28,7 +28,6 @@ from mvtec.errors import InputError
 from mvtec.files import staged_file
 from mvtec.limits import check_size
 
-READER = "CVAT 1.1"
 _THIN = 0.1  # pixels; two decimals could take all of a thinner box
 _EXPORT = "Export CVAT for images 1.1"
 

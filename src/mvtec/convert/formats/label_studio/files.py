@@ -36,11 +36,10 @@ from mvtec.convert.receipt import Receipt
 from mvtec.convert.shapes import note_painted
 from mvtec.datasets.images import photo_size_wh
 from mvtec.errors import InputError
-from mvtec.files import staged_file
+from mvtec.files import check_output, staged_file
 from mvtec.limits import check_size
 from mvtec.words import counted, examples
 
-READER = "Label Studio"
 LOCAL_FILES = "/data/local-files/?d="
 
 
@@ -85,6 +84,34 @@ def write_label_studio(
         stream.write("\n]\n")
         lost_attributes.note(receipt)
         receipt.check_not_empty(out)
+
+
+def write_project(
+    found: Iterable[LabelledImage],
+    out: Path,
+    *,
+    defects: Sequence[str],
+    receipt: Receipt,
+    url_prefix: str = LOCAL_FILES,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write tasks, see `write_label_studio`, and beside them the labelling interface as `NAME.label_config.xml`.
+
+    Returns:
+        The two files.
+
+    Raises:
+        InputError: A class has a name that the interface cannot hold.
+        OutputError: A file exists already or cannot be written.
+    """
+    config = out.with_name(f"{out.stem}.label_config.xml")
+    check_output(config, overwrite=overwrite)
+    interface = label_config(defects, inputs[0] if inputs else out)
+    write_label_studio(found, out, receipt=receipt, url_prefix=url_prefix, inputs=inputs, overwrite=overwrite)
+    with staged_file(config, overwrite=overwrite) as staged:
+        staged.write_text(interface, encoding="utf-8", newline="\n")
+    return [out, config]
 
 
 def label_config(defects: Sequence[str], source: str | Path = "the labelling interface") -> str:

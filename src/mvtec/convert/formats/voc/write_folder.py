@@ -33,8 +33,6 @@ from mvtec.convert.receipt import RECEIPT, Receipt
 from mvtec.errors import InputError
 from mvtec.files import staged_folder, write_json
 
-READER = "Pascal VOC"
-
 
 def write_voc(
     found: Iterable[LabelledImage],
