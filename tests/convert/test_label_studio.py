@@ -12,7 +12,7 @@ import pytest
 from conftest import write_png
 
 from mvtec.convert.formats.coco.files import CocoDataset, read_coco
-from mvtec.convert.formats.label_studio.files import read_label_studio
+from mvtec.convert.formats.label_studio.read_export import read_label_studio
 from mvtec.convert.pixels.brush import encode_brush
 from mvtec.convert.pixels.rle import decode_rle
 from mvtec.convert.receipt import Receipt

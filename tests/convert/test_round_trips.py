@@ -18,7 +18,8 @@ from mvtec.convert.formats.coco.from_images import images_to_coco
 from mvtec.convert.formats.coco.images import labelled_images
 from mvtec.convert.formats.coco.segmentation import SegmentationOptions
 from mvtec.convert.formats.cvat.files import read_cvat, read_cvat_classes, write_cvat
-from mvtec.convert.formats.label_studio.files import read_label_studio, read_label_studio_classes, write_label_studio
+from mvtec.convert.formats.label_studio.read_export import read_label_studio, read_label_studio_classes
+from mvtec.convert.formats.label_studio.write_tasks import write_label_studio
 from mvtec.convert.formats.masks import write_masks
 from mvtec.convert.formats.semantic import read_classes, read_semantic, write_semantic
 from mvtec.convert.formats.voc.read_folder import read_voc, read_voc_classes

@@ -125,15 +125,15 @@ FORMATS: dict[str, Format] = {
     "labelstudio": Format(
         "Label Studio",
         Writer(
-            f"{_HERE}.label_studio.files:write_project",
+            f"{_HERE}.label_studio.write_tasks:write_project",
             "file",
             "Label Studio",
             "Write Label Studio tasks, masks as brush strokes, and the labelling interface that fits them.",
             (Option("url_prefix", "--url-prefix", str, "/data/local-files/?d=", "What goes before a photo's name."),),
         ),
         Reader(
-            f"{_HERE}.label_studio.files:read_label_studio",
-            f"{_HERE}.label_studio.files:read_label_studio_classes",
+            f"{_HERE}.label_studio.read_export:read_label_studio",
+            f"{_HERE}.label_studio.read_export:read_label_studio_classes",
             "EXPORT.json",
             "A JSON or JSON-MIN export of Label Studio.",
             "instances of Label Studio tasks",
