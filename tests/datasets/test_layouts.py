@@ -198,6 +198,7 @@ def test_a_value_that_loco_does_not_name_is_a_problem(tmp_path: Path):
         '[{"defect_name": "x"}]',
         '{"a": 1}',
         '[{"defect_name": " ", "pixel_value": 250}]',
+        '[{"defect_name": "a\\u0001b", "pixel_value": 250}]',
         '[{"defect_name": "a", "pixel_value": 250}, {"defect_name": "b", "pixel_value": 250}]',
     ],
 )

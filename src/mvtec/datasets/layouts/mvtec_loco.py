@@ -35,7 +35,9 @@ MASKS = "ground_truth"
 class _Defect(BaseModel):
     model_config = ConfigDict(extra="allow")
 
-    defect_name: Annotated[str, Field(pattern=r"\S")]
+    defect_name: Annotated[
+        str, Field(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$")
+    ]  # no control character
     pixel_value: int
 
 
