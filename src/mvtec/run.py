@@ -52,6 +52,8 @@ def library_versions() -> dict[str, str]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
+    if (headless := versions.get("ultralytics-opencv-headless")) is not None:  # the same module
+        versions.setdefault("ultralytics", headless)
     return versions
 
 

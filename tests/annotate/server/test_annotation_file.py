@@ -149,7 +149,7 @@ def test_what_is_null_or_odd_passes_through(category: Category, tmp_path: Path):
 
 def test_an_id_that_no_browser_holds_is_refused(category: Category, tmp_path: Path):
     path = tmp_path / "ann.json"
-    _coco(path, annotations=[], images=[{"id": 2**63, "file_name": "a.png", "width": 1, "height": 1}])
+    _coco(path, annotations=[], images=[{"id": 2**62, "file_name": "a.png", "width": 1, "height": 1}])
     with pytest.raises(InputError, match="image id"):
         open_workspace(category.root, path)
 
