@@ -66,9 +66,9 @@ def test_a_data_set_has_a_length_and_yields_photos_with_instances(category: Cate
 
 
 def test_options_of_a_data_set_are_those_of_the_conversion(category: Category):
-    assert [
-        one.area for *_, found in mvtec.read_dataset(category.root, min_area=45) for one in found if one.area < 45
-    ] == []
+    dataset = mvtec.read_dataset(category.root, min_area=45)
+    with pytest.warns(mvtec.MvtecWarning, match="instances below --min-area were dropped"):
+        assert min(one.area for *_, instances in dataset for one in instances) == 50
     with pytest.raises(mvtec.InputError, match="500"):
         mvtec.read_dataset(category.root, threshold=500)
     with pytest.raises(mvtec.InputError, match="no such folder"):
@@ -150,6 +150,8 @@ def test_what_each_kind_answers(widget: Category, runs: Path, tmp_path: Path):
     detections = mvtec.load(runs / "detector").predict(photo, min_score=0.0, max_detections=7)
     assert isinstance(detections, mvtec.Detections)
     assert (len(detections), detections.size_hw) == (7, (40, 48))
+    with pytest.raises(mvtec.ArgumentError, match="must be between 0 and 1"):
+        mvtec.load(runs / "detector").predict(photo, min_score=2)
     mvtec.predict_photos(runs / "detector", photo, tmp_path / "p", options=None)
     scores = [one["score"] for one in json.loads((tmp_path / "p" / "predictions.json").read_text())]
     assert len(scores) > 0

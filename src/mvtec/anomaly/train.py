@@ -61,7 +61,7 @@ def train_anomaly(
 
     Args:
         dataset: The category.
-        normals: Its good photos to learn from, as `goods.select_normal_images` chooses them.
+        normals: Its good photos to learn from, as `normal_images.select_normal_images` chooses them.
         out: The run folder, made by `run.prepare_run`.
         start: The network and its weights.
         split: Hash of the split that they were chosen by, if any.

@@ -18,8 +18,9 @@ from mvtec.convert.masks_to_coco import masks_to_coco
 from mvtec.convert.receipt import Receipt
 from mvtec.datasets.images import read_photo
 from mvtec.datasets.samples import Dataset
-from mvtec.datasets.split import Split, make_split
+from mvtec.datasets.split import Split, make_split, untested
 from mvtec.datasets.tree import read_tree
+from mvtec.errors import warn_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +53,19 @@ class LabelledDataset:
         return len(self.dataset.labelled)
 
     def __iter__(self) -> Iterator[tuple[str, npt.NDArray[np.uint8], tuple[Instance, ...]]]:
-        """Each photo's path relative to the folder, its pixels (uint8 RGB H×W×3), and its instances."""
-        samples = self.dataset.labelled
+        """Each photo's path relative to the folder, its pixels (uint8 RGB H×W×3), and its instances.
+
+        What is odd about the masks, and how many instances `min_area` drops, is warned of at the end.
+        """
+        samples, receipt = self.dataset.labelled, Receipt("")
         labelled: Iterator[LabelledImage] = label_samples(
-            self.dataset, samples, self.options, Receipt(""), lambda image: image
+            self.dataset, samples, self.options, receipt, lambda image: image
         )
         for image in labelled:
             photo = read_photo(self.dataset.root / image.path)
             yield image.path, np.ascontiguousarray(photo[..., ::-1]), image.instances
+        for sentence in receipt.warnings():
+            warn_of(sentence)
 
     def split(
         self,
@@ -133,13 +139,15 @@ class LabelledDataset:
             InputError: A photo or mask breaks a rule, or there is no defect.
             OutputError: `out` exists already or cannot be written.
         """
+        drawn = make_split(self.dataset) if split is None else split
         return masks_to_yolo(
             self.dataset,
             Path(out),
-            split=split or make_split(self.dataset),
+            split=drawn,
             task=task,
             images=images,
             options=self.options,
+            notes=untested(self.dataset, drawn) if split is None else (),
             overwrite=overwrite,
         )
 

@@ -30,10 +30,10 @@ def evaluate_boxes(
         InputError: A file is broken, or the predictions are for other images.
         LeakError: The model was trained on an image of the truth.
     """
-    judged = load(Path(truth), Path(predictions), max_detections=max_detections)
-    for sentence in judged.warnings:
+    loaded = load(Path(truth), Path(predictions), max_detections=max_detections)
+    for sentence in loaded.warnings:
         warn_of(sentence)
-    return boxes.evaluate_boxes(judged, resamples=resamples, seed=seed)
+    return boxes.evaluate_boxes(loaded, resamples=resamples, seed=seed)
 
 
 def evaluate_masks(

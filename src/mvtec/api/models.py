@@ -19,6 +19,7 @@ from mvtec.datasets.images import read_photo
 from mvtec.datasets.listing import list_images
 from mvtec.detect.backends import detector_class
 from mvtec.detect.backends.detector import Detector, Limits
+from mvtec.detect.predict import PredictOptions
 from mvtec.devices import choose_device
 from mvtec.errors import ArgumentError, InputError
 from mvtec.results.detections import Detections
@@ -134,7 +135,8 @@ class DetectorModel(Model[Detections]):
     def _of_one(
         self, image: Image, *, min_score: float = 0.25, iou: float = 0.7, max_detections: int = 100
     ) -> Detections:
-        return self._detector.predict(image, Limits(min_score, iou, max_detections))
+        checked = PredictOptions(min_score=min_score, iou=iou, max_detections=max_detections)
+        return self._detector.predict(image, Limits(checked.min_score, checked.iou, checked.max_detections))
 
 
 class ClassifierModel(Model[ClassScores]):
